@@ -1,0 +1,68 @@
+# `make` alone prints every target. Everything runs from this folder; what is built lands in .venv, .build and ~/.cache/driftlead.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/.build/bin:$(PATH)
+export KUBECONFIG := $(CURDIR)/.build/kubeconfig
+
+help: ## print this list
+	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## make .venv with the locked dependencies and this project
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -x $(PY) || python3 -m venv $(VENV)
+	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.9"
+	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip install --quiet --no-deps --editable . "uv>=0.9"
+	@touch $@
+
+lock: setup ## resolve the dependencies anew: the root lock, then one beside each Dockerfile
+	@$(PY) hack/lock.py
+
+lint: setup ## ruff, mypy --strict, import-linter, and the chart's copy of the CRD
+	@ruff check .
+	@ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@mypy
+	@lint-imports --no-logo --verbose 2>&1 | tail -n 12
+	@$(PY) hack/crds.py --check
+
+format: setup ## let ruff format and mend what it can
+	@ruff format --quiet . && ruff check --fix --quiet .
+
+crds: setup ## copy crds/ into the chart
+	@$(PY) hack/crds.py
+
+test: setup ## lint, unit, component, chart, docs and e2e, each with its time
+	@$(PY) hack/run_tests.py
+
+test-unit: setup ## the pure modules alone, in seconds
+	@pytest tests/unit
+
+test-e2e: setup images ## install, predict, promote, drift, retrain on a real cluster
+	@pytest tests/e2e
+
+up: ## a real Kubernetes: kind where Docker runs, else one node without Docker
+	@python3 hack/cluster.py up
+
+down: ## stop that cluster and leave nothing behind
+	@python3 hack/cluster.py down
+
+images: up ## build every image that changed and load it into the cluster
+	@python3 hack/cluster.py images
+
+demo: setup images ## the closed loop on real flights, step by step
+	@$(PY) hack/demo
+
+demo-down: ## remove what the demo installed
+	@$(PY) hack/demo down
+
+bench: setup ## repeat the measurements of benchmarks/README.md
+	@$(PY) benchmarks
+
+docs: setup ## write the generated reference pages anew
+	@$(PY) hack/reference.py
+
+.PHONY: help setup lock lint format crds test test-unit test-e2e up down images demo demo-down bench docs

@@ -1,0 +1,1 @@
+"""The drift check, the comparison of canary with prod, and retraining."""

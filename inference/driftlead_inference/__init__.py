@@ -1,0 +1,1 @@
+"""The inference service: one process serves one exact model version."""

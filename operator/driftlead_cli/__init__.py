@@ -1,0 +1,1 @@
+"""`kubectl driftlead`: look at a ModelDeployment, and ask for what people decide."""
