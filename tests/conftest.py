@@ -1,0 +1,47 @@
+"""Fixtures for every level: each starts its neighbour once a session, and only when a test asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from neighbours import S3, Postgres, api_server, mlflow_server, postgres, s3_server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def database(postgres_server: Postgres) -> str:
+    """The DSN of a database that this module alone uses."""
+    return postgres_server.create_database()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri() -> Iterator[str]:
+    """A tracking server on SQLite with artifacts in a folder."""
+    with mlflow_server() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def mlflow_s3_uri(postgres_server: Postgres, s3: S3) -> Iterator[str]:
+    """A tracking server as in production: PostgreSQL behind it, artifacts at s3://mlflow."""
+    dsn = postgres_server.create_database()
+    with mlflow_server(backend=dsn, artifacts="s3://mlflow", environment=s3.environment()) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Iterator[Path]:
+    with api_server() as path:
+        yield path

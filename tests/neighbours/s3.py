@@ -1,0 +1,67 @@
+"""A real S3 server (MinIO) on a folder."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+from neighbours.mlflow import answers
+from neighbours.processes import ROOT, free_port, running
+
+
+@dataclass(frozen=True)
+class S3:
+    """Where it listens and with which keys."""
+
+    endpoint: str
+    access_key: str = "driftlead"
+    secret_key: str = "driftlead-secret"
+
+    def environment(self) -> dict[str, str]:
+        """The variables that boto3 and MLflow read."""
+        return {
+            "MLFLOW_S3_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+
+
+@contextmanager
+def s3_server(bucket: str = "mlflow") -> Iterator[S3]:
+    """A fresh server with one empty bucket; gone afterwards."""
+    tool = subprocess.run(
+        [sys.executable, ROOT / "hack/tools.py", "minio"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    with tempfile.TemporaryDirectory(prefix="driftlead-s3-") as folder:
+        home, port = Path(folder), free_port()
+        server = S3(f"http://127.0.0.1:{port}")
+        command = [
+            tool.stdout.split()[-1],
+            "server",
+            "--quiet",
+            "--address",
+            f"127.0.0.1:{port}",
+            home / "data",
+        ]
+        with running(
+            command,
+            log=home / "minio.log",
+            answers=lambda: answers(f"{server.endpoint}/minio/health/ready"),
+            environment={"MINIO_ROOT_USER": server.access_key, "MINIO_ROOT_PASSWORD": server.secret_key},
+        ):
+            client = boto3.client(
+                "s3",
+                endpoint_url=server.endpoint,
+                aws_access_key_id=server.access_key,
+                aws_secret_access_key=server.secret_key,
+                region_name="us-east-1",
+            )
+            client.create_bucket(Bucket=bucket)
+            yield server
