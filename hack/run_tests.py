@@ -1,0 +1,125 @@
+"""Runs every level of tests in turn and prints what ran and how long each took.
+
+A level that fails does not hide the next one. A skipped test is shown with its reason, and where CI
+is set it counts as a failure: there, a missing part must never look like a passing one.
+"""
+
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / ".build/reports"
+PYTHON = sys.executable
+
+
+@dataclass(frozen=True)
+class Level:
+    """A name, the command, and what must be made before it."""
+
+    name: str
+    command: Sequence[str]
+    before: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one level went."""
+
+    name: str
+    ok: bool
+    seconds: float
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def pytest_level(name: str, *options: str, before: Sequence[str] = ()) -> Level:
+    """A level whose tests are a folder of its own."""
+    report = f"--junitxml={REPORTS / name}.xml"
+    return Level(name, [PYTHON, "-m", "pytest", "-q", f"tests/{name}", report, *options], before)
+
+
+LEVELS = [
+    Level("lint", ["make", "--no-print-directory", "lint"]),
+    pytest_level("unit", "--timeout=20"),
+    pytest_level("component", "--timeout=300"),
+    pytest_level("chart", "--timeout=120"),
+    pytest_level("docs", "--timeout=60"),
+    pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
+]
+
+
+def counts(report: Path) -> tuple[int, int, list[str]]:
+    """Passed, failed, and a sentence for each skipped test, from pytest's own report."""
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    if suite is None:
+        return 0, 0, []
+    failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+    skipped = [
+        f"{case.get('classname')}::{case.get('name')}: {mark.get('message')}"
+        for case in suite.iter("testcase")
+        for mark in case.iter("skipped")
+    ]
+    return int(suite.get("tests", 0)) - failed - len(skipped), failed, skipped
+
+
+def run(level: Level) -> Outcome:
+    """Runs one level; its report, where it writes one, says what was in it."""
+    report = REPORTS / f"{level.name}.xml"
+    report.unlink(missing_ok=True)
+    print(
+        f"\n=== {level.name}: {' '.join(level.command[-2:] if level.before else level.command)}", flush=True
+    )
+    started = time.monotonic()
+    code = 0
+    for command in filter(None, (level.before, level.command)):
+        code = code or subprocess.run(command, cwd=ROOT, check=False).returncode
+    seconds = time.monotonic() - started
+    passed, failed, skipped = counts(report) if report.exists() else (0, 0, [])
+    missing = bool(skipped) and "CI" in os.environ
+    return Outcome(level.name, code == 0 and not missing, seconds, passed, failed, skipped)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """One line a level, then each skipped test with its reason."""
+    lines = [f"{'level':<10} {'result':<7} {'passed':>6} {'failed':>6} {'skipped':>7} {'seconds':>8}"]
+    for each in outcomes:
+        result = "ok" if each.ok else "FAILED"
+        lines.append(
+            f"{each.name:<10} {result:<7} {each.passed:>6} {each.failed:>6} {len(each.skipped):>7} {each.seconds:>8.1f}"
+        )
+    lines += [f"skipped: {sentence}" for each in outcomes for sentence in each.skipped]
+    return "\n".join(lines)
+
+
+def main(names: Sequence[str]) -> int:
+    """Runs the named levels, or all; 0 only when every one of them is good."""
+    unknown = set(names) - {level.name for level in LEVELS}
+    if unknown:
+        print(f"no such level: {', '.join(unknown)}; there are {', '.join(level.name for level in LEVELS)}")
+        return 2
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    if subprocess.run([PYTHON, "hack/machine.py"], cwd=ROOT, check=False).returncode:
+        return 1
+    found_up = subprocess.run([PYTHON, "hack/cluster.py", "status"], cwd=ROOT, check=False).returncode == 0
+    started = time.monotonic()
+    try:
+        outcomes = [run(level) for level in LEVELS if not names or level.name in names]
+    finally:
+        # A cluster that these tests started ends with them; one that was there before stays.
+        if not found_up:
+            subprocess.run([PYTHON, "hack/cluster.py", "down"], cwd=ROOT, check=False)
+    failed = [each.name for each in outcomes if not each.ok]
+    print(f"\n{table(outcomes)}\ntotal {time.monotonic() - started:.0f} s")
+    print(f"failed: {', '.join(failed)}" if failed else "every level passed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
