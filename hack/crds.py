@@ -13,7 +13,9 @@ TARGET = ROOT / "charts/driftlead/templates/crds"
 
 def chart_copy(crd: str) -> str:
     """The CRD as a template: installed and kept by value, its own braces left alone."""
-    keep = "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    keep = (
+        "  annotations:\n    {{- if .Values.crds.keep }}\n    helm.sh/resource-policy: keep\n    {{- end }}\n"
+    )
     body = crd.replace("metadata:\n", "metadata:\n" + keep, 1)
     return "{{- if .Values.crds.enabled }}\n" + body.rstrip("\n") + "\n{{- end }}\n"
 

@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".build/reports"
@@ -91,9 +91,8 @@ def table(outcomes: Sequence[Outcome]) -> str:
     lines = [f"{'level':<10} {'result':<7} {'passed':>6} {'failed':>6} {'skipped':>7} {'seconds':>8}"]
     for each in outcomes:
         result = "ok" if each.ok else "FAILED"
-        lines.append(
-            f"{each.name:<10} {result:<7} {each.passed:>6} {each.failed:>6} {len(each.skipped):>7} {each.seconds:>8.1f}"
-        )
+        figures = f"{each.passed:>6} {each.failed:>6} {len(each.skipped):>7} {each.seconds:>8.1f}"
+        lines.append(f"{each.name:<10} {result:<7} {figures}")
     lines += [f"skipped: {sentence}" for each in outcomes for sentence in each.skipped]
     return "\n".join(lines)
 
