@@ -1,0 +1,138 @@
+"""Writes the reference pages from the code that they describe; `--check` compares instead.
+
+Settings come from each room's `settings.py`, the API from `crds/`, the chart's values from its schema.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import AliasChoices
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "docs/reference"
+NOTE = "<!-- Written by `make docs` from the code; edit that instead. -->\n"
+SETTINGS_INTRODUCTION = """\
+Each setting is an environment variable and a flag of the room's command: `DRIFTLEAD_SPOOL_DIR` is
+`--spool-dir`. A flag wins over the environment, the environment over a file of that name in the folder
+`DRIFTLEAD_CONNECTIONS_DIR`, and that over the default.
+"""
+ROOMS = {
+    "driftlead_operator": "The operator",
+    "driftlead_inference": "The inference service",
+    "driftlead_drift": "The drift job",
+}
+
+
+def cell(text: str) -> str:
+    """A table cell: one line, no column separators of its own."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def variable(settings: type[BaseSettings], name: str, field: FieldInfo) -> str:
+    """The environment variable of a field: its first alias in capitals, else prefix and name."""
+    alias = field.validation_alias
+    names = (
+        [str(choice) for choice in alias.choices]
+        if isinstance(alias, AliasChoices)
+        else [alias]
+        if alias
+        else []
+    )
+    for each in names:
+        if str(each).isupper():
+            return str(each)
+    return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def default(field: FieldInfo) -> str:
+    """What holds when nothing is set."""
+    if field.default is PydanticUndefined:
+        return "computed" if field.default_factory else "required"
+    return "" if field.default in (None, "") else f"`{getattr(field.default, 'value', field.default)}`"
+
+
+def settings_page() -> str:
+    """Every setting of every room: environment variable, default, meaning."""
+    lines = ["# Settings", "", NOTE, SETTINGS_INTRODUCTION]
+    for package, title in ROOMS.items():
+        module = importlib.import_module(f"{package}.settings")
+        lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+        for settings in vars(module).values():
+            ours = isinstance(settings, type) and issubclass(settings, BaseSettings)
+            if not ours or settings.__module__ != module.__name__:
+                continue
+            for name, field in settings.model_fields.items():
+                meaning = cell(field.description or "")
+                lines.append(f"| `{variable(settings, name, field)}` | {cell(default(field))} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def fields(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    """Each field below a schema: its path, its schema, and whether it must be there."""
+    for name, child in schema.get("properties", {}).items():
+        here = f"{path}.{name}" if path else name
+        yield here, child, name in schema.get("required", [])
+        yield from fields(child, here)
+        yield from fields(child.get("items", {}), f"{here}[]")
+
+
+def rules(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Every sentence with which the API server refuses a resource."""
+    for rule in schema.get("x-kubernetes-validations", []):
+        yield rule["message"]
+    for child in [*schema.get("properties", {}).values(), schema.get("items", {})]:
+        if child:
+            yield from rules(child)
+
+
+def resource_page() -> str:
+    """Every field of the custom resource, and what is refused."""
+    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
+    lines = ["# ModelDeployment", "", NOTE]
+    for version in crd["spec"]["versions"]:
+        schema = version["schema"]["openAPIV3Schema"]
+        lines += [f"`{crd['spec']['group']}/{version['name']}`. {cell(schema.get('description', ''))}", ""]
+        for part in ("spec", "status"):
+            lines += [f"## {part}", "", "| field | type | default | meaning |", "|---|---|---|---|"]
+            for path, field, required in fields(schema["properties"][part]):
+                kind = field.get("type", "any") + (", required" if required else "")
+                value = f"`{field['default']}`" if "default" in field else ""
+                lines.append(f"| `{path}` | {kind} | {cell(value)} | {cell(field.get('description', ''))} |")
+            lines.append("")
+        lines += (
+            ["## What the API server refuses", ""]
+            + [f"- {cell(sentence)}" for sentence in rules(schema)]
+            + [""]
+        )
+    return "\n".join(lines)
+
+
+WRITERS = {"settings.md": settings_page, "modeldeployment.md": resource_page}
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the pages, or names those that are stale; 1 when one is."""
+    stale = []
+    for name, write in WRITERS.items():
+        page, text = PAGES / name, write()
+        if page.exists() and page.read_text() == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            page.write_text(text)
+    if stale and "--check" in arguments:
+        print(f"docs/reference is stale: {', '.join(stale)}; run: make docs")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
