@@ -1,0 +1,74 @@
+"""A real Kubernetes on one Linux machine without Docker: `python3 hack/devcluster up`."""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+import cluster
+from layout import DEFAULT_STATE, Layout, Ports
+
+
+def free_ports(count: int) -> list[int]:
+    """TCP ports on loopback that nobody listens on; all are held until the last is found."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def control_plane(state: Path, port: int | None) -> Layout:
+    """A control plane alone. Its ports are chosen once and kept with its state: `up` stays idempotent."""
+    kept = state / "ports"
+    if not kept.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        api, etcd, peer = free_ports(3)
+        kept.write_text(f"{port or api} {etcd} {peer}")
+    api, etcd, peer = map(int, kept.read_text().split())
+    return Layout(state=state, ports=Ports(api=api, etcd=etcd, etcd_peer=peer), control_plane_only=True)
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="devcluster", description=__doc__)
+    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="its folder (default: %(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="start what does not run, and wait until it is ready")
+    starting.add_argument(
+        "--control-plane", action="store_true", help="etcd and the API server alone, on free ports"
+    )
+    starting.add_argument("--port", type=int, help="the API server's port (control plane alone)")
+    commands.add_parser("down", help="stop it and leave nothing behind")
+    commands.add_parser("status", help="say what runs; fails unless all of it does")
+    loading = commands.add_parser("load", help="import image archives into the node")
+    loading.add_argument("archives", type=Path, nargs="+")
+    for each in commands.choices.values():
+        each.add_argument("--state", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Does one command; 1 when `status` finds something that does not run."""
+    chosen = arguments()
+    state = chosen.state.resolve()
+    alone = getattr(chosen, "control_plane", False) or (state / "ports").exists()
+    layout = control_plane(state, getattr(chosen, "port", None)) if alone else Layout(state=state)
+    if chosen.command == "up":
+        cluster.up(layout)
+        print(layout.kubeconfig())
+    elif chosen.command == "down":
+        cluster.down(layout)
+    elif chosen.command == "load":
+        for archive in chosen.archives:
+            cluster.load(layout, archive)
+    else:
+        return 0 if cluster.status(layout) else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
