@@ -18,6 +18,7 @@ ROOMS = {
     "inference/requirements.lock": ["--extra", "inference"],
     "drift/requirements.lock": ["--extra", "drift"],
     "drift/requirements-train.lock": ["--extra", "drift", "--extra", "train"],
+    "hack/images/mlflow/requirements.lock": ["--extra", "mlflow-server"],
 }
 
 

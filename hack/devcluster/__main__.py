@@ -5,8 +5,9 @@ import socket
 import sys
 from pathlib import Path
 
-import cluster
 from layout import DEFAULT_STATE, Layout, Ports
+
+import cluster
 
 
 def free_ports(count: int) -> list[int]:
@@ -46,6 +47,7 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("status", help="say what runs; fails unless all of it does")
     loading = commands.add_parser("load", help="import image archives into the node")
     loading.add_argument("archives", type=Path, nargs="+")
+    commands.add_parser("images", help="list the images that the node has")
     for each in commands.choices.values():
         each.add_argument("--state", type=Path, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -65,6 +67,8 @@ def main() -> int:
     elif chosen.command == "load":
         for archive in chosen.archives:
             cluster.load(layout, archive)
+    elif chosen.command == "images":
+        print("\n".join(sorted(cluster.images(layout))))
     else:
         return 0 if cluster.status(layout) else 1
     return 0

