@@ -1,0 +1,40 @@
+"""Connections as files: one file per environment variable, projected from a Secret and a ConfigMap.
+
+A flag wins over the environment, the environment over a file, a file over a default. Kubernetes replaces the
+files when the Secret changes, so whoever reconnects reads them again.
+"""
+
+import os
+from pathlib import Path
+
+FOLDER_VARIABLE = "DRIFTLEAD_CONNECTIONS_DIR"
+
+
+def load_connections(folder: Path | None) -> dict[str, str]:
+    """The variables that stand in a folder, by name; empty when there is no folder.
+
+    Kubernetes' own `..data` links and a trailing newline that `echo` left are ignored.
+    """
+    if folder is None or not folder.is_dir():
+        return {}
+    return {
+        file.name: file.read_text().removesuffix("\n")
+        for file in sorted(folder.iterdir())
+        if not file.name.startswith(".") and file.is_file()
+    }
+
+
+def export_connections(folder: Path | None) -> list[str]:
+    """Puts what stands in the folder into `os.environ`, where a variable is not set yet; the names it set.
+
+    boto3 and MLflow read their credentials from the environment only.
+    """
+    missing = {name: value for name, value in load_connections(folder).items() if name not in os.environ}
+    os.environ.update(missing)
+    return sorted(missing)
+
+
+def folder_from_environment() -> Path | None:
+    """The folder that `DRIFTLEAD_CONNECTIONS_DIR` names."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else None
