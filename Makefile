@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/.build/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.build/kubeconfig
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## make .venv with the locked dependencies and this project
 $(VENV)/.ready: requirements.lock pyproject.toml

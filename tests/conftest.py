@@ -36,8 +36,8 @@ def mlflow_uri() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mlflow_s3_uri(postgres_server: Postgres, s3: S3) -> Iterator[str]:
     """A tracking server as in production: PostgreSQL behind it, artifacts at s3://mlflow."""
-    dsn = postgres_server.create_database()
-    with mlflow_server(backend=dsn, artifacts="s3://mlflow", environment=s3.environment()) as uri:
+    backend = postgres_server.create_database().replace("postgresql:", "postgresql+psycopg2:", 1)
+    with mlflow_server(backend=backend, artifacts="s3://mlflow", environment=s3.environment()) as uri:
         yield uri
 
 

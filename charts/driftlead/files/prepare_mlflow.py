@@ -43,7 +43,7 @@ def make_bucket() -> None:
 def upgrade_schema() -> None:
     """An older MLflow's schema is upgraded; an empty database is left to the server, which makes its own."""
     uri = os.environ["MLFLOW_BACKEND_STORE_URI"]
-    connection = psycopg2.connect(uri, connect_timeout=3)
+    connection = psycopg2.connect(uri.replace("+psycopg2:", ":", 1), connect_timeout=3)
     with connection, connection.cursor() as cursor:
         cursor.execute("SELECT to_regclass('alembic_version') IS NOT NULL")
         (made_before,) = cursor.fetchone() or (False,)
