@@ -11,7 +11,8 @@ from neighbours import Postgres
 
 SEED_TABLE = """
 CREATE TABLE inference_logs (
-    id BIGSERIAL PRIMARY KEY, ts TIMESTAMPTZ DEFAULT now(), model_name TEXT NOT NULL, model_version TEXT NOT NULL,
+    id BIGSERIAL PRIMARY KEY, ts TIMESTAMPTZ DEFAULT now(),
+    model_name TEXT NOT NULL, model_version TEXT NOT NULL,
     latency_ms DOUBLE PRECISION NOT NULL, features JSONB NOT NULL, prediction DOUBLE PRECISION NOT NULL,
     deployment TEXT NOT NULL)
 """
