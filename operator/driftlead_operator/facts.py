@@ -36,6 +36,7 @@ class RegistryFacts:
 
     `away_since` and `error` are set while it does not answer; `versions` then holds its last answer. `asked` is None
     until it has answered once since the operator started: nothing may be concluded from an empty answer before that.
+    `write_refused` is its own words when it refused the last write for this model; "" once a write succeeded.
     """
 
     name: str
@@ -48,6 +49,7 @@ class RegistryFacts:
     versions: Sequence[ModelVersion] = ()
     away_since: datetime | None = None
     error: str = ""
+    write_refused: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,10 @@ class Facts:
 
     `children` holds every object of ours or of our names in the namespace that the plan could touch, `replicasets`
     and `pods` those below the stages' Deployments and the Jobs, `health` what pods answered at /health, by pod name
-    (absent: not asked or no answer), `verdict` what the canary's judge answered.
+    (absent: not asked or no answer), `verdict` what the canary's judge answered. `refused` holds the API server's own
+    words for each object that it refused to take when it was last applied or created.
+
+    Of managedFields only those entries are kept that own a Deployment's spec.replicas, reduced to that field.
     """
 
     resource: Manifest
@@ -79,6 +84,7 @@ class Facts:
     pods: Sequence[Manifest] = ()
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
+    refused: Mapping[Ref, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
