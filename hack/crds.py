@@ -1,14 +1,21 @@
-"""Copies the CRDs into the chart, wrapped in the chart's own switches; `--check` compares instead.
+"""Writes what is made from the CRDs; `--check` compares instead.
 
-A copy and no symbolic link: Helm follows links when it packages, archives and other checkouts do not.
+The chart's copy, wrapped in the chart's own switches (a copy and no symbolic link: Helm follows links when it
+packages, archives and other checkouts do not), and a JSON Schema for editors and `kubectl driftlead lint`.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import yaml
+
+from editor_schema import editor_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "crds"
 TARGET = ROOT / "charts/driftlead/templates/crds"
+SCHEMAS = ROOT / "operator/driftlead_cli/schemas"
 
 
 def chart_copy(crd: str) -> str:
@@ -20,20 +27,28 @@ def chart_copy(crd: str) -> str:
     return "{{- if .Values.crds.enabled }}\n" + body.rstrip("\n") + "\n{{- end }}\n"
 
 
-def main(arguments: list[str]) -> int:
-    """Writes the copies, or says which differ; 1 when one does."""
-    stale = []
+def wanted() -> Iterator[tuple[Path, str]]:
+    """Each file that is made, and its text."""
     for source in sorted(SOURCE.glob("*.yaml")):
-        target, wanted = TARGET / source.name, chart_copy(source.read_text())
-        if target.exists() and target.read_text() == wanted:
-            continue
-        stale.append(source.name)
-        if "--check" not in arguments:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(wanted)
+        text = source.read_text()
+        yield TARGET / source.name, chart_copy(text)
+        crd = yaml.safe_load(text)
+        for version in crd["spec"]["versions"]:
+            # As kubeconform's template {{.ResourceKind}}_{{.ResourceAPIVersion}}.json has it.
+            name = f"{crd['spec']['names']['singular']}_{version['name']}.json"
+            yield SCHEMAS / name, editor_schema(crd, version)
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the files, or says which differ; 1 when one does."""
+    stale = [(path, text) for path, text in wanted() if not path.exists() or path.read_text() != text]
     if stale and "--check" in arguments:
-        print(f"the chart's copy differs from crds/: {', '.join(stale)}; run: make crds")
+        names = ", ".join(str(path.relative_to(ROOT)) for path, _ in stale)
+        print(f"made from crds/ and stale: {names}; run: make crds")
         return 1
+    for path, text in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
     return 0
 
 

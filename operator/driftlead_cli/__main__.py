@@ -1,0 +1,152 @@
+"""`kubectl driftlead`: tree, watch, why, promote, lint."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from driftlead_cli import render
+from driftlead_cli.cluster import Cluster
+from driftlead_cli.errors import Refused
+from driftlead_cli.facts import Manifest, condition, status_of
+from driftlead_cli.lint import lint as lint_text
+from driftlead_cli.promote import PROMOTE, Wish, curl, refuse_without_target, wanted_version
+from driftlead_cli.why import why as explain
+
+POLL_SECONDS = 2.0
+WIDTH_OF_FILES = 200
+app = typer.Typer(
+    name="kubectl driftlead",
+    help="Look at ModelDeployments, and ask for what people decide.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+Name = Annotated[str, typer.Argument(help="Name of the ModelDeployment.", show_default=False)]
+Namespace = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="Its namespace; the context's own by default.")
+]
+Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig to use.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Without colours; NO_COLOR does the same.")]
+
+
+def console(*, no_color: bool) -> Console:
+    """The terminal; what goes into a file or pipe is wide enough not to be cut."""
+    width = None if sys.stdout.isatty() else WIDTH_OF_FILES
+    return Console(no_color=no_color or None, highlight=False, width=width)
+
+
+@app.command()
+def tree(name: Name, namespace: Namespace = None, context: Context = None, no_color: NoColor = False) -> None:
+    """Show a ModelDeployment and all that hangs on it."""
+    family = Cluster(context=context, namespace=namespace).family(name)
+    console(no_color=no_color).print(render.overview(family))
+
+
+@app.command()
+def watch(
+    name: Name,
+    namespace: Namespace = None,
+    context: Context = None,
+    no_color: NoColor = False,
+    interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = POLL_SECONDS,
+) -> None:
+    """Show the same again and again, in place, until Ctrl-C."""
+    cluster = Cluster(context=context, namespace=namespace)
+    family = cluster.family(name)
+    with Live(render.overview(family), console=console(no_color=no_color), auto_refresh=False) as live:
+        while True:
+            time.sleep(interval)
+            live.update(render.overview(cluster.family(name)), refresh=True)
+
+
+@app.command()
+def why(name: Name, namespace: Namespace = None, context: Context = None, no_color: NoColor = False) -> None:
+    """Say what is not as it should be, what was seen, and what to do."""
+    family = Cluster(context=context, namespace=namespace).family(name)
+    console(no_color=no_color).print(render.findings(explain(family)))
+
+
+@app.command()
+def promote(  # noqa: PLR0917 - each is a flag of the command line
+    name: Name,
+    version: Annotated[str | None, typer.Argument(help="Version; the canary's by default.")] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    wait: Annotated[int, typer.Option(min=0, help="Seconds to wait until prod serves it.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+) -> None:
+    """Ask the operator to promote a version to prod, and print the same by hand."""
+    cluster = Cluster(context=context, namespace=namespace)
+    resource = cluster.resource(name)
+    refuse_without_target(resource)
+    chosen = wanted_version(resource, version)
+    wish = Wish(PROMOTE, chosen)
+    if dry_run:
+        print(f"version {chosen} would be promoted. By hand:")
+    else:
+        cluster.annotate(name, wish.patch())
+        print(f"asked the operator to promote version {chosen}. The same by hand:")
+    print(f"  {wish.kubectl(resource)}\nor in the registry itself:\n  {curl(resource, chosen)}")
+    if wait and not dry_run:
+        _wait_for(cluster, name, chosen, wait)
+
+
+def _wait_for(cluster: Cluster, name: str, version: str, seconds: int) -> None:
+    """Until prod serves the version. Raises Refused with the operator's own words when it does not."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        resource = cluster.resource(name)
+        if status_of(resource).get("prod", {}).get("version") == version:
+            print(f"prod serves version {version}")
+            return
+        time.sleep(POLL_SECONDS / 2)
+    raise Refused(f"prod does not serve version {version} after {seconds} s: {_present(resource)}")
+
+
+def _present(resource: Manifest) -> str:
+    promotion = status_of(resource).get("promotion", {})
+    ready = condition(resource, "Ready") or {}
+    words = [f"promotion {json.dumps(promotion)}"] if promotion else []
+    return "; ".join([*words, f"Ready={ready.get('status')}, {ready.get('reason')}: {ready.get('message')}"])
+
+
+@app.command()
+def lint(
+    files: Annotated[list[Path], typer.Argument(help="YAML files; - is standard input.", show_default=False)],
+) -> None:
+    """Judge manifests without a cluster, by the API server's own rules; 1 when one would be refused."""
+    bad = 0
+    for file in files:
+        try:
+            text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(f"cannot read {file}: {error}") from error
+        ours, problems = lint_text(text)
+        for problem in problems:
+            print(f"{file}: {problem}")
+        if not problems:
+            print(f"{file}: {ours} ModelDeployment{'' if ours == 1 else 's'}, nothing wrong")
+        bad += len(problems)
+    if bad:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The command; a refusal is one sentence on standard error and exit code 1."""
+    try:
+        app()
+    except Refused as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

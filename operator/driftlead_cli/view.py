@@ -1,0 +1,222 @@
+"""What `tree` and `watch` show: a head of a few lines and a tree of rows. `render` draws it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from driftlead_cli import pods
+from driftlead_cli.facts import (
+    Family,
+    Manifest,
+    age,
+    component,
+    condition,
+    is_true,
+    name_of,
+    owned_by,
+    status_of,
+    version_label,
+)
+
+STAGES = ("prod", "canary")
+JOBS_SHOWN = 3
+
+
+class Mark(Enum):
+    """How something is: its sign on a terminal, and the colour of that sign."""
+
+    GOOD = ("✔", "green")
+    BAD = ("✖", "red")
+    WARNING = ("⚠", "yellow")
+    BUSY = ("◌", "cyan")
+    NONE = ("·", "dim")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One labelled fact of the head."""
+
+    label: str
+    text: str
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object of the tree; `children` stand below it."""
+
+    icon: str
+    role: str
+    name: str
+    kind: str
+    mark: Mark
+    status: str
+    age: str
+    info: str = ""
+    children: Sequence["Row"] = ()
+
+
+def health(resource: Manifest) -> tuple[Mark, str]:
+    """The resource in a sign and a few words."""
+    ready = condition(resource, "Ready")
+    if resource.get("spec", {}).get("suspend"):
+        return Mark.NONE, "suspended"
+    if is_true(resource, "Stalled"):
+        stalled = condition(resource, "Stalled") or {}
+        return Mark.BAD, f"stalled: {stalled.get('reason', '')}"
+    if is_true(resource, "Ready"):
+        return Mark.GOOD, "Ready"
+    reason = (ready or {}).get("reason", "Pending")
+    if is_true(resource, "Reconciling"):
+        return Mark.BUSY, str(reason)
+    return (Mark.WARNING if is_true(resource, "Available") else Mark.BAD), str(reason)
+
+
+def stage_words(stage: Manifest | None) -> str:
+    """A stage in a few words: the versions, the pods, where the target comes from."""
+    if not stage:
+        return "nothing to serve"
+    target = stage.get("target", {})
+    versions = stage.get("display") or stage.get("version") or target.get("version") or "none"
+    replicas = f"{stage.get('readyReplicas', 0)}/{stage.get('replicas', 0)}"
+    source = f" ({target['source']})" if target.get("source") else ""
+    return f"version {versions}{source}  {replicas}"
+
+
+def drift_words(family: Family) -> tuple[Mark, str]:
+    """The last drift check in a sign and a few words."""
+    drift = status_of(family.resource).get("drift", {})
+    failed = condition(family.resource, "DriftCheckFailed")
+    if failed and failed["status"] == "True":
+        return Mark.BAD, f"check failed: {failed.get('reason', '')}"
+    verdict = drift.get("verdict")
+    if not verdict:
+        return Mark.NONE, "not checked yet" if "drift" in family.resource.get("spec", {}) else "not asked for"
+    words = [str(verdict)]
+    if top := drift.get("topFeatures"):
+        first = top[0]
+        interval = f" ({first['low']} to {first['high']})" if "low" in first and "high" in first else ""
+        words.append(f"{first['name']} PSI {first['psi']}{interval}")
+    if "rows" in drift:
+        words.append(f"{drift['rows']:,} rows")
+    words.append(f"{age(drift.get('lastRunTime'), family.now)} ago")
+    mark = {"stable": Mark.GOOD, "changed": Mark.GOOD, "insufficient": Mark.NONE, "error": Mark.BAD}
+    return mark.get(str(verdict), Mark.WARNING), ", ".join(words)
+
+
+def head(family: Family) -> list[Field]:
+    """The lines above the tree."""
+    resource, status = family.resource, status_of(family.resource)
+    mark, words = health(resource)
+    ready = condition(resource, "Ready") or {}
+    fields = [
+        Field("Name", f"{resource['metadata'].get('namespace', 'default')}/{name_of(resource)}"),
+        Field("Status", words, mark),
+        Field("Model", str(resource.get("spec", {}).get("model", ""))),
+        Field("Prod", stage_words(status.get("prod"))),
+    ]
+    if "canary" in resource.get("spec", {}):
+        fields.append(Field("Canary", stage_words(status.get("canary"))))
+    drift_mark, drift = drift_words(family)
+    fields.append(Field("Drift", drift, drift_mark))
+    if url := status.get("url"):
+        fields.append(Field("URL", str(url)))
+    if mark is not Mark.GOOD and ready.get("message"):
+        fields.append(Field("Why", str(ready["message"])))
+    return fields
+
+
+def pod_row(pod: Manifest, family: Family) -> Row:
+    """A pod, and when it is not ready the reason."""
+    state = pods.word(pod)
+    mark = {"Ready": Mark.GOOD, "Succeeded": Mark.GOOD, "Starting": Mark.BUSY, "Pending": Mark.BUSY}
+    words = [f"version {version_label(pod)}"] if version_label(pod) else []
+    if count := pods.restarts(pod):
+        words.append(f"{count} restart{'s' if count > 1 else ''}")
+    if state != "Ready" and (said := pods.last_words(pod)):
+        words.append(f"{said[0]}: {said[1]}")
+    since = age(pod["metadata"].get("creationTimestamp"), family.now)
+    found = mark.get(state, Mark.NONE if state == "Terminating" else Mark.BAD)
+    return Row("", "", name_of(pod), "Pod", found, state, since, ", ".join(words))
+
+
+def deployment_row(deployment: Manifest, family: Family) -> Row:
+    """A Deployment with its pods."""
+    status, role = status_of(deployment), component(deployment)
+    wanted, ready = deployment["spec"].get("replicas", 1), status.get("readyReplicas", 0)
+    behind = status.get("updatedReplicas", 0) < wanted or ready < wanted
+    mark = Mark.BUSY if behind else Mark.GOOD
+    template = deployment["spec"].get("template", {"metadata": {}})
+    info = f"version {version_label(template)}" if version_label(template) else ""
+    own = [pod_row(each, family) for each in family.pods if component(each) == role]
+    since = age(deployment["metadata"].get("creationTimestamp"), family.now)
+    children = sorted(own, key=lambda row: row.name)
+    icon = "▣" if role in STAGES else "⚖"
+    return Row(
+        icon, role, name_of(deployment), "Deployment", mark, f"{ready}/{wanted}", since, info, children
+    )
+
+
+def job_row(job: Manifest, family: Family) -> Row:
+    """A Job and how it ended, in the words of its pod."""
+    status = status_of(job)
+    if is_true(job, "Complete"):
+        mark, words = Mark.GOOD, "Complete"
+    elif is_true(job, "Failed"):
+        mark, words = Mark.BAD, "Failed"
+    else:
+        mark, words = Mark.BUSY, "Running" if status.get("active") else "Pending"
+    said = [found for pod in owned_by(family.pods, job) if (found := pods.last_words(pod))]
+    info = f"{said[-1][0]}: {said[-1][1]}" if said else ""
+    since = age(job["metadata"].get("creationTimestamp"), family.now)
+    return Row("", "", name_of(job), "Job", mark, words, since, info)
+
+
+def newest(jobs: Sequence[Manifest]) -> list[Manifest]:
+    """The last few Jobs, newest first."""
+    ordered = sorted(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp", "")), reverse=True)
+    return ordered[:JOBS_SHOWN]
+
+
+def cronjob_row(cronjob: Manifest, family: Family) -> Row:
+    """The drift check with its last runs."""
+    mark, words = drift_words(family)
+    runs = [job_row(each, family) for each in newest(list(owned_by(family.jobs, cronjob)))]
+    since = age(cronjob["metadata"].get("creationTimestamp"), family.now)
+    suspended = cronjob["spec"].get("suspend")
+    last = age(status_of(cronjob).get("lastScheduleTime"), family.now)
+    ran = "never run" if last == "-" else f"started {last} ago"
+    info = f"{cronjob['spec']['schedule']}, {'suspended' if suspended else ran}"
+    return Row(
+        "≈", "drift", name_of(cronjob), "CronJob", mark, words.split(",", maxsplit=1)[0], since, info, runs
+    )
+
+
+def _children(family: Family) -> Iterator[Row]:
+    order = {role: place for place, role in enumerate((*STAGES, "judge"))}
+    for deployment in sorted(family.deployments, key=lambda each: order.get(component(each), len(order))):
+        yield deployment_row(deployment, family)
+    for cronjob in family.cronjobs:
+        yield cronjob_row(cronjob, family)
+    for job in newest([each for each in family.jobs if component(each) == "retrain"]):
+        row = job_row(job, family)
+        yield Row("↻", "retrain", row.name, row.kind, row.mark, row.status, row.age, row.info)
+
+
+def tree(family: Family) -> Row:
+    """The resource and all that hangs on it."""
+    resource = family.resource
+    mark, words = health(resource)
+    since = age(resource["metadata"].get("creationTimestamp"), family.now)
+    rollout = status_of(resource).get("rollout", {})
+    return Row(
+        "⟳",
+        "",
+        name_of(resource),
+        "ModelDeployment",
+        mark,
+        words,
+        since,
+        str(rollout.get("message", "")),
+        list(_children(family)),
+    )

@@ -1,0 +1,158 @@
+"""What `why` says: from the resource down to the pod to blame, with what was seen and what to do."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from driftlead_cli import pods
+from driftlead_cli.facts import (
+    Family,
+    Manifest,
+    age,
+    component,
+    condition,
+    is_true,
+    moment,
+    name_of,
+    status_of,
+)
+from driftlead_cli.view import STAGES, Mark, health
+
+EVENTS_FROM = timedelta(hours=1)
+EVENTS_SHOWN = 5
+BAD_WHEN_TRUE = ("Stalled", "DriftDetected", "DriftCheckFailed")
+BAD_WHEN_FALSE = ("Ready", "Available", "CanaryHealthy", "PredictionLogHealthy")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing worth knowing: what it is, what was seen, what to do (empty where nothing is to be done)."""
+
+    mark: Mark
+    what: str
+    seen: Sequence[str] = ()
+    do: str = ""
+
+
+def is_bad(each: Manifest) -> bool:
+    """Whether a condition says that something is not as it should be."""
+    kind, status = str(each["type"]), str(each["status"])
+    if status == "Unknown":
+        return kind == "Ready"
+    return kind in (BAD_WHEN_TRUE if status == "True" else BAD_WHEN_FALSE)
+
+
+def _since(family: Family, each: Manifest) -> str:
+    passed = age(each.get("lastTransitionTime"), family.now)
+    return "" if passed == "-" else f" for {passed}"
+
+
+def _operator_absent(family: Family) -> Iterator[Finding]:
+    """Nobody has looked at this generation of the resource."""
+    generation = family.resource["metadata"].get("generation", 0)
+    seen = status_of(family.resource).get("observedGeneration", 0)
+    if seen < generation:
+        yield Finding(
+            Mark.WARNING,
+            "The operator has not seen the newest spec",
+            [f"spec is at generation {generation}, status at {seen or 'none'}"],
+            "kubectl get pods -A -l app.kubernetes.io/component=operator,app.kubernetes.io/part-of=driftlead",
+        )
+
+
+def _conditions(family: Family) -> Iterator[Finding]:
+    for each in status_of(family.resource).get("conditions", []):
+        if is_bad(each):
+            mark = Mark.BAD if each["type"] in ("Stalled", "Available") else Mark.WARNING
+            what = f"{each['type']} is {each['status']}{_since(family, each)}: {each.get('reason', '')}"
+            yield Finding(mark, what, [each["message"]] if each.get("message") else [])
+    if reconciling := condition(family.resource, "Reconciling"):
+        words = f"At work{_since(family, reconciling)}: {reconciling.get('reason', '')}"
+        yield Finding(Mark.BUSY, words, [str(reconciling.get("message", ""))])
+
+
+def _last_failures(family: Family) -> Iterator[Finding]:
+    namespace, name = family.resource["metadata"].get("namespace", "default"), name_of(family.resource)
+    for stage in STAGES:
+        failure = status_of(family.resource).get(stage, {}).get("lastFailure")
+        if not failure:
+            continue
+        code = f", exit code {failure['exitCode']}" if "exitCode" in failure else ""
+        what = f"Version {failure['version']} failed on {stage}: {failure['reason']}{code}"
+        now = f"{age(failure.get('at'), family.now)} ago: {failure.get('message', '')}"
+        retry = (
+            f"register a mended version, or try this one again: kubectl annotate modeldeployment {name}"
+            f" -n {namespace} --overwrite driftlead.dev/requestedAt=$(date -u +%FT%TZ)"
+        )
+        yield Finding(Mark.BAD, what, [now], retry)
+
+
+def _pods(family: Family) -> Iterator[Finding]:
+    namespace = family.resource["metadata"].get("namespace", "default")
+    for pod in family.pods:
+        state = pods.word(pod)
+        if state in ("Ready", "Succeeded", "Terminating") or component(pod) not in (*STAGES, "judge"):
+            continue
+        words = filter(None, (pods.waiting(pod), pods.last_words(pod)))
+        seen = [f"{reason}: {message}" if message else reason for reason, message in words]
+        logs = f"kubectl logs -n {namespace} {name_of(pod)}{' --previous' if pods.restarts(pod) else ''}"
+        mark = Mark.BUSY if state in ("Starting", "Pending") and not seen else Mark.BAD
+        yield Finding(mark, f"Pod {name_of(pod)} of {component(pod)} is not ready: {state}", seen, logs)
+
+
+def _drift(family: Family) -> Iterator[Finding]:
+    drift = status_of(family.resource).get("drift", {})
+    if drift.get("verdict") not in ("drift", "severe"):
+        return
+    seen = [
+        f"{each['name']}: PSI {each['psi']} (90 % between {each.get('low', '?')} and {each.get('high', '?')})"
+        for each in drift.get("topFeatures", [])
+    ]
+    windows = drift.get("consecutive", 1)
+    what = f"The traffic drifted from the training data of version {drift.get('version', '?')}"
+    what += f", {windows} windows in a row" if windows > 1 else ""
+    report = f"read the report {drift['reportURI']}" if drift.get("reportURI") else ""
+    yield Finding(Mark.WARNING, what, seen, report)
+
+
+def _retraining(family: Family) -> Iterator[Finding]:
+    retraining = status_of(family.resource).get("retraining", {})
+    until = moment(retraining.get("notBefore"))
+    if until and until > family.now:
+        what = f"Retraining waits until {retraining['notBefore']}"
+        last = f"{retraining.get('lastJob', 'the last Job')}: {retraining.get('lastResult', 'unknown')}"
+        attempts = retraining.get("attemptsToday")
+        yield Finding(Mark.NONE, what, [last, *([f"{attempts} attempts today"] if attempts else [])])
+
+
+def _events(family: Family) -> Iterator[Finding]:
+    def when(event: Manifest) -> str:
+        return str(event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp") or "")
+
+    recent = [
+        each
+        for each in family.events
+        if each.get("type") == "Warning"
+        and (at := moment(when(each))) is not None
+        and family.now - at <= EVENTS_FROM
+    ]
+    lines = [
+        f"{age(when(each), family.now)} ago {each.get('reason', '')}: {each.get('message', '')}"
+        for each in sorted(recent, key=when, reverse=True)[:EVENTS_SHOWN]
+    ]
+    if lines:
+        yield Finding(Mark.NONE, "Warnings of the last hour", lines)
+
+
+CHAPTERS = (_operator_absent, _conditions, _last_failures, _pods, _drift, _retraining, _events)
+
+
+def why(family: Family) -> list[Finding]:
+    """Everything that is not as it should be; one finding that says so when all is well."""
+    found = [finding for chapter in CHAPTERS for finding in chapter(family)]
+    if any(each.mark is not Mark.NONE for each in found):
+        return found
+    mark, words = health(family.resource)
+    served = status_of(family.resource).get("prod", {}).get("version", "none")
+    ready = f"{name_of(family.resource)} is {words}: prod serves version {served}"
+    return [Finding(mark, ready if is_true(family.resource, "Ready") else words), *found]
