@@ -1,4 +1,4 @@
-"""`kubectl driftlead` against a real API server: what it reads and writes, and what it says when it may not."""
+"""`kubectl driftlead` against a real API server: what it reads, writes, and says when it may not."""
 
 import subprocess
 import sys
