@@ -21,6 +21,8 @@ FEATURES = [
     *("lat", "lon", "alt", "plane_age", "seats"),
 ]
 """In the order of the seed's `{"features": [20 numbers]}`; a value that is not known is NaN."""
+CALENDAR = FEATURES[:3]
+"""These follow the calendar: a drift report shows them, but they never decide."""
 WEATHER = FEATURES[6:15]
 LATE_MINUTES = 15
 """A flight is late when it departs more than this many minutes after its plan."""

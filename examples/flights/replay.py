@@ -2,6 +2,7 @@
 
     python replay.py --url http://demo-prod --months 7 --count 6000
     python replay.py --url http://demo-prod --months 7 --seconds 60     # as many as fit into a minute
+    python replay.py --url http://demo-prod --months 7 --until-eof      # until standard input ends
 
 The last line is JSON: how many were sent, how many failed, which versions answered. Exit status 1 when
 one failed.
@@ -13,6 +14,7 @@ import itertools
 import json
 import math
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -66,15 +68,22 @@ async def send(session: aiohttp.ClientSession, url: str, body: bytes, count: Cou
 
 
 async def replay(
-    url: str, requests: Iterator[bytes], *, count: float, seconds: float, clients: int, pause: float
+    url: str,
+    requests: Iterator[bytes],
+    *,
+    count: float,
+    seconds: float,
+    clients: int,
+    pause: float,
+    stop: threading.Event,
 ) -> Count:
-    """Sends with so many clients at once until `count` requests or `seconds` are over."""
+    """Sends with so many clients at once until `count` requests or `seconds` are over, or `stop` is set."""
     result, until = Count(), time.monotonic() + seconds
     timeout = aiohttp.ClientTimeout(total=10)
 
     async def client(session: aiohttp.ClientSession) -> None:
         nonlocal count
-        while count > 0 and time.monotonic() < until:
+        while count > 0 and time.monotonic() < until and not stop.is_set():
             count -= 1
             await send(session, url, next(requests), result)
             await asyncio.sleep(pause)
@@ -91,12 +100,16 @@ def main() -> int:
     parser.add_argument("--months", required=True, help="one month or a range, like 7")
     parser.add_argument("--count", type=float, default=math.inf, help="stop after so many")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long")
+    parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--clients", type=int, default=8, help="requests under way at once")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds each client waits between two")
     parser.add_argument("--seed", type=int, default=0, help="of the order of flights")
     arguments = parser.parse_args()
-    if math.isinf(arguments.count) and math.isinf(arguments.seconds):
-        parser.error("say when to stop: --count or --seconds")
+    if math.isinf(arguments.count) and math.isinf(arguments.seconds) and not arguments.until_eof:
+        parser.error("say when to stop: --count, --seconds or --until-eof")
+    stop = threading.Event()
+    if arguments.until_eof:
+        threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
     began = time.monotonic()
     result = asyncio.run(
         replay(
@@ -106,6 +119,7 @@ def main() -> int:
             seconds=arguments.seconds,
             clients=arguments.clients,
             pause=arguments.pause,
+            stop=stop,
         )
     )
     print(

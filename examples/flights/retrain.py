@@ -2,6 +2,7 @@
 
 import flights
 import models
+
 from driftlead_drift.retrain import RetrainContext, Trained
 
 
@@ -20,5 +21,6 @@ def train(context: RetrainContext) -> Trained:
         holdout_features=later[flights.FEATURES],
         holdout_target=later["late"],
         metric="roc_auc",
+        calendar=flights.CALENDAR,
         skops_trusted_types=models.TRUSTED_TYPES["boosted"],
     )

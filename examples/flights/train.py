@@ -30,6 +30,7 @@ def main() -> None:
         registered_model=arguments.register,
         time=table["time"],
         metrics={"roc_auc_train": auc},
+        calendar=flights.CALENDAR,
         skops_trusted_types=models.TRUSTED_TYPES[arguments.model],
     )
     print(
