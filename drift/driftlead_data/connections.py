@@ -5,6 +5,7 @@ files when the Secret changes, so whoever reconnects reads them again.
 """
 
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 FOLDER_VARIABLE = "DRIFTLEAD_CONNECTIONS_DIR"
@@ -24,12 +25,33 @@ def load_connections(folder: Path | None) -> dict[str, str]:
     }
 
 
-def export_connections(folder: Path | None) -> list[str]:
-    """Puts what stands in the folder into `os.environ`, where a variable is not set yet; the names it set.
+class Connections(Mapping[str, str]):
+    """The folder as it is at each look, for whoever must notice that a password was replaced."""
 
-    boto3 and MLflow read their credentials from the environment only.
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> str:
+        return load_connections(self._folder)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(load_connections(self._folder))
+
+    def __len__(self) -> int:
+        return len(load_connections(self._folder))
+
+
+def export_connections(folder: Path | None) -> list[str]:
+    """Puts AWS_*, MLFLOW_* and the like into `os.environ`, where they are not set yet; the names it set.
+
+    boto3 and MLflow read their credentials from the environment only. Our own DRIFTLEAD_* stay files:
+    settings read them there, and a value in the environment would win over the file when that is replaced.
     """
-    missing = {name: value for name, value in load_connections(folder).items() if name not in os.environ}
+    missing = {
+        name: value
+        for name, value in load_connections(folder).items()
+        if name not in os.environ and not name.startswith("DRIFTLEAD_")
+    }
     os.environ.update(missing)
     return sorted(missing)
 

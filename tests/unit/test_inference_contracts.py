@@ -33,12 +33,18 @@ def test_no_folder_means_no_connections(tmp_path: Path) -> None:
 
 def test_the_environment_wins_over_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "AWS_ACCESS_KEY_ID").write_text("file")
-    (tmp_path / "DRIFTLEAD_TEST_ONLY").write_text("file")
+    (tmp_path / "AWS_TEST_ONLY").write_text("file")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "environment")
-    monkeypatch.setenv("DRIFTLEAD_TEST_ONLY", "")
-    monkeypatch.delenv("DRIFTLEAD_TEST_ONLY")
-    assert export_connections(tmp_path) == ["DRIFTLEAD_TEST_ONLY"]
-    assert (os.environ["AWS_ACCESS_KEY_ID"], os.environ["DRIFTLEAD_TEST_ONLY"]) == ("environment", "file")
+    monkeypatch.setenv("AWS_TEST_ONLY", "")
+    monkeypatch.delenv("AWS_TEST_ONLY")
+    assert export_connections(tmp_path) == ["AWS_TEST_ONLY"]
+    assert (os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_TEST_ONLY"]) == ("environment", "file")
+
+
+def test_our_own_variables_stay_files_so_that_they_can_be_rotated(tmp_path: Path) -> None:
+    (tmp_path / "DRIFTLEAD_POSTGRES_DSN").write_text("postgresql://a")
+    assert export_connections(tmp_path) == []
+    assert load_connections(tmp_path) == {"DRIFTLEAD_POSTGRES_DSN": "postgresql://a"}
 
 
 def test_the_folder_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

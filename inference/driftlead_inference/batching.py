@@ -1,0 +1,291 @@
+"""Micro-batching: what has arrived in one pass of the event loop is predicted together.
+
+The first request of a pass schedules the prediction for the pass's end, so nobody waits for a timer: an idle
+server answers a batch of one. Short predictions run in the event loop; long ones in one worker thread, while
+the next batch gathers.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from driftlead_inference.engines import Engine, Matrix, Outputs
+from driftlead_inference.metrics import Metrics
+from driftlead_inference.problems import Problem, Refused, too_many_waiting
+from driftlead_inference.rows import Door
+
+log = structlog.get_logger()
+SHORT = 0.004  # a prediction up to so many seconds may hold up the event loop
+
+Done = Callable[["Job"], None]
+
+
+class Job:
+    """One request's rows on their way through the model.
+
+    rows           in the model's order; raws: the same as JSON text where the request had it
+    accepted       epoch seconds, the log's `ts`; parsed: `perf_counter` when decoding was over
+    outputs        of the whole batch; this job's begin at `start`
+    alone          it was in a batch that failed, and is asked again by itself
+    problem        instead of outputs
+    """
+
+    __slots__ = (
+        "accepted", "alone", "done", "latency_ms", "outputs", "parsed", "probabilities", "problem", "raws",
+        "request_id", "rows", "start",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0917 - one a request: keywords would cost more than they tell
+        self,
+        rows: list[list[Any]],
+        raws: list[bytes] | None,
+        request_id: str,
+        accepted: float,
+        parsed: float,
+        done: Done,
+        *,
+        probabilities: bool = False,
+    ) -> None:
+        self.rows = rows
+        self.raws = raws
+        self.request_id = request_id
+        self.accepted = accepted
+        self.parsed = parsed
+        self.done = done
+        self.probabilities = probabilities
+        self.alone = False
+        self.outputs: Outputs | None = None
+        self.start = 0
+        self.latency_ms = 0.0
+        self.problem: Problem | None = None
+
+    def refuse(self, problem: Problem) -> None:
+        """Ends the job without an answer."""
+        self.problem = problem
+        self.done(self)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long the model takes, measured at load: seconds for one row, and for each further one."""
+
+    first: float
+    further: float
+
+    def seconds(self, rows: int) -> float:
+        """The expected duration of a batch."""
+        return self.first + self.further * (rows - 1)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that are predicted together, and their rows. `packed`: the matrix as little-endian float32."""
+
+    jobs: list[Job]
+    rows: list[list[Any]]
+    matrix: Matrix | None
+    packed: NDArray[np.float32] | None
+
+    @property
+    def probabilities(self) -> bool:
+        """Whether any of them asks for probabilities."""
+        return any(job.probabilities for job in self.jobs)
+
+
+class Batcher:
+    """Gathers jobs, asks the engine, hands the answered batch to `answered` (which logs and replies)."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        door: Door,
+        pace: Pace,
+        metrics: Metrics,
+        answered: Callable[[Batch, Outputs], None],
+        *,
+        batch_rows: int = 256,
+        waiting_rows: int = 50_000,
+    ) -> None:
+        self.engine = engine
+        self.door = door
+        self.pace = pace
+        self.metrics = metrics
+        self.answered = answered
+        self.batch_rows = batch_rows
+        self.waiting_rows = waiting_rows
+        self.numeric = door.signature.numeric
+        self.pending: list[Job] = []
+        self.waiting = 0
+        self.scheduled = False
+        self.busy = False
+        self.since = 0.0  # monotonic start of the prediction under way, for the watchdog; 0: none
+        self.loop = asyncio.get_running_loop()
+        self.worker = ThreadPoolExecutor(1, thread_name_prefix="predict")
+
+    def submit(self, job: Job) -> None:
+        """Takes a job; its `done` is called once it is answered. Raises `Refused` when too many rows wait."""
+        count = len(job.rows)
+        if self.waiting and self.waiting + count > self.waiting_rows:
+            raise Refused(too_many_waiting(self.waiting))
+        self.waiting += count
+        self.pending.append(job)
+        if not self.scheduled and not self.busy:
+            self.scheduled = True
+            self.loop.call_soon(self.flush)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is under way."""
+        return not self.pending and not self.busy
+
+    def flush(self) -> None:
+        """Predicts what has gathered, up to the cap; what is left goes next."""
+        self.scheduled = False
+        jobs = self.take()
+        if not jobs:
+            return
+        try:
+            batch = self.gather(jobs)
+        except Exception as error:
+            self.failed(jobs, error)
+            batch = None
+        if batch is not None:
+            if self.pace.seconds(len(batch.rows)) <= SHORT:
+                self.finish(batch, self.attempt(batch))
+            else:
+                self.busy = True
+                future = self.loop.run_in_executor(self.worker, self.attempt, batch)
+                future.add_done_callback(lambda done: self.returned(batch, done.result()))
+        self.again()
+
+    def again(self) -> None:
+        """Schedules the next batch where something waits."""
+        if self.pending and not self.scheduled and not self.busy:
+            self.scheduled = True
+            self.loop.call_soon(self.flush)
+
+    def take(self) -> list[Job]:
+        """The next jobs, together at most `batch_rows` rows, but at least one job."""
+        pending = self.pending
+        if self.waiting <= self.batch_rows and not (pending and pending[0].alone):
+            self.pending, self.waiting = [], 0
+            return pending
+        count = taken = 0
+        for job in pending:
+            if taken and (job.alone or count + len(job.rows) > self.batch_rows):
+                break
+            count += len(job.rows)
+            taken += 1
+            if job.alone:
+                break
+        self.waiting -= count
+        jobs, self.pending = pending[:taken], pending[taken:]
+        return jobs
+
+    def gather(self, jobs: list[Job]) -> Batch | None:
+        """One batch of the jobs whose rows the model may see; the others are refused here."""
+        rows = list(chain.from_iterable([job.rows for job in jobs]))
+        if not self.numeric:
+            return Batch(jobs, rows, None, None)
+        matrix = np.array(rows, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            packed = matrix.astype("<f4")
+        if self.door.usual(matrix, packed):
+            return Batch(jobs, rows, matrix, packed)
+        good = [job for job in jobs if not self.refused(job)]
+        if not good:
+            return None
+        rows = list(chain.from_iterable([job.rows for job in good]))
+        matrix = np.array(rows, dtype=np.float64)
+        with np.errstate(over="ignore"):
+            return Batch(good, rows, matrix, matrix.astype("<f4"))
+
+    def refused(self, job: Job) -> bool:
+        """Refuses a job with a row that the model must not see."""
+        matrix = np.array(job.rows, dtype=np.float64)
+        for index, row in enumerate(matrix):
+            problem = self.door.fault(row, index if len(matrix) > 1 else None)
+            if problem is not None:
+                job.refuse(problem)
+                return True
+        return False
+
+    def attempt(self, batch: Batch) -> Outputs | Exception:
+        """The engine's answer, or what it raised; safe in the worker thread."""
+        self.since = time.monotonic()
+        try:
+            return self.engine.predict(batch.rows, batch.matrix, probabilities=batch.probabilities)
+        except Exception as error:
+            return error
+        finally:
+            self.since = 0.0
+
+    def returned(self, batch: Batch, answer: Outputs | Exception) -> None:
+        """The worker thread is free again: the next batch goes before this one is answered."""
+        self.busy = False
+        if self.pending:
+            self.scheduled = True
+            self.loop.call_soon(self.flush)
+        self.finish(batch, answer)
+
+    def finish(self, batch: Batch, answer: Outputs | Exception) -> None:
+        """Counts and hands on; a failed batch of several is asked again job by job, so that only one
+        fails."""
+        if isinstance(answer, Exception):
+            if len(batch.jobs) == 1:
+                self.failed(batch.jobs, answer)
+            else:
+                self.apart(batch.jobs)
+            return
+        self.metrics.predictions += len(batch.rows)
+        self.metrics.batches.observe(len(batch.rows))
+        now, start = time.perf_counter(), 0
+        for job in batch.jobs:
+            job.outputs = answer
+            job.start = start
+            job.latency_ms = (now - job.parsed) * 1e3
+            start += len(job.rows)
+        try:
+            self.answered(batch, answer)
+        except Exception as error:
+            self.failed(batch.jobs, error)
+
+    def apart(self, jobs: list[Job]) -> None:
+        """Puts jobs in front of the queue again, each to be predicted alone."""
+        for job in jobs:
+            job.alone = True
+            self.waiting += len(job.rows)
+        self.pending = [*jobs, *self.pending]
+        self.again()
+
+    def failed(self, jobs: list[Job], error: Exception) -> None:
+        """Answers jobs whose prediction or logging raised: the model's own words, never a traceback."""
+        for job in jobs:
+            job.refuse(problem_of(error))
+
+    def close(self) -> None:
+        """Ends the worker thread."""
+        self.worker.shutdown(wait=False)
+
+
+def problem_of(error: Exception) -> Problem:
+    """An exception as an answer: what the model refuses is the input's fault, anything else ours."""
+    if isinstance(error, Refused):
+        return error.problem
+    if isinstance(error, ValueError | TypeError | KeyError):
+        return Problem(422, f"the model refuses this input: {first_line(error)}")
+    log.error("prediction failed", exc_info=error)
+    return Problem(500, f"the model failed: {type(error).__name__}: {first_line(error)}")
+
+
+def first_line(error: Exception) -> str:
+    """An exception's first line, short."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,127 @@
+"""One HTTP exchange over ASGI: read a bounded body in bounded time, ask a handler, send the reply, count
+it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from driftlead_inference import problems
+from driftlead_inference.problems import Problem, Refused
+from driftlead_inference.service import Service
+
+log = structlog.get_logger()
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+JSON = b"application/json"
+
+
+class Gone(Exception):  # noqa: N818 - the client left; nobody is there to be answered
+    """The client closed the connection before its request was whole."""
+
+
+@dataclass(slots=True)
+class Incoming:
+    """A whole request. `headers` have lower-case names; of repeated ones the last counts."""
+
+    service: Service
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    query: bytes
+    request_id: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """What a handler answers with status 200."""
+
+    body: bytes
+    content_type: bytes = JSON
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Handler = Callable[[Incoming], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An ASGI application for one predicting route; `route` is its name in metrics."""
+
+    service: Service
+    route: str
+    handler: Handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        started = time.perf_counter()
+        service = self.service
+        headers = dict(scope["headers"])
+        request_id = service.request_id(headers.get(b"x-request-id"))
+        try:
+            service.authorize(headers.get(b"authorization"))
+            body = await read(headers, receive, service.settings.body_bytes, service.settings.body_seconds)
+            incoming = Incoming(service, headers, body, scope["query_string"], request_id)
+            reply = await self.handler(incoming)
+            status, content_type, body, extra = 200, reply.content_type, reply.body, [*reply.headers]
+        except Refused as refused:
+            problem = refused.problem
+            status, content_type, body = problem.status, problems.CONTENT_TYPE, problem.body()
+            extra = problem.headers() + closing(problem)
+        except Gone:
+            service.count(self.route, 499, started)
+            return
+        except Exception as error:
+            log.error("a request failed", route=self.route, request_id=request_id, exc_info=error)
+            failure = Problem(500, f"the server failed; its log says more under request {request_id}")
+            status, content_type, body, extra = 500, problems.CONTENT_TYPE, failure.body(), []
+        service.count(self.route, status, started)
+        if service.draining:
+            extra = [*extra, CLOSE]
+        await respond(send, status, content_type, body, [(b"x-request-id", request_id.encode()), *extra])
+
+
+CLOSE = (b"connection", b"close")
+
+
+def closing(problem: Problem) -> Headers:
+    """Ends the connection where the rest of the request is not read."""
+    return [CLOSE] if problem.status in (401, 408, 413) else []
+
+
+async def respond(send: Send, status: int, content_type: bytes, body: bytes, headers: Headers) -> None:
+    """Sends a whole reply."""
+    start = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: float) -> bytes:
+    """The whole body. Raises `Refused` beyond `limit` bytes or `seconds`, `Gone` when the client left."""
+    length = headers.get(b"content-length")
+    if length is not None and int(length) > limit:
+        raise Refused(problems.too_large(limit))
+    try:
+        async with asyncio.timeout(seconds):
+            return await parts_of(receive, limit)
+    except TimeoutError:
+        raise Refused(problems.TOO_SLOW) from None
+
+
+async def parts_of(receive: Receive, limit: int) -> bytes:
+    """The body, message by message."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        parts.append(message["body"])
+        size += len(message["body"])
+        if size > limit:
+            raise Refused(problems.too_large(limit))
+        if not message.get("more_body"):
+            return b"".join(parts)

@@ -1,0 +1,120 @@
+"""What the server needs of a prediction log, and the log of mode `off`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from driftlead_data.baseline import Baseline
+from driftlead_data.connections import Connections
+from driftlead_data.exit_codes import ExitCode
+from driftlead_data.spool.store import S3Store
+from driftlead_inference.failures import StartFailed
+from driftlead_inference.prepared import Prepared
+from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolUnusable
+from driftlead_inference.settings import LogMode, Settings
+
+DSN = "DRIFTLEAD_POSTGRES_DSN"
+
+
+class PredictionLog(Protocol):
+    """Takes rows before they are answered and delivers them exactly once."""
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """Puts rows into the spool; the last one's sequence number. Raises `SpoolFull` when it may not
+        drop."""
+
+    async def durable(self, seq: int) -> None:
+        """Returns once everything up to `seq` is committed."""
+
+    def count_status(self, status_class: int, latency_ms: float) -> None:
+        """Counts a failed request (4 or 5) in the histograms."""
+
+    async def start(self) -> None:
+        """Begins to deliver."""
+
+    async def drain(self, seconds: float) -> None:
+        """Delivers what is left, at most so long, and hands over the rest."""
+
+    def health(self) -> dict[str, object]:
+        """The part `log` of /health."""
+
+
+class Off:
+    """No log: rows are forgotten, as mode `off` says."""
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """Forgets the rows."""
+        return 0
+
+    async def durable(self, seq: int) -> None:
+        """Nothing is ever committed, so nothing is waited for."""
+
+    def count_status(self, status_class: int, latency_ms: float) -> None:
+        """Forgets it: there are no histograms without a log."""
+
+    async def start(self) -> None:
+        """Nothing to deliver."""
+
+    async def drain(self, seconds: float) -> None:
+        """Nothing to deliver."""
+
+    def health(self) -> dict[str, object]:
+        """Says that there is no log."""
+        return {
+            "mode": "off",
+            "last_seq": 0,
+            "pending": 0,
+            "lag_seconds": 0.0,
+            "dropped": 0,
+            "spool_bytes": 0,
+        }
+
+
+def open_log(
+    settings: Settings, known: Prepared, baseline: Baseline | None, registry: CollectorRegistry
+) -> PredictionLog:
+    """The log that the settings ask for. Raises `StartFailed` when its spool cannot be used."""
+    if settings.log_mode is LogMode.OFF:
+        return Off()
+    from driftlead_inference.recorder import Identity, Recorder  # noqa: PLC0415 - asyncpg, where it is used
+
+    identity = Identity(
+        model_name=known.source.name,
+        model_version=known.source.version,
+        deployment=settings.deployment,
+        cluster=settings.cluster,
+        namespace=settings.namespace,
+        resource=settings.resource,
+        pod=settings.pod,
+    )
+    try:
+        return Recorder.open(recorder_settings(settings, known), identity, baseline, registry)
+    except SpoolUnusable as error:
+        raise StartFailed(ExitCode.SPOOL_UNUSABLE, str(error)) from error
+
+
+def recorder_settings(settings: Settings, known: Prepared) -> RecorderSettings:
+    """The recorder's part of the settings; DSN and keys are looked up again at each use."""
+    files = Connections(settings.connections_dir)
+    bucket = settings.report_bucket
+    return RecorderSettings(
+        mode=settings.log_mode.value,
+        dsn=dsn_of(settings, files),
+        spool_dir=settings.spool_dir,
+        spool_bytes=settings.spool_bytes,
+        spool_full=settings.spool_full.value,
+        sample=settings.log_sample,
+        redact=tuple(name.strip() for name in settings.log_redact.split(",") if name.strip()),
+        feature_names=tuple(known.signature.names),
+        pooler=settings.log_pooler,
+        store=S3Store(bucket, files) if bucket else None,
+    )
+
+
+def dsn_of(settings: Settings, files: Mapping[str, str]) -> Callable[[], str]:
+    """Gives the DSN as it is now: one that came from a file is read again, any other stays."""
+    first = settings.postgres_dsn.get_secret_value()
+    if files.get(DSN) != first:
+        return lambda: first
+    return lambda: files.get(DSN, first)

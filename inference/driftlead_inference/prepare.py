@@ -1,0 +1,254 @@
+"""The preparing process: finds, downloads, loads, probes and converts a model, and leaves what it found as
+data.
+
+It runs as a child (`python -m driftlead_inference.prepare`), so that MLflow, pandas, scikit-learn and the
+ONNX converter never enter the process that serves unless that needs them, and so that a model that crashes
+its interpreter takes down only this one. It reads a `Wish` from standard input and writes a `Found` to the
+file named there.
+"""
+
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from driftlead_data.exit_codes import ExitCode
+from driftlead_inference import cache, flavours, locate, prepared, probing
+from driftlead_inference.cache import ARTIFACT, Record, Source
+from driftlead_inference.examples import example
+from driftlead_inference.failures import StartFailed
+from driftlead_inference.flavours import Loaded
+from driftlead_inference.prepared import Prepared
+from driftlead_inference.signature import Signature, Unservable, from_estimator, from_mlflow
+
+log = structlog.get_logger()
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the serving process asks for."""
+
+    uri: str
+    name: str
+    registry: str
+    cache_dir: str
+    conversion: str
+    result: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Where it lies now, or why it does not."""
+
+    entry: str = ""
+    code: int = 0
+    message: str = ""
+    version: str = ""
+
+
+def main() -> int:
+    """Does what standard input asks; the exit code is that of the serving process."""
+    wish = msgspec.json.decode(sys.stdin.buffer.read(), type=Wish)
+    asked = locate.parse(wish.uri)
+    found = Found(version=asked.version)
+    try:
+        found = Found(entry=str(prepare(wish)))
+    except StartFailed as failed:
+        found = Found(code=failed.code, message=failed.message, version=asked.version)
+    except Exception as error:
+        log.exception("preparing failed")
+        found = Found(
+            code=ExitCode.UNEXPECTED, message=f"{type(error).__name__}: {error}", version=asked.version
+        )
+    Path(wish.result).write_bytes(msgspec.json.encode(found))
+    return found.code
+
+
+def prepare(wish: Wish) -> Path:
+    """The cache entry that holds the model and what is known of it. Raises `StartFailed`."""
+    started = time.monotonic()
+    source = resolve(wish)
+    located = time.monotonic()
+    entry, folder, record = fetch(wish, source)
+    fetched = time.monotonic()
+    path = entry / prepared.file_name(wish.conversion)
+    known = prepared.load(path)
+    if known is None or known.digest != record.digest:
+        seconds = {"locate": located - started, "fetch": fetched - located}
+        prepared.save(path, study(wish, folder, record, seconds))
+    return entry
+
+
+def resolve(wish: Wish) -> Source:
+    """Asks the registry which artifact a URI means."""
+    asked = locate.parse(wish.uri)
+    if asked.folder is not None:
+        return locate.local(asked, wish.name)
+    import mlflow  # noqa: PLC0415 - a folder needs no registry
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    if wish.registry:
+        mlflow.set_tracking_uri(wish.registry)
+    registry = wish.registry or mlflow.get_tracking_uri()
+    client = mlflow.MlflowClient()
+    if asked.run:
+        run = asked.run.removeprefix("runs:/").split("/", 1)[0]
+        return Source(registry, wish.name or run, locate.UNREGISTERED, asked.run, run_id=run)
+    try:
+        version = (
+            client.get_model_version_by_alias(asked.name, asked.alias)
+            if asked.alias
+            else client.get_model_version(asked.name, asked.version)
+        )
+        labels = client.get_registered_model(asked.name).tags.get(LABELS_TAG, "[]")
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
+            raise StartFailed(
+                ExitCode.VERSION_NOT_FOUND, f"{registry} has no {wish.uri}: {error.message}"
+            ) from error
+        raise StartFailed(ExitCode.REGISTRY_AWAY, f"{registry} does not answer: {error.message}") from error
+    return Source(
+        registry=registry,
+        name=asked.name,
+        version=str(version.version),
+        source=str(version.source),
+        run_id=str(version.run_id or ""),
+        labels=tuple(msgspec.json.decode(labels, type=list[str])),
+    )
+
+
+LABELS_TAG = "driftlead.labels"  # of the registered model: its text classes in the order of their numbers
+
+
+def fetch(wish: Wish, source: Source) -> tuple[Path, Path, Record]:
+    """The entry, the artifact's folder and its record: from the cache where it is whole, else downloaded."""
+    root = Path(wish.cache_dir)
+    entry = root / source.key
+    if not source.registry:
+        folder = Path(source.source)
+        record = Record(source, cache.digests(folder))
+        entry.mkdir(parents=True, exist_ok=True)
+        cache.write_whole(entry / cache.RECORD, msgspec.json.encode(record))
+        return entry, folder, record
+    record_there = cache.read(entry)
+    if record_there is not None:
+        try:
+            cache.check(entry / ARTIFACT, record_there.files)
+        except cache.Damaged as damage:
+            log.warning("the cached model is damaged and downloaded again", damage=str(damage))
+        else:
+            return entry, entry / ARTIFACT, record_there
+    entry = cache.remember(root, source, lambda folder: download(wish.uri, source, folder))
+    written = cache.read(entry)
+    if written is None:
+        raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was written and cannot be read; is the disk full?")
+    return entry, entry / ARTIFACT, written
+
+
+def download(uri: str, source: Source, folder: Path) -> None:
+    """MLflow's download of the exact version's artifact. Raises `StartFailed` (artifacts away)."""
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+
+    exact = f"models:/{source.name}/{source.version}" if source.version != locate.UNREGISTERED else uri
+    try:
+        download_artifacts(artifact_uri=exact, dst_path=str(folder))
+    except Exception as error:
+        raise StartFailed(
+            ExitCode.ARTIFACTS_AWAY, f"{source.source} cannot be downloaded: {type(error).__name__}: {error}"
+        ) from error
+    if not (folder / "MLmodel").is_file():
+        raise StartFailed(
+            ExitCode.LOAD_FAILED, f"{source.source} holds no file MLmodel: it is no MLflow model"
+        )
+
+
+def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -> Prepared:
+    """Loads the model and finds out what it takes and who can serve it."""
+    started = time.monotonic()
+    loaded = flavours.load(folder)
+    seconds["load"] = time.monotonic() - started
+    signature = signature_of(folder, loaded)
+    row, kind = example(folder, signature)
+    takes = "array" if probing.takes_arrays(loaded, signature, [row]) else "frame"
+    predict = probing.asks(loaded, signature, takes)
+    notes = [*skew(folder), *smoke(predict, row, kind)]
+    started = time.monotonic()
+    missing = probing.accepted_missing(predict, row)
+    huge = probing.accepts_huge(predict, row)
+    seconds["probe"] = time.monotonic() - started
+    classes = loaded.classes
+    return Prepared(
+        source=record.source,
+        digest=record.digest,
+        signature=signature,
+        flavour=loaded.flavour,
+        engine=loaded.flavour,
+        engine_reason="conversion is switched off" if wish.conversion == "off" else "",
+        takes=takes,
+        accepts_missing=missing,
+        accepts_huge=huge,
+        example=row,
+        example_kind=kind,
+        classes=classes,
+        labels=label_order(record.source.labels, classes),
+        probabilities=loaded.has_probabilities,
+        warnings=tuple(notes),
+        seconds=seconds,
+    )
+
+
+def signature_of(folder: Path, loaded: Loaded) -> Signature:
+    """MLflow's signature, else what the estimator says of itself. Raises `StartFailed` (signature)."""
+    from mlflow.models import Model  # noqa: PLC0415
+
+    try:
+        signature = Model.load(str(folder)).signature
+        schema = signature.inputs if signature else None
+        if schema is None:
+            return from_estimator(loaded.estimator)
+        return from_mlflow(schema.to_dict())
+    except Unservable as reason:
+        raise StartFailed(
+            ExitCode.SIGNATURE_MISSING,
+            f"{reason}; log the model with signature=mlflow.models.infer_signature(X, predictions)",
+        ) from reason
+
+
+def smoke(predict: probing.Predict, row: list[Any], kind: str) -> list[str]:
+    """One prediction of the example; zeros that are refused are a warning. Raises `StartFailed` (smoke)."""
+    try:
+        predict([row])
+    except Exception as error:
+        sentence = f"the smoke prediction of {kind} failed: {type(error).__name__}: {error}"
+        if kind != "zeros":
+            raise StartFailed(ExitCode.SMOKE_FAILED, sentence) from error
+        return [f"{sentence}; log the model with an input example to make this certain"]
+    return []
+
+
+def skew(folder: Path) -> list[str]:
+    """Sentences on requirements that are not met as they were when the model was trained."""
+    sentences = []
+    for line, state in flavours.requirements(folder):
+        if state == "missing":
+            sentences.append(f"the model's requirement {line} is not installed; it loaded all the same")
+        elif state != "met":
+            sentences.append(f"training-serving skew: the model asks for {line}, installed is {state}")
+    return sentences
+
+
+def label_order(known: tuple[str, ...], classes: list[Any] | None) -> tuple[str, ...]:
+    """The text classes in the order of their numbers: those the registered model knows, then new ones
+    sorted."""
+    texts = [name for name in classes or [] if isinstance(name, str)]
+    return (*known, *sorted(set(texts) - set(known))) if texts else ()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    warnings.simplefilter("default")
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What goes wrong with a request, as RFC 9457 problem documents: a sentence for people, fields for
+programs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import msgspec
+
+CONTENT_TYPE = b"application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An answer that is not a prediction.
+
+    `detail` says what is wrong, what was seen and what to do; `about` holds the same for programs:
+    `field`, `seen`, `expected`, where there is one field to blame. `retry_after` is in seconds.
+    """
+
+    status: int
+    detail: str
+    about: Mapping[str, object] = field(default_factory=dict)
+    retry_after: int | None = None
+
+    def body(self) -> bytes:
+        """The JSON document."""
+        title = HTTPStatus(self.status).phrase
+        return msgspec.json.encode(
+            {
+                "type": "about:blank",
+                "title": title,
+                "status": self.status,
+                "detail": self.detail,
+                **self.about,
+            }
+        )
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Headers beside content type and length."""
+        return [] if self.retry_after is None else [(b"retry-after", b"%d" % self.retry_after)]
+
+
+class Refused(Exception):  # noqa: N818 - a request is refused; nothing of ours failed
+    """Carries a problem from where it is seen to where it is answered."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def unprocessable(
+    detail: str, *, field: str | None = None, seen: object = None, expected: str | None = None
+) -> Refused:
+    """A 422 that blames the input."""
+    about = {"field": field, "seen": shown(seen), "expected": expected}
+    return Refused(Problem(422, detail, {key: value for key, value in about.items() if value is not None}))
+
+
+def shown(value: object, width: int = 60) -> str | None:
+    """A value as JSON, short enough for a sentence; None stays None."""
+    if value is None:
+        return None
+    try:
+        text = msgspec.json.encode(value).decode()
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= width else f"{text[:width]}..."
+
+
+NOT_READY = Problem(503, "the model is still loading; ask /readyz until it answers 200", retry_after=1)
+SPOOL_FULL = Problem(
+    503, "the prediction log's spool is full and the log may not lose rows; is Postgres away?", retry_after=5
+)
+NO_TOKEN = Problem(401, "predictions need the header `Authorization: Bearer <token>`; it is missing or wrong")
+TOO_SLOW = Problem(408, "the request's body did not arrive in time")
+
+
+def too_large(limit: int) -> Problem:
+    """A body beyond the limit, in bytes."""
+    return Problem(
+        413,
+        f"the body is larger than {limit} bytes; send fewer rows a request",
+        {"expected": f"<= {limit} bytes"},
+    )
+
+
+def too_many_waiting(limit: int) -> Problem:
+    """More rows wait for the model than may."""
+    return Problem(429, f"{limit} rows wait for the model already; try again or add replicas", retry_after=1)

@@ -1,0 +1,227 @@
+"""The door: what a request sends becomes rows that the model takes, or a sentence that names the feature.
+Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_inference.problems import Problem, Refused, shown, unprocessable
+from driftlead_inference.signature import Feature, Signature
+
+Row = list[Any]
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+EXPECTED = {
+    "float": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "string": "a string",
+    "datetime": "an ISO 8601 time",
+}
+
+
+@dataclass(frozen=True)
+class Door:
+    """Checks rows against the signature and what was probed at load.
+
+    `accepts_missing` holds the positions whose null the model answers; `accepts_huge` says whether numbers
+    beyond float32's range reach it (trees refuse them).
+    """
+
+    signature: Signature
+    accepts_missing: frozenset[int]
+    accepts_huge: bool = False
+    refuses_null: NDArray[np.bool_] = field(init=False, repr=False)
+    whole: NDArray[np.intp] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Lays out what the checks of a batch need."""
+        features = self.signature.features
+        refuses = np.array([index not in self.accepts_missing for index in range(len(features))])
+        object.__setattr__(self, "refuses_null", refuses)
+        wholes = [index for index, feature in enumerate(features) if feature.kind != "float"]
+        object.__setattr__(self, "whole", np.array(wholes, dtype=np.intp))
+
+    @property
+    def width(self) -> int:
+        """How many features a row has."""
+        return len(self.signature.features)
+
+    def admit(self, rows: Sequence[object]) -> list[Row]:
+        """Rows by position or by name, checked value by value. Raises `Refused`."""
+        return [self.admit_row(row, index if len(rows) > 1 else None) for index, row in enumerate(rows)]
+
+    def admit_row(self, row: object, index: int | None = None) -> Row:
+        """One row: a list in the signature's order, or an object by name."""
+        if isinstance(row, Mapping):
+            row = self.by_name(row, index)
+        if not isinstance(row, list):
+            raise unprocessable(
+                f"{place(index)}a row is a list of {self.width} values, seen {shown(row)}",
+                seen=row,
+                expected=f"a list of {self.width} values",
+            )
+        if len(row) != self.width:
+            raise self.wrong_width(row, index)
+        features = self.signature.features
+        return [self.value(features[at], at, value, index) for at, value in enumerate(row)]
+
+    def wrong_width(self, row: Sequence[object], index: int | None = None) -> Refused:
+        """The refusal of a row with too few or too many values."""
+        return unprocessable(
+            f"{place(index)}the model takes {self.width} features, seen {len(row)}; send one value for each, "
+            "null for a missing one",
+            field="features",
+            seen=f"{len(row)} values",
+            expected=f"{self.width} values",
+        )
+
+    def by_name(self, row: Mapping[str, object], index: int | None) -> Row:
+        """The values of an object in the signature's order; what is absent is missing."""
+        if not self.signature.named:
+            raise unprocessable(
+                f"{place(index)}the model's features have no names; send a list of {self.width} numbers",
+                expected=f"a list of {self.width} numbers",
+            )
+        names = self.signature.names
+        unknown = sorted(set(row) - set(names))
+        if unknown:
+            raise unprocessable(
+                f"{place(index)}the model has no feature {unknown[0]!r}; it takes {', '.join(names)}",
+                field=unknown[0],
+            )
+        return [row.get(name) for name in names]
+
+    def value(self, feature: Feature, at: int, value: object, index: int | None) -> object:
+        """One value as the model gets it."""
+        if value is None:
+            if at not in self.accepts_missing:
+                raise self.missing(at, index)
+            return None
+        convert = CONVERSIONS[feature.kind]
+        converted = convert(value)
+        if converted is None:
+            raise self.refused(at, value, index)
+        return converted
+
+    def missing(self, at: int, index: int | None) -> Refused:
+        """The refusal of a null that the model does not answer."""
+        feature = self.signature.features[at]
+        return unprocessable(
+            f"{place(index)}feature {feature.name!r} (position {at}) is missing or null, and the model gives "
+            f"no answer without it; send {EXPECTED[feature.kind]}",
+            field=feature.name,
+            seen="null",
+            expected=EXPECTED[feature.kind],
+        )
+
+    def refused(self, at: int, value: object, index: int | None) -> Refused:
+        """The refusal of a value of the wrong kind."""
+        feature = self.signature.features[at]
+        return unprocessable(
+            f"{place(index)}feature {feature.name!r} (position {at}) is {shown(value)}; "
+            f"expected {EXPECTED[feature.kind]}",
+            field=feature.name,
+            seen=value,
+            expected=EXPECTED[feature.kind],
+        )
+
+    def usual(self, matrix: NDArray[np.float64], packed: NDArray[np.float32]) -> bool:
+        """Whether a batch needs no closer look: all finite, within float32, whole where it must be.
+
+        `matrix`: (rows, features), NaN for null; `packed`: the same in float32.
+        """
+        finite = np.isfinite(packed)
+        if not finite.all():
+            null = np.isnan(matrix)
+            bad = (null & self.refuses_null) if self.accepts_huge else ~finite & ~(null & ~self.refuses_null)
+            if bad.any():
+                return False
+        return not self.whole.size or self.all_whole(matrix)
+
+    def all_whole(self, matrix: NDArray[np.float64]) -> bool:
+        """Whether the integer columns hold whole numbers or NaN."""
+        part = matrix[:, self.whole]
+        return bool(((part == np.rint(part)) | np.isnan(part)).all())
+
+    def fault(self, row: NDArray[np.float64], index: int | None = None) -> Problem | None:
+        """Why the model must not see this row: (features,); `index` is its place among several."""
+        null = np.isnan(row)
+        bad = null & self.refuses_null
+        if bad.any():
+            return self.missing(int(bad.argmax()), index).problem
+        huge = ~null & (np.abs(row) > FLOAT32_MAX)
+        if huge.any() and not self.accepts_huge:
+            at = int(huge.argmax())
+            name = self.signature.features[at].name
+            return unprocessable(
+                f"{place(index)}feature {name!r} (position {at}) is {float(row[at])!r}, beyond what the "
+                "model computes with",
+                field=name,
+                seen=float(row[at]),
+                expected=f"a number up to {FLOAT32_MAX:.4g}",
+            ).problem
+        part = row[self.whole]
+        fraction = ~np.isnan(part) & (part != np.rint(part))
+        if fraction.any():
+            at = int(self.whole[int(fraction.argmax())])
+            return self.refused(at, float(row[at]), index).problem
+        return None
+
+
+def place(index: int | None) -> str:
+    """Which row a sentence is about, when there are several."""
+    return "" if index is None else f"row {index}: "
+
+
+def as_float(value: object) -> float | None:
+    """A JSON number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if abs(number) <= 1.7976931348623157e308 else None
+
+
+def as_integer(value: object) -> int | None:
+    """A whole JSON number, also written as 3.0."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    return int(value) if abs(value) < 2**63 else None
+
+
+def as_boolean(value: object) -> bool | None:
+    """True, false, 1 or 0."""
+    return bool(value) if isinstance(value, bool | int | float) and value in (0, 1) else None
+
+
+def as_string(value: object) -> str | None:
+    """A string that PostgreSQL's JSONB can hold (no NUL)."""
+    return value if isinstance(value, str) and "\0" not in value else None
+
+
+def as_datetime(value: object) -> str | None:
+    """An ISO 8601 time, kept as text."""
+    if not isinstance(value, str):
+        return None
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return value
+
+
+CONVERSIONS: Mapping[str, Callable[[object], object]] = {
+    "float": as_float,
+    "integer": as_integer,
+    "boolean": as_boolean,
+    "string": as_string,
+    "datetime": as_datetime,
+}

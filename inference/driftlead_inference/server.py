@@ -1,0 +1,91 @@
+"""The process: uvicorn around the application, the model loaded behind it, an orderly end."""
+
+import asyncio
+import signal
+from types import FrameType
+
+import structlog
+import uvicorn
+
+from driftlead_data.exit_codes import ExitCode
+from driftlead_inference import loading, locate
+from driftlead_inference.app import create_app
+from driftlead_inference.failures import StartFailed, leave_message
+from driftlead_inference.metrics import Metrics
+from driftlead_inference.service import Service
+from driftlead_inference.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, except that SIGTERM first lets clients go: it still accepts, and ends each connection it
+    answers."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self.service = service
+        self.code = ExitCode.DRAINED
+        self.lingering: asyncio.TimerHandle | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A first signal begins the end, a second one hurries it. Exit code 0 either way: nothing failed."""
+        service = self.service
+        if service.draining or sig == signal.SIGINT or service.serving is None:
+            self.should_exit = True
+        service.draining = True
+        service.metrics.draining.set(1)
+        if not self.should_exit:
+            loop = asyncio.get_running_loop()
+            self.lingering = loop.call_later(service.settings.linger_seconds, self.leave)
+
+    def leave(self) -> None:
+        """The end of lingering."""
+        self.should_exit = True
+
+    async def load(self) -> None:
+        """Loads the model while the port is open already; a failure ends the process."""
+        settings = self.service.settings
+        try:
+            await loading.load(self.service)
+        except StartFailed as failed:
+            self.code, message = failed.code, failed.message
+        except Exception as error:
+            log.exception("the start failed")
+            self.code, message = ExitCode.UNEXPECTED, f"{type(error).__name__}: {error}"
+        else:
+            return
+        self.service.metrics.loads.labels(self.code.reason).inc()
+        log.error(message, reason=self.code.reason, model=settings.model, exit_code=int(self.code))
+        version = locate.parse(settings.model).version if self.code != ExitCode.USAGE else ""
+        leave_message(settings.termination_log, self.code, message, version)
+        self.should_exit = True
+
+
+async def serve(settings: Settings) -> ExitCode:
+    """Runs until a signal; how it ended."""
+    service = Service(settings, Metrics(settings.stage))
+    config = uvicorn.Config(
+        create_app(service), host=settings.host, port=settings.port, loop="none", http="httptools", ws="none",
+        lifespan="off", access_log=False, server_header=False, log_config=None, timeout_keep_alive=75,
+        timeout_graceful_shutdown=round(settings.drain_seconds) or None, backlog=2048,
+    )  # fmt: skip
+    server = Server(config, service)
+    load = asyncio.create_task(server.load())
+    await server.serve()
+    load.cancel()
+    await asyncio.gather(load, return_exceptions=True)
+    if service.serving is not None:
+        await finish(service)
+    return server.code
+
+
+async def finish(service: Service) -> None:
+    """Delivers the log."""
+    if service.commits:
+        await asyncio.wait(service.commits, timeout=service.settings.drain_seconds)
+    if service.serving is not None:
+        service.serving.batcher.close()
+    if service.log is not None:
+        await service.log.drain(service.settings.drain_seconds)
+    log.info("drained", log=service.log.health() if service.log is not None else None)

@@ -1,0 +1,205 @@
+"""The service between fronts and model: state, request ids, log rows, health. One instance a process."""
+
+import asyncio
+import os
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import msgspec
+import structlog
+
+from driftlead_inference.batching import Batch, Batcher, Job
+from driftlead_inference.engines import Outputs
+from driftlead_inference.metrics import Metrics
+from driftlead_inference.prediction_log import PredictionLog
+from driftlead_inference.prepared import Prepared
+from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused
+from driftlead_inference.recorder.types import Row
+from driftlead_inference.rows import Door
+from driftlead_inference.settings import LogMode, Settings
+
+log = structlog.get_logger()
+REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # visible ASCII that stands in JSON as it is
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A model that answers."""
+
+    known: Prepared
+    door: Door
+    batcher: Batcher
+    since: str
+    # What never changes in a reply: between the answer and the request's id.
+    middle: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Writes the constant part once."""
+        name = msgspec.json.encode(self.known.source.name)
+        version = msgspec.json.encode(self.known.source.version)
+        middle = b',"model_name":%b,"model_version":%b,"request_id":"' % (name, version)
+        object.__setattr__(self, "middle", middle)
+
+
+class Service:
+    """What fronts and protocols ask. `serving` is None until the smoke prediction was answered."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.serving: Serving | None = None
+        self.log: PredictionLog | None = None
+        self.draining = False
+        self.linger_over = asyncio.Event()
+        self.token = settings.requires_token.get_secret_value().encode()
+        self.logs = settings.log_mode is not LogMode.OFF
+        self.durable = settings.log_mode is LogMode.DURABLE
+        self.clock = time.time
+        prefix = os.urandom(8).hex()
+        self.ids = map(f"{prefix}-{{:x}}".format, count(1))
+        self.commits: set[asyncio.Task[None]] = set()
+
+    def ready(self) -> Serving:
+        """The model, or a refusal while there is none."""
+        if self.serving is None:
+            raise Refused(NOT_READY)
+        return self.serving
+
+    def request_id(self, sent: bytes | None) -> str:
+        """The client's own id where it is one, else a new one."""
+        if sent and REQUEST_ID.fullmatch(sent):
+            return sent.decode()
+        return next(self.ids)
+
+    def authorize(self, header: bytes | None) -> None:
+        """Holds the bearer token against the setting. Raises `Refused`."""
+        if self.token and not same(header or b"", b"Bearer " + self.token):
+            raise Refused(NO_TOKEN)
+
+    async def predict(
+        self, rows: list[list[Any]], raws: list[bytes] | None, request_id: str, *, probabilities: bool = False
+    ) -> Job:
+        """The answered job. Raises `Refused`."""
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+
+        def done(job: Job) -> None:
+            if not future.done():
+                future.set_result(job)
+
+        job = Job(
+            rows, raws, request_id, self.clock(), time.perf_counter(), done, probabilities=probabilities
+        )
+        self.ready().batcher.submit(job)
+        await future
+        if job.problem is not None:
+            raise Refused(job.problem)
+        return job
+
+    def answered(self, batch: Batch, outputs: Outputs) -> None:
+        """Logs an answered batch, then replies: at once, or in mode `durable` after the commit."""
+        jobs = batch.jobs
+        if outputs.wrong:
+            jobs = [job for job in jobs if not self.wrong(job, outputs)]
+        if not self.logs or self.log is None:
+            for job in jobs:
+                job.done(job)
+            return
+        seq = self.log.append(log_rows(batch, jobs, outputs))
+        if not self.durable:
+            for job in jobs:
+                job.done(job)
+            return
+        task = asyncio.get_running_loop().create_task(self.after_commit(self.log, seq, jobs))
+        self.commits.add(task)
+        task.add_done_callback(self.commits.discard)
+
+    async def after_commit(self, prediction_log: PredictionLog, seq: int, jobs: list[Job]) -> None:
+        """Replies once the rows are committed."""
+        try:
+            await prediction_log.durable(seq)
+        except Exception as error:
+            log.error("the commit that replies waited for failed", exc_info=error)
+            for job in jobs:
+                job.refuse(Problem(503, "the prediction could not be committed to the log", retry_after=1))
+            return
+        for job in jobs:
+            job.done(job)
+
+    def wrong(self, job: Job, outputs: Outputs) -> bool:
+        """Answers 500 where the model's answer is no number; such a row is not logged."""
+        mine = outputs.wrong.intersection(range(job.start, job.start + len(job.rows)))
+        if not mine:
+            return False
+        row = min(mine) - job.start
+        job.refuse(Problem(500, f"row {row}: the model's answer is NaN or infinite, which is no prediction"))
+        return True
+
+    def count(self, route: str, status: int, started: float) -> None:
+        """Counts an answer; `started` is `perf_counter` at the request's arrival."""
+        seconds = time.perf_counter() - started
+        self.metrics.route(route, status).observe(seconds)
+        if status >= 400 and self.log is not None:
+            self.log.count_status(status // 100, seconds * 1e3)
+
+    def health(self) -> dict[str, object]:
+        """What /health says."""
+        state: dict[str, object] = {"deployment": self.settings.deployment, "stage": self.settings.stage}
+        if self.serving is None:
+            return {"status": "loading", **state}
+        known = self.serving.known
+        return {
+            "status": "draining" if self.draining else "ok",
+            "model_name": known.source.name,
+            "model_version": known.source.version,
+            "run_id": known.source.run_id,
+            "engine": known.engine,
+            "engine_reason": known.engine_reason,
+            **state,
+            "since": self.serving.since,
+            "warnings": list(known.warnings),
+            "log": self.log.health() if self.log is not None else {"mode": "off"},
+        }
+
+
+def log_rows(batch: Batch, jobs: list[Job], outputs: Outputs) -> list[Row]:
+    """The log's rows of a batch, in the order of its jobs."""
+    packed, width = b"", 0
+    if batch.packed is not None:
+        packed, width = batch.packed.tobytes(), batch.packed.shape[1] * 4
+    numbers, labels, rest = outputs.numbers, outputs.labels, outputs.rest
+    encode = msgspec.json.encode
+    rows = []
+    for job in jobs:
+        at = job.start
+        for index, values in enumerate(job.rows):
+            rows.append(
+                Row(
+                    job.accepted,
+                    job.request_id,
+                    index,
+                    job.latency_ms,
+                    encode(values) if job.raws is None else job.raws[index],
+                    packed[at * width : (at + 1) * width] if width else None,
+                    numbers[at],
+                    None if labels is None else labels[at],
+                    None if rest is None else rest[at],
+                )
+            )
+            at += 1
+    return rows
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Compares secrets in constant time."""
+    import hmac  # noqa: PLC0415 - only where a token is set
+
+    return hmac.compare_digest(one, other)
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

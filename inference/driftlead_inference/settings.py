@@ -1,0 +1,176 @@
+"""Every setting of the inference service: a flag, an environment variable, a file of connections, or the
+default."""
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from driftlead_data.connections import FOLDER_VARIABLE, folder_from_environment, load_connections
+
+HOME = Path.home() / ".cache" / "driftlead"
+
+
+class LogMode(StrEnum):
+    """When a prediction is answered: after it stands in the spool, after it is committed, or without a
+    log."""
+
+    ASYNC = "async"
+    DURABLE = "durable"
+    OFF = "off"
+
+
+class SpoolFull(StrEnum):
+    """What happens to a prediction whose row does not fit into the spool."""
+
+    DROP = "drop"
+    REFUSE = "refuse"
+
+
+class Front(StrEnum):
+    """Who answers `POST /predict`: the protocol class, or the ASGI application alone."""
+
+    WIRE = "wire"
+    ASGI = "asgi"
+
+
+class Conversion(StrEnum):
+    """Whether ONNX Runtime may serve a model whose answers it was verified to repeat."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+def named(variable: str, flag: str) -> AliasChoices:
+    """A setting whose variable is the ecosystem's own name, beside its flag."""
+    return AliasChoices(variable, flag)
+
+
+class Settings(BaseSettings):
+    """What one inference process is told."""
+
+    model_config = SettingsConfigDict(env_prefix="DRIFTLEAD_", extra="ignore", populate_by_name=True)
+
+    model: str = Field(
+        description="What to serve: `models:/Name/3`, `models:/Name@alias`, `runs:/<run>/<path>` or a folder."
+    )
+    name: str = Field("", description="The model's name in replies and in the log; default: the registry's.")
+    host: str = Field("0.0.0.0", description="The address to listen on.")  # noqa: S104 - a pod's only purpose
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    front: Front = Field(
+        Front.WIRE,
+        description="`wire` answers `POST /predict` in uvicorn's protocol class, `asgi` in the application; "
+        "the replies are the same, byte for byte.",
+    )
+    tracking_uri: str = Field(
+        "",
+        validation_alias=named("MLFLOW_TRACKING_URI", "tracking_uri"),
+        description="The MLflow registry that `models:/` and `runs:/` are asked of.",
+    )
+    deployment: str = Field("prod", description="The log's column `deployment`.")
+    stage: str = Field(
+        "prod", description="The stage of the ModelDeployment, `prod` or `canary`; for metrics."
+    )
+    cluster: str = Field("", description="Whose pod this is, in the log: the cluster.")
+    namespace: str = Field("", description="Whose pod this is, in the log: the namespace.")
+    resource: str = Field("", description="Whose pod this is, in the log: the ModelDeployment.")
+    pod: str = Field("", description="Whose pod this is, in the log: the pod; default: the machine's name.")
+
+    log_mode: LogMode = Field(
+        LogMode.ASYNC,
+        description="`async` answers once the row is in the spool, `durable` once it is committed, "
+        "`off` logs nothing.",
+    )
+    postgres_dsn: SecretStr = Field(SecretStr(""), description="Where `inference_logs` is; empty: no log.")
+    spool_dir: Path = Field(HOME / "spool", description="The folder of rows not yet delivered.")
+    spool_bytes: int = Field(512 * 1024**2, ge=1024**2, description="How large the spool may grow, in bytes.")
+    spool_full: SpoolFull = Field(
+        SpoolFull.DROP,
+        description="When the spool is full: `drop` the row and count it, or `refuse` with 503.",
+    )
+    log_sample: float = Field(
+        1.0, gt=0, le=1, description="The share of rows that is logged; histograms see every row."
+    )
+    log_redact: str = Field("", description="Features that the log writes as null, separated by commas.")
+    log_pooler: bool = Field(
+        False, description="A transaction pooler stands before Postgres: no prepared statements are kept."
+    )
+    report_bucket: str = Field("", description="The S3 bucket that takes what a dying pod could not deliver.")
+
+    cache_dir: Path = Field(HOME / "models", description="The folder of downloaded and converted models.")
+    connections_dir: Path | None = Field(
+        None, description="A folder with one file per variable: DSN, keys, endpoints; read at each reconnect."
+    )
+    termination_log: Path = Field(
+        Path("/dev/termination-log"),
+        description="Where the reason of a failed start is written, if it exists.",
+    )
+    onnx: Conversion = Field(
+        Conversion.AUTO, description="`auto` serves by ONNX Runtime where its answers were verified equal."
+    )
+    requires_token: SecretStr = Field(
+        SecretStr(""), description="When set, predictions need `Authorization: Bearer <it>`."
+    )
+
+    body_bytes: int = Field(
+        8 * 1024**2, ge=1024, description="The largest request body, in bytes (413 beyond)."
+    )
+    rows: int = Field(10_000, ge=1, description="The most rows in one request (422 beyond).")
+    waiting_rows: int = Field(
+        50_000, ge=1, description="The most rows that may wait for the model at once (429 beyond)."
+    )
+    batch_rows: int = Field(
+        256, ge=1, description="The most rows of several requests that are predicted together."
+    )
+    body_seconds: float = Field(
+        30, gt=0, description="How long a client may take to send a request (408 beyond)."
+    )
+    predict_seconds: float = Field(
+        120,
+        gt=0,
+        description="A prediction that takes longer is taken for hung: the process ends and is restarted.",
+    )
+    load_seconds: float = Field(
+        900, gt=0, description="How long download, loading and conversion may take together."
+    )
+    linger_seconds: float = Field(
+        1,
+        ge=0,
+        description="After SIGTERM, how long connections are still accepted, each answered and closed.",
+    )
+    drain_seconds: float = Field(
+        60, ge=0, description="After that, how long the log may take to be delivered."
+    )
+    threads: int = Field(
+        0, ge=0, description="Threads of the model's libraries; 0: what the container's quota gives."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags win over the environment, the environment over the files of connections."""
+        return init_settings, env_settings, connection_files(settings_cls)
+
+
+def connection_files(settings: type[BaseSettings]) -> InitSettingsSource:
+    """The settings that stand as files in the folder `DRIFTLEAD_CONNECTIONS_DIR`."""
+    prefix = str(settings.model_config.get("env_prefix", ""))
+    found = {
+        name.removeprefix(prefix).lower() if name.startswith(prefix) else name: value
+        for name, value in load_connections(folder_from_environment()).items()
+        if name != FOLDER_VARIABLE
+    }
+    known = set(settings.model_fields) | {"MLFLOW_TRACKING_URI"}
+    return InitSettingsSource(settings, {name: value for name, value in found.items() if name in known})
