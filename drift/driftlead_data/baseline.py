@@ -1,12 +1,12 @@
 """The baseline: the binned reference of a model version's training data, and its file.
 
-`build` makes one from columns. `Baseline.to_json` and `from_json` are its file, `driftlead/baseline.json`, schema
-`driftlead-baseline/v1` (`schemas/baseline-v1.schema.json`). `Baseline.count` counts traffic into its bins.
-A baseline never changes: it belongs to one model version, and its sha256 names the bins of a histogram.
+`build` makes one from columns. `Baseline.to_json` and `from_json` are its file, `driftlead/baseline.json`,
+schema `driftlead-baseline/v1` (`schemas/baseline-v1.schema.json`). `Baseline.count` counts traffic into its
+bins. A baseline never changes: it belongs to one model version, and its sha256 names the bins of a histogram.
 
-Counts, not shares, are kept: how sure a comparison can be depends on how many rows the reference had. They are
-kept by block too (an hour or a day of training data, or a set of entities), because how much traffic differs
-between its own blocks is what a check must not call drift.
+Counts, not shares, are kept: how sure a comparison can be depends on how many rows the reference had. They
+are kept by block too (an hour or a day of training data, or a set of entities), because how much traffic
+differs between its own blocks is what a check must not call drift.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class Baseline:
             ) from error
         if baseline.sha256 != raw.get("sha256"):
             raise BaselineError(
-                f"the baseline was changed after it was written (its sha256 is {baseline.sha256[:12]}, the file "
-                f"says {str(raw.get('sha256'))[:12]}): write it again, never edit it"
+                f"the baseline was edited after it was written (its sha256 is {baseline.sha256[:12]}, not "
+                f"{str(raw.get('sha256'))[:12]}): write it again"
             )
         return baseline
 

@@ -35,6 +35,7 @@ OVER: Final = "OVER"
 MAX_POINTS: Final = 20  # so many distinct values or fewer are told apart one by one
 MAX_CATEGORIES: Final = 50  # rarer categories are counted together in OTHER
 QUANTILES: Final = 10  # deciles: enough shape, and enough rows in each bin
+LOSSY: Final = 0.01  # so many distinct values lost to float32 are worth a word
 SPIKE: Final = 0.10  # a value with this share of the rows has a bin of its own
 _SMALL: Final = 4096  # rows up to which one broadcast compare beats a loop over edges
 _CHUNK: Final = 16_384  # rows compared at a time: they stay in the processor's cache
@@ -50,7 +51,8 @@ class FeatureBins:
     `points`: the few values that the reference knew, rising (a boolean has 0 and 1).
     `counts`: int64, one for each bin in the module's layout.
     `calendar`: moves with the date by its nature (month, week): reported, never decides.
-    `lossy`: the reference had distinct values that float32 cannot tell apart; they were counted together.
+    `lossy`: more than one in a hundred distinct values is one that float32 cannot tell from another; they
+    were counted together.
     `minimum`, `maximum`: of the reference, None where there is no finite value.
     `typical`: a value of the reference near its middle (median or most frequent category), None if all are
     missing.
@@ -218,8 +220,9 @@ def bin_feature(name: str, values: NDArray[Any], *, calendar: bool = False) -> F
     finite = column[np.isfinite(column)]
     distinct, counts = np.unique(finite, return_counts=True)
     exact = np.unique(wide[np.isfinite(wide)])
-    lossy = len(exact) > len(distinct)
-    if lossy and len(exact) <= MAX_POINTS:
+    merged = len(exact) - len(distinct)
+    lossy = merged > LOSSY * len(exact)
+    if merged and len(exact) <= MAX_POINTS:
         coded = _categorical(name, wide, calendar=calendar)  # codes keep what float32 would merge
         return replace(coded, typical=float(exact[len(exact) // 2]))
     points = _points(kind, distinct, counts)

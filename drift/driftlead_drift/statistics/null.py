@@ -1,0 +1,66 @@
+"""The law of PSI when nothing drifted.
+
+Of independent rows, PSI / h is chi-square with B - 1 degrees of freedom, h = 1/n + 1/m (Yurdakul 2018,
+formula 5.2). With variance T between blocks, PSI is a sum of chi-squares with the weights of h I + T; it is
+taken as mean * F(df, df2), where mean = h (B - 1) + tr(T) and df = mean^2 / (h^2 (B - 1) + 2 h tr(T) +
+tr(T^2)) match its first two moments (Satterthwaite 1946; Rao and Scott 1984), and df2 carries that tr(T) was
+estimated from few blocks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from scipy import special
+
+from driftlead_drift.statistics.dependence import Component
+
+_MANY: Final = 1e6  # an F law with more degrees of freedom than this is a chi-square
+
+
+@dataclass(frozen=True)
+class Null:
+    """PSI's law without drift: `mean` times an F law of `df` and `df2` degrees of freedom.
+
+    `df` 0 means that only one bin is occupied: PSI is 0 whatever happens.
+    """
+
+    mean: float
+    df: float
+    df2: float = math.inf
+
+    @property
+    def scale(self) -> float:
+        """One degree of freedom's share of the mean."""
+        return self.mean / self.df if self.df > 0 else 0.0
+
+    def p_value(self, value: float) -> float:
+        """Chance of a PSI of `value` or more."""
+        if self.df <= 0 or not math.isfinite(self.mean):
+            return 1.0
+        if self.df2 > _MANY:
+            return float(special.chdtrc(self.df, value / self.scale))
+        return float(special.fdtrc(self.df, self.df2, value / self.mean))
+
+    def critical(self, level: float) -> float:
+        """The PSI that is exceeded with chance `level`; infinite when there is nothing to test."""
+        if self.df <= 0 or not math.isfinite(self.mean):
+            return math.inf
+        if self.df2 > _MANY:
+            return float(self.scale * special.chdtri(self.df, level))
+        return float(self.mean * special.fdtri(self.df, self.df2, 1 - level))
+
+
+def null_law(noise: float, freedom: int, between: Component | None = None) -> Null:
+    """The law for `noise` = 1/n + 1/m and `freedom` = occupied bins less one."""
+    if freedom <= 0:
+        return Null(0.0, 0.0)
+    if between is None or between.first <= 0:
+        return Null(noise * freedom, float(freedom))
+    first = noise * freedom + between.first
+    second = noise**2 * freedom + 2 * noise * between.first + between.second
+    estimated = between.first / first
+    df2 = between.directions * (between.blocks - 1) / estimated**2
+    return Null(first, min(first**2 / second, float(freedom)), df2)
