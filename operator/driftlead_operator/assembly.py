@@ -1,0 +1,255 @@
+"""The operator, put together: which part hands what to which."""
+
+import asyncio
+import contextlib
+import signal
+import uuid
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from driftlead_operator import metrics
+from driftlead_operator.audit import Audit
+from driftlead_operator.cache import Cache, Change
+from driftlead_operator.carry_out import CarryOut
+from driftlead_operator.cluster import ApiServer
+from driftlead_operator.errors import RegistryRefusedError
+from driftlead_operator.facts import RegistryFacts, RegistryWrite
+from driftlead_operator.following import Following
+from driftlead_operator.health import Scraper
+from driftlead_operator.kinds import RESOURCE, Key
+from driftlead_operator.leader import LEASE, Leader
+from driftlead_operator.observe import Decisions, Observer
+from driftlead_operator.poller import Poller
+from driftlead_operator.reconciler import Reconciler
+from driftlead_operator.registry import Registry, read_declarations
+from driftlead_operator.settings import OperatorSettings
+from driftlead_operator.watch import Watch
+from driftlead_operator.workqueue import WorkQueue
+
+log = structlog.get_logger(__name__)
+
+
+def utcnow() -> datetime:
+    """The time, as facts carry it."""
+    return datetime.now(UTC)
+
+
+class Pollers:
+    """The pollers of all declared registries, by name."""
+
+    def __init__(self, pollers: Mapping[str, Poller]) -> None:
+        self.all = pollers
+
+    def facts(self, registry: str, model: str, namespace: str) -> RegistryFacts:
+        """What a registry says of a model; of an undeclared one, that it is not declared."""
+        poller = self.all.get(registry)
+        if poller is None:
+            return RegistryFacts(name=registry, declared=False, namespace_allowed=False, allow_write=False)
+        return poller.facts(model, namespace)
+
+    async def write(self, registry: str, write: RegistryWrite) -> None:
+        """Writes to a registry, if the chart lets us."""
+        poller = self.all.get(registry)
+        if poller is None or not poller.declaration.allow_write:
+            raise RegistryRefusedError(f"registry {registry} must not be written to (allowWrite)")
+        await poller.write(write)
+
+    def forget(self) -> None:
+        """Forgets every answer: a later leadership must not decide on old ones."""
+        for poller in self.all.values():
+            poller.forget()
+
+    def hurry(self) -> None:
+        """Makes every next poll immediate."""
+        for poller in self.all.values():
+            poller.hurry()
+
+
+class Operator:
+    """One process of the operator: watches always, works while it leads."""
+
+    def __init__(self, settings: OperatorSettings, decisions: Decisions) -> None:
+        self.settings, self.decisions = settings, decisions
+        self.cache = Cache()
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.following = Following(decisions.registry_name, decisions.model_name)
+        self.cluster = ApiServer()
+        self.pollers = Pollers(
+            {name: self._poller(Registry(each)) for name, each in self._declared().items()}
+        )
+        self.identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
+        self.leader = Leader(
+            cluster=self.cluster,
+            namespace=settings.pod_namespace,
+            identity=self.identity,
+            hooks_at=settings.hooks_at,
+            changed=lambda _: self._gate(),
+        )
+        self.scraper = Scraper(
+            cache=self.cache, seconds=settings.health_seconds, changed=self.queue.add, leading=self.is_leading
+        )
+        self.audit = Audit(
+            cache=self.cache,
+            cluster=self.cluster,
+            namespaces=settings.namespaces,
+            seconds=settings.audit_seconds,
+            gone=self._gone,
+            synced=self._gate,
+        )
+        self.watch = Watch(
+            namespaces=settings.namespaces,
+            lease=LEASE,
+            lease_namespace=settings.pod_namespace,
+            sink=self.take,
+        )
+        self.observer = Observer(
+            cache=self.cache,
+            cluster=self.cluster,
+            registries=self.pollers,
+            health=self.scraper,
+            decisions=decisions,
+            defaults=settings.defaults,
+            now=utcnow,
+        )
+        self.reconciler = self._reconciler()
+        self._stopping = asyncio.Event()
+
+    def _declared(self) -> Mapping[str, Any]:
+        declared = read_declarations(self.settings.registries_dir)
+        log.info("registries", declared={name: each.uri for name, each in declared.items()})
+        return declared
+
+    def _poller(self, registry: Registry) -> Poller:
+        name = registry.declaration.name
+        return Poller(
+            registry,
+            seconds=self.settings.poll_seconds,
+            watched=lambda: self.following.models(name) if self.is_leading() else (),
+            changed=lambda models: self._turns(self.following.keys(name, models)),
+            now=utcnow,
+        )
+
+    def _reconciler(self) -> Reconciler:
+        carry_out = CarryOut(
+            cluster=self.cluster,
+            cache=self.cache,
+            write_registry=self.pollers.write,
+            leading=self.is_leading,
+            now=utcnow,
+            instance=self.settings.pod_name,
+        )
+        return Reconciler(
+            queue=self.queue,
+            observer=self.observer,
+            plan=self.decisions.plan,
+            carry_out=carry_out,
+            refresh=self._refresh,
+            workers=self.settings.workers,
+            seconds=self.settings.reconcile_seconds,
+        )
+
+    def is_leading(self) -> bool:
+        """Whether this process may write."""
+        return self.leader.leads
+
+    def _gate(self) -> None:
+        """Opens the queue while we lead and have seen everything once."""
+        was, open_ = self.queue.open, self.leader.leads and self.audit.synced
+        self.queue.set_open(open_)
+        if not self.leader.leads:
+            self.pollers.forget()
+        if open_ and not was:
+            self._turns(self.cache.keys())
+            self.pollers.hurry()
+
+    def _turns(self, keys: Collection[Key]) -> None:
+        for key in keys:
+            self.queue.add(key)
+
+    def take(self, kind: str, type_: str | None, thing: dict[str, Any]) -> None:
+        """One event of a watch: kept, and somebody's turn if it is news."""
+        metrics.WATCH_EVENTS.labels(kind).inc()
+        if kind == "Lease":
+            self.leader.seen(thing)
+            return
+        gone = type_ == "DELETED"
+        change = self.cache.drop(kind, thing) if gone else self.cache.put(kind, thing, listed=type_ is None)
+        if change.relisted:
+            self.audit.soon()
+        if change.news:
+            self._note(kind, thing, change, gone=gone)
+
+    def _note(self, kind: str, thing: dict[str, Any], change: Change, *, gone: bool) -> None:
+        metadata = thing["metadata"]
+        if kind == "Pod":
+            if gone:
+                self.scraper.forget(metadata["namespace"], metadata["name"])
+            else:
+                self.scraper.notice(thing)
+        if kind == RESOURCE and change.key:
+            self._follow(change.key, None if gone else thing)
+        if change.key:
+            self.queue.add(change.key)
+
+    def _follow(self, key: Key, resource: dict[str, Any] | None) -> None:
+        if resource is None:
+            self.following.drop(key)
+            return
+        registry, model = self.following.put(key, resource)
+        poller = self.pollers.all.get(registry)
+        if poller and model and not poller.knows(model):
+            poller.hurry()
+
+    def _gone(self, name: tuple[str, str, str], key: Key | None) -> None:
+        """An object that went without a word."""
+        if name[0] == RESOURCE:
+            self.following.drop(Key(name[1], name[2]))
+        if key:
+            self.queue.add(key)
+
+    async def _refresh(self, key: Key) -> None:
+        """Reads the resource itself after a conflict, so that its next turn need not wait for the watch."""
+        resource = await self.cluster.get(RESOURCE, key.namespace, key.name)
+        if resource:
+            self.cache.put(RESOURCE, {**resource, "kind": RESOURCE})
+        elif self.cache.discard(RESOURCE, key.namespace, key.name).news:
+            self.following.drop(key)
+
+    def stop(self) -> None:
+        """Ends gracefully: turns that run may finish, no new ones begin, the Lease is given back."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Works until told to stop, or until a part of it fails that cannot."""
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not the main thread
+                asyncio.get_running_loop().add_signal_handler(sign, self.stop)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self.cluster)
+            await stack.enter_async_context(self.scraper)
+            for poller in self.pollers.all.values():
+                await stack.enter_async_context(poller.registry)
+            self.watch.start()
+            stack.push_async_callback(self.watch.stop)
+            await self._work()
+
+    async def _work(self) -> None:
+        jobs = [self.audit.run(), self.reconciler.run(), self.scraper.run()]
+        jobs += [poller.run() for poller in self.pollers.all.values()]
+        tasks = [asyncio.create_task(job) for job in jobs]
+        lease = asyncio.create_task(self.leader.run())
+        stopping = asyncio.create_task(self._stopping.wait())
+        done, _ = await asyncio.wait([*tasks, lease, stopping], return_when=asyncio.FIRST_COMPLETED)
+        log.info("stops", why="told to" if stopping in done else "a part of it ended")
+        self.queue.set_open(False)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.grace_seconds):
+                await self.queue.idle()
+        for task in (*tasks, lease, stopping):
+            task.cancel()
+        await asyncio.gather(*tasks, lease, stopping, return_exceptions=True)
+        for task in done:
+            task.result()

@@ -1,0 +1,181 @@
+"""I/O out: does what a plan asks for; a write is refused by the API server when the world has moved on."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from driftlead_operator.cache import Cache
+from driftlead_operator.cluster import Cluster, Json
+from driftlead_operator.errors import AwayError, ConflictError, OperatorError, RefusedError
+from driftlead_operator.facts import Event, Facts, Manifest, Plan, Ref, RegistryWrite
+from driftlead_operator.kinds import MANAGER, Key
+from driftlead_operator.observe import Notes
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What was written, in words for the log; and what was refused."""
+
+    done: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+class CarryOut:
+    """Carries plans out.
+
+    `leading` is asked before each write. It cannot be the guard alone (a process may be stopped between
+    question and write), so writes also carry the version or uid of what was seen, Jobs have deterministic
+    names, and what is written to a registry was saved as an intent first.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        cache: Cache,
+        write_registry: Callable[[str, RegistryWrite], Awaitable[None]],
+        leading: Callable[[], bool],
+        now: Callable[[], datetime],
+        instance: str,
+    ) -> None:
+        self._cluster, self._cache = cluster, cache
+        self._write_registry, self._leading = write_registry, leading
+        self._now, self._instance = now, instance
+
+    async def __call__(self, key: Key, facts: Facts, plan: Plan, notes: Notes) -> Outcome:
+        """Status first, then registry, objects, deletions; events last, even when something before failed."""
+        outcome = Outcome()
+        if plan.status is not None:
+            self._check()
+            self._keep(await self._cluster.write_status(facts.resource, plan.status))
+            outcome.done.append("status")
+        try:
+            for write in plan.registry_writes:
+                self._check()
+                await self._write_registry(facts.registry.name, write)
+                outcome.done.append(f"registry {write.model}/{write.version} -> {write.stage or write.alias}")
+            for manifest in plan.apply:
+                await self._taken(key, self._apply, manifest, notes, outcome)
+            for manifest in plan.create:
+                await self._taken(key, self._create, manifest, notes, outcome)
+            for deletion in plan.delete:
+                self._check()
+                await self._cluster.delete(deletion.ref.kind, key.namespace, deletion.ref.name, deletion.uid)
+                outcome.done.append(f"delete {deletion.ref.kind}/{deletion.ref.name}")
+        finally:
+            for event in plan.events:
+                await self.post(facts.resource, event)
+        return outcome
+
+    def _check(self) -> None:
+        if not self._leading():
+            raise AwayError("this process leads no longer; its successor goes on")
+
+    def _keep(self, thing: Json) -> None:
+        """Our own writes are known at once; their echo on the watch is then no news."""
+        self._cache.put(thing["kind"], thing)
+
+    async def _taken(
+        self,
+        key: Key,
+        write: Callable[[Key, Manifest, Notes], Awaitable[None]],
+        manifest: Manifest,
+        notes: Notes,
+        outcome: Outcome,
+    ) -> None:
+        """Writes one object; a refusal is noted and leaves the others alone."""
+        ref = Ref(manifest["kind"], manifest["metadata"]["name"])
+        self._check()
+        try:
+            await write(key, manifest, notes)
+        except RefusedError as error:
+            notes.refused[ref] = str(error)
+            outcome.refused.append(f"{ref.kind}/{ref.name}: {error}")
+        else:
+            notes.refused.pop(ref, None)
+            outcome.done.append(f"apply {ref.kind}/{ref.name}")
+
+    async def _apply(self, key: Key, manifest: Manifest, notes: Notes) -> None:
+        metadata = manifest["metadata"]
+        seen = bool(metadata.get("resourceVersion"))
+        if not seen:
+            await self._must_be_free(key, manifest, notes)
+        try:
+            self._keep(await self._cluster.apply(manifest, force=seen))
+        except ConflictError:
+            await self._look_again(key, manifest, notes)
+            raise
+
+    async def _create(self, key: Key, manifest: Manifest, notes: Notes) -> None:
+        try:
+            self._keep(await self._cluster.create(manifest))
+        except ConflictError:
+            await self._look_again(key, manifest, notes)
+            raise
+
+    async def _must_be_free(self, key: Key, manifest: Manifest, notes: Notes) -> None:
+        """Server-side apply cannot ask that a name be free, and would take a stranger's object over."""
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        if await self._cluster.get(kind, key.namespace, name):
+            notes.outsiders.add(Ref(kind, name))
+            raise ConflictError(f"{kind} {name} exists already")
+
+    async def _look_again(self, key: Key, manifest: Manifest, notes: Notes) -> None:
+        """After a conflict, reads the object, so that the next plan need not wait for the watch."""
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        thing = await self._cluster.get(kind, key.namespace, name)
+        if thing is None:
+            self._cache.discard(kind, key.namespace, name)
+        elif self._cache.version(kind, key.namespace, name):
+            self._keep({**thing, "kind": kind})
+        else:
+            notes.outsiders.add(Ref(kind, name))
+
+    async def post(self, resource: Manifest, event: Event) -> None:
+        """Writes an event once; the same one again counts up. A lost event is logged and stops nothing."""
+        manifest = event_manifest(resource, event, self._now(), self._instance)
+        name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+        try:
+            self._check()
+            try:
+                await self._cluster.create(manifest)
+            except ConflictError:
+                again = {"lastTimestamp": manifest["lastTimestamp"], "message": manifest["message"]}
+                await self._cluster.merge("Event", namespace, name, again)
+        except OperatorError as error:
+            log.warning("event lost", resource=f"{namespace}/{name}", reason=event.reason, error=str(error))
+
+
+def event_manifest(resource: Manifest, event: Event, now: datetime, instance: str) -> Json:
+    """The event as the API server takes it; the same words about the same resource have the same name."""
+    metadata = resource["metadata"]
+    words = f"{metadata['uid']} {event.type} {event.reason} {event.message}"
+    digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+    at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": resource["apiVersion"],
+            "kind": resource["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+        },
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message[:1024],
+        "source": {"component": MANAGER},
+        "reportingComponent": MANAGER,
+        "reportingInstance": instance,
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }

@@ -1,0 +1,165 @@
+"""Asks pods what only they know: load state and log lag at /health, a judge's verdict at /verdict."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+
+from driftlead_operator import metrics
+from driftlead_operator.cache import Cache, owner_of
+from driftlead_operator.facts import Manifest
+from driftlead_operator.kinds import Key
+
+LABEL_COMPONENT = "app.kubernetes.io/component"
+PATHS = {"prod": "/health", "canary": "/health", "judge": "/verdict"}
+AT_ONCE = 32
+TIMEOUT_SECONDS = 2.0
+LONGEST_ANSWER = 64 * 1024
+LAG_STEPS = (5.0, 30.0, 120.0, 600.0)
+"""Seconds of log lag whose crossing is worth a turn; the figure itself changes with every answer."""
+
+Json = Mapping[str, Any]
+
+
+class Asked(NamedTuple):
+    """A pod that is asked: where, and whose."""
+
+    uid: str
+    url: str
+    path: str
+    key: Key
+
+
+def asked_of(pod: Manifest) -> Asked | None:
+    """How to ask a pod, None when there is nothing to ask or nobody to answer yet."""
+    metadata, status = pod["metadata"], pod.get("status") or {}
+    path = PATHS.get((metadata.get("labels") or {}).get(LABEL_COMPONENT, ""))
+    address, key = status.get("podIP"), owner_of("Pod", pod)
+    if not (path and address and key) or status.get("phase") != "Running" or "deletionTimestamp" in metadata:
+        return None
+    host = f"[{address}]" if ":" in address else address
+    return Asked(metadata["uid"], f"http://{host}:{http_port(pod)}{path}", path, key)
+
+
+def http_port(pod: Manifest) -> int:
+    """The port named http of a pod's containers, else 8000."""
+    for container in pod["spec"].get("containers", ()):
+        for port in container.get("ports", ()):
+            if port.get("name") == "http":
+                return int(port["containerPort"])
+    return 8000
+
+
+def is_ready(pod: Manifest) -> bool:
+    """Whether the kubelet counts the pod as ready."""
+    conditions = (pod.get("status") or {}).get("conditions", ())
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def gist(answer: Json | None) -> object:
+    """The part of an answer whose change is worth a turn: not the counters, which never stand still."""
+    if answer is None:
+        return None
+    written = answer.get("log")
+    told = written if isinstance(written, Mapping) else {}
+    lag = told.get("lag_seconds")
+    steps = sum(lag > step for step in LAG_STEPS) if isinstance(lag, int | float) else None
+    steady = {name: value for name, value in answer.items() if name != "log"}
+    return (steady, told.get("mode"), bool(told.get("dropped")), steps)
+
+
+class Scraper:
+    """Asks every running pod of a stage at intervals, a ready one at once, and keeps what it said last."""
+
+    def __init__(
+        self, *, cache: Cache, seconds: float, changed: Callable[[Key], None], leading: Callable[[], bool]
+    ) -> None:
+        self._cache, self._seconds, self._changed, self._leading = cache, seconds, changed, leading
+        self._answers: dict[tuple[str, str], tuple[Asked, Json]] = {}
+        self._soon: set[tuple[str, str]] = set()
+        self._wake = asyncio.Event()
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        connector = aiohttp.TCPConnector(limit=AT_ONCE, force_close=True)
+        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session:
+            await self._session.close()
+
+    def of(self, namespace: str, pod: str) -> Json | None:
+        """What a pod answered at /health."""
+        return self._answer(namespace, pod, "/health")
+
+    def verdict(self, namespace: str, pod: str) -> Json | None:
+        """What a judge answered at /verdict."""
+        return self._answer(namespace, pod, "/verdict")
+
+    def _answer(self, namespace: str, pod: str, path: str) -> Json | None:
+        asked, answer = self._answers.get((namespace, pod), (None, None))
+        return answer if asked and asked.path == path else None
+
+    def notice(self, pod: Manifest) -> None:
+        """Has a pod that just became ready asked at once."""
+        name = (pod["metadata"]["namespace"], pod["metadata"]["name"])
+        before = self._answers.get(name)
+        if is_ready(pod) and (before is None or before[0].uid != pod["metadata"]["uid"]) and asked_of(pod):
+            self._soon.add(name)
+            self._wake.set()
+
+    def forget(self, namespace: str, pod: str) -> None:
+        """Forgets a pod that is gone."""
+        self._answers.pop((namespace, pod), None)
+
+    async def run(self) -> None:
+        """Asks until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._rounds())
+            group.create_task(self._newcomers())
+
+    async def _rounds(self) -> None:
+        while True:
+            await asyncio.sleep(self._seconds)
+            if self._leading():
+                await self._ask_all(list(self._cache.names("Pod")))
+
+    async def _newcomers(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            names, self._soon = self._soon, set()
+            if self._leading():
+                await self._ask_all(list(names))
+
+    async def _ask_all(self, names: list[tuple[str, str]]) -> None:
+        """A few at once; a pod that does not answer costs its own time only."""
+        pods = ((name, self._cache.get("Pod", *name)) for name in names)
+        waiting = {name: asked for name, pod in pods if pod and (asked := asked_of(pod))}
+        await asyncio.gather(*(self._ask(name, asked) for name, asked in waiting.items()))
+
+    async def _ask(self, name: tuple[str, str], asked: Asked) -> None:
+        async with self._gate:
+            answer = await self._get(asked.url)
+        metrics.HEALTH_ASKED.labels("silent" if answer is None else "ok").inc()
+        before = self._answers.pop(name, None)
+        if answer is not None:
+            self._answers[name] = (asked, answer)
+        if gist(before[1] if before else None) != gist(answer):
+            self._changed(asked.key)
+
+    async def _get(self, url: str) -> Json | None:
+        if self._session is None:
+            return None
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            async with self._session.get(url, allow_redirects=False) as reply:
+                if reply.status == 200:
+                    answer = json.loads(await reply.content.read(LONGEST_ANSWER))
+                    return answer if isinstance(answer, dict) else None
+        return None

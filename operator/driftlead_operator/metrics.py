@@ -1,0 +1,88 @@
+"""Every metric of the operator's process. docs/reference/metrics-operator.md describes them."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+
+RECONCILES = Counter(
+    "driftlead_operator_reconciles_total",
+    "Turns of resources by result: unchanged, changed, conflict, refused, away, failed, gone.",
+    ["result"],
+    registry=REGISTRY,
+)
+RECONCILE_SECONDS = Histogram(
+    "driftlead_operator_reconcile_duration_seconds",
+    "Time of one turn: observe, plan, carry out.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+QUEUE_DEPTH = Gauge("driftlead_operator_queue_depth", "Keys that wait for their turn.", registry=REGISTRY)
+QUEUE_OLDEST = Gauge(
+    "driftlead_operator_queue_oldest_seconds",
+    "How long the oldest waiting key has waited.",
+    registry=REGISTRY,
+)
+REACTION_SECONDS = Histogram(
+    "driftlead_operator_queue_wait_seconds",
+    "From a key's entry into the queue to its turn.",
+    buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+REGISTRY_POLLS = Counter(
+    "driftlead_operator_registry_polls_total",
+    "Polls of each declared registry by result: ok, away.",
+    ["registry", "result"],
+    registry=REGISTRY,
+)
+REGISTRY_POLL_SECONDS = Histogram(
+    "driftlead_operator_registry_poll_duration_seconds",
+    "Time of one poll of a registry.",
+    ["registry"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+REGISTRY_REQUESTS = Counter(
+    "driftlead_operator_registry_requests_total",
+    "Requests to each declared registry by what was asked and answered.",
+    ["registry", "call", "code"],
+    registry=REGISTRY,
+)
+REGISTRY_AWAY = Gauge(
+    "driftlead_operator_registry_away", "1 while a registry does not answer.", ["registry"], registry=REGISTRY
+)
+API_REQUESTS = Counter(
+    "driftlead_operator_api_requests_total",
+    "Requests to the API server by verb, kind and answer; the watches are not among them.",
+    ["verb", "kind", "code"],
+    registry=REGISTRY,
+)
+WATCH_EVENTS = Counter(
+    "driftlead_operator_watch_events_total", "Events that the watches delivered.", ["kind"], registry=REGISTRY
+)
+WATCH_RESTARTS = Counter(
+    "driftlead_operator_watch_restarts_total", "Times that watching ended and began anew.", registry=REGISTRY
+)
+WATCH_MISSED = Counter(
+    "driftlead_operator_watch_missed_total",
+    "Differences that a listing showed and no watch had told, by kind.",
+    ["kind"],
+    registry=REGISTRY,
+)
+LEADER = Gauge("driftlead_operator_leader", "1 while this process leads.", registry=REGISTRY)
+LEASE_RENEWED = Gauge(
+    "driftlead_operator_lease_renewed_timestamp_seconds",
+    "When this process last renewed its Lease.",
+    registry=REGISTRY,
+)
+HOOKS = Counter(
+    "driftlead_operator_hooks_total",
+    "Webhook calls by result: accepted, forwarded, unsigned, stale, replayed, malformed.",
+    ["result"],
+    registry=REGISTRY,
+)
+HEALTH_ASKED = Counter(
+    "driftlead_operator_pod_health_total",
+    "Pods asked for their health, by result: ok, silent.",
+    ["result"],
+    registry=REGISTRY,
+)

@@ -1,0 +1,137 @@
+"""I/O in: gathers all that a decision about a resource may look at. In steady state it reads memory only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from driftlead_operator.cache import Cache
+from driftlead_operator.cluster import Cluster
+from driftlead_operator.facts import Defaults, Facts, Manifest, Plan, Ref, RegistryFacts
+from driftlead_operator.kinds import RESOURCE, Key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """The pure half: what to do, and what there is to look at before deciding."""
+
+    plan: Callable[[Facts], Plan]
+    registry_name: Callable[[Manifest], str]
+    model_name: Callable[[Manifest], str | None]
+    child_refs: Callable[[Manifest], Any]
+
+
+class Registries(Protocol):
+    """Where the registries' answers are."""
+
+    def facts(self, registry: str, model: str, namespace: str) -> RegistryFacts:
+        """What a registry says of a model to a resource of this namespace."""
+
+
+class Health(Protocol):
+    """Where the pods' answers are."""
+
+    def of(self, namespace: str, pod: str) -> Mapping[str, Any] | None:
+        """What a pod answered at /health."""
+
+    def verdict(self, namespace: str, pod: str) -> Mapping[str, Any] | None:
+        """What a judge answered at /verdict."""
+
+
+@dataclass(slots=True)
+class Notes:
+    """What carrying out has found about one resource that no watch tells.
+
+    `outsiders` are objects of our names that our label selector does not see: strangers, or ours that lost
+    their label.
+    """
+
+    outsiders: set[Ref] = field(default_factory=set)
+    refused: dict[Ref, str] = field(default_factory=dict)
+
+
+class Observer:
+    """Makes the facts of one resource."""
+
+    def __init__(
+        self,
+        *,
+        cache: Cache,
+        cluster: Cluster,
+        registries: Registries,
+        health: Health,
+        decisions: Decisions,
+        defaults: Defaults,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._cache, self._cluster = cache, cluster
+        self._registries, self._health = registries, health
+        self._decisions, self._defaults, self._now = decisions, defaults, now
+        self._notes: dict[Key, Notes] = {}
+
+    def notes(self, key: Key) -> Notes:
+        """What is noted of a resource, to be changed in place."""
+        return self._notes.setdefault(key, Notes())
+
+    def forget(self, key: Key) -> None:
+        """Forgets a resource that is gone."""
+        self._notes.pop(key, None)
+
+    async def observe(self, key: Key) -> Facts | None:
+        """The facts, None when the resource is gone or going."""
+        resource = self._cache.get(RESOURCE, key.namespace, key.name)
+        if resource is None or "deletionTimestamp" in resource["metadata"]:
+            return None
+        replicasets: list[Manifest] = []
+        pods: list[Manifest] = []
+        children: dict[Ref, Manifest] = {}
+        for kind, thing in self._cache.owned(key):
+            if kind == "ReplicaSet":
+                replicasets.append(thing)
+            elif kind == "Pod":
+                pods.append(thing)
+            else:
+                children[Ref(kind, thing["metadata"]["name"])] = thing
+        children |= await self._under_our_names(key, resource, children)
+        return Facts(
+            resource=resource,
+            registry=self._registry(key, resource),
+            defaults=self._defaults,
+            now=self._now(),
+            children=children,
+            replicasets=replicasets,
+            pods=pods,
+            health={
+                name: answer
+                for pod in pods
+                if (answer := self._health.of(key.namespace, name := pod["metadata"]["name"])) is not None
+            },
+            verdict=self._verdict(key, pods),
+            refused=dict(self.notes(key).refused),
+        )
+
+    def _registry(self, key: Key, resource: Manifest) -> RegistryFacts:
+        name, model = self._decisions.registry_name(resource), self._decisions.model_name(resource)
+        return self._registries.facts(name, model or "", key.namespace)
+
+    def _verdict(self, key: Key, pods: list[Manifest]) -> Mapping[str, Any] | None:
+        answers = [self._health.verdict(key.namespace, pod["metadata"]["name"]) for pod in pods]
+        return next((answer for answer in answers if answer is not None), None)
+
+    async def _under_our_names(
+        self, key: Key, resource: Manifest, known: Mapping[Ref, Manifest]
+    ) -> dict[Ref, Manifest]:
+        """What carries a name that we would give, though its label names another resource or none."""
+        found: dict[Ref, Manifest] = {}
+        notes = self.notes(key)
+        for ref in (Ref(*ref) for ref in self._decisions.child_refs(resource)):
+            if ref in known:
+                notes.outsiders.discard(ref)
+            elif thing := self._cache.get(ref.kind, key.namespace, ref.name):
+                found[ref] = thing
+            elif ref in notes.outsiders:
+                if thing := await self._cluster.get(ref.kind, key.namespace, ref.name):
+                    found[ref] = thing
+                else:
+                    notes.outsiders.discard(ref)
+        return found

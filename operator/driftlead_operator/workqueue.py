@@ -1,0 +1,153 @@
+"""The queue of keys: a key at most once, worked on by one worker at a time, with delays and backoff.
+
+It knows no clock and no randomness of its own: both are given.
+"""
+
+import asyncio
+import heapq
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+
+
+def backoff(failures: int, *, first: float, longest: float, jitter: float) -> float:
+    """Seconds to wait after so many failures: doubling up to `longest`, from half of it to all of it.
+
+    `jitter` is a random number in [0, 1).
+    """
+    whole = min(longest, first * 2.0 ** min(failures - 1, 30))
+    return whole * (0.5 + 0.5 * jitter)
+
+
+class WorkQueue(Generic[K]):
+    """Keys that wait. A key added while it is worked on waits until that is over; more additions are one.
+
+    While closed it takes keys in and gives none out.
+    """
+
+    def __init__(
+        self,
+        *,
+        first: float = 0.2,
+        longest: float = 120.0,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._first, self._longest, self._clock, self._chance = first, longest, clock, chance
+        self._ready: OrderedDict[K, float] = OrderedDict()
+        self._busy: set[K] = set()
+        self._again: dict[K, float] = {}
+        self._due: dict[K, float] = {}
+        self._later: list[tuple[float, int, K]] = []
+        self._order = 0
+        self._failures: dict[K, int] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.open = False
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._again)
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that the oldest waiting key has waited; 0 when none waits."""
+        waiting = [*list(self._ready.values())[:1], *self._again.values()]
+        return self._clock() - min(waiting) if waiting else 0.0
+
+    def set_open(self, open_: bool) -> None:
+        """Opens or closes; what is being worked on goes on."""
+        self.open = open_
+        self._wake.set()
+
+    def add(self, key: K) -> None:
+        """Makes the key wait for its turn, now."""
+        self._due.pop(key, None)
+        now = self._clock()
+        if key in self._busy:
+            self._again.setdefault(key, now)
+        elif key not in self._ready:
+            self._ready[key] = now
+            self._wake.set()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Makes the key wait for a turn in so many seconds, unless one comes sooner."""
+        due = self._clock() + max(0.0, seconds)
+        if key in self._ready or key in self._again or self._due.get(key, due + 1) <= due:
+            return
+        self._due[key] = due
+        self._order += 1
+        heapq.heappush(self._later, (due, self._order, key))
+        self._wake.set()
+
+    def add_failed(self, key: K, *, at_least: float = 0.0) -> float:
+        """Makes the key wait longer each time it fails; returns how long."""
+        self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = backoff(
+            self._failures[key], first=self._first, longest=self._longest, jitter=self._chance()
+        )
+        seconds = max(seconds, at_least)
+        self.add_after(key, seconds)
+        return seconds
+
+    def failures(self, key: K) -> int:
+        """How often in a row the key failed."""
+        return self._failures.get(key, 0)
+
+    def succeed(self, key: K) -> None:
+        """Forgets the key's failures."""
+        self._failures.pop(key, None)
+
+    def ripen(self) -> float | None:
+        """Has delayed keys wait whose time has come; seconds until the next one, None without one."""
+        while self._later:
+            due, _, key = self._later[0]
+            if self._due.get(key) != due:  # another turn came sooner
+                heapq.heappop(self._later)
+            elif due <= self._clock():
+                heapq.heappop(self._later)
+                self.add(key)
+            else:
+                return due - self._clock()
+        return None
+
+    def take(self) -> tuple[K, float] | None:
+        """The next key and how long it waited, None when there is none or the queue is closed."""
+        if not self.open or not self._ready:
+            return None
+        key, since = self._ready.popitem(last=False)
+        self._busy.add(key)
+        self._idle.clear()
+        return key, self._clock() - since
+
+    async def get(self) -> tuple[K, float]:
+        """Waits for the next key; every key got must be given back by `done`."""
+        while True:
+            wait = self.ripen()
+            if (taken := self.take()) is not None:
+                if self._ready:
+                    self._wake.set()
+                return taken
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def done(self, key: K) -> None:
+        """Ends the key's turn."""
+        self._busy.discard(key)
+        if (since := self._again.pop(key, None)) is not None:
+            self._ready[key] = since
+            self._wake.set()
+        if not self._busy:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """Waits until nothing is being worked on."""
+        await self._idle.wait()

@@ -1,0 +1,126 @@
+"""The operator in this process or in others, against a real API server and declared registries."""
+
+import asyncio
+import contextlib
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from driftlead_operator.assembly import Operator
+from driftlead_operator.cluster import ApiServer
+from driftlead_operator.errors import ConflictError
+from driftlead_operator.facts import Facts, Plan
+from driftlead_operator.observe import Decisions
+from driftlead_operator.settings import OperatorSettings
+from neighbours.processes import ROOT
+
+Json = dict[str, Any]
+
+
+def declare(folder: Path, name: str, uri: str, **files: str) -> Path:
+    """Declares a registry as the chart mounts it; file names have _ for -."""
+    home = folder / name
+    home.mkdir(parents=True, exist_ok=True)
+    for file, text in {"uri": uri, "allow_write": "true", **files}.items():
+        (home / file.replace("_", "-")).write_text(text)
+    return folder
+
+
+def mlflow(uri: str, call: str, body: Mapping[str, Any] | None = None, method: str = "POST") -> Json:
+    """One call of MLflow's REST API."""
+    request = urllib.request.Request(
+        f"{uri}/api/2.0/mlflow/{call}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+        method="GET" if body is None else method,
+    )
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        answer: Json = json.load(reply)
+        return answer
+
+
+def register(uri: str, model: str, versions: int) -> None:
+    """A registered model with so many versions, none of them in a stage."""
+    mlflow(uri, "registered-models/create", {"name": model})
+    for number in range(versions):
+        mlflow(uri, "model-versions/create", {"name": model, "source": f"s3://mlflow/{model}/{number + 1}"})
+
+
+def move(uri: str, model: str, version: str, stage: str, *, archive: bool = True) -> None:
+    """A promotion as a person makes it."""
+    body = {"name": model, "version": version, "stage": stage, "archive_existing_versions": archive}
+    mlflow(uri, "model-versions/transition-stage", body)
+
+
+async def install_crd(api: ApiServer) -> None:
+    """Our kind, there and served afterwards."""
+    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    with contextlib.suppress(ConflictError):
+        await api.request("create", "CRD", "POST", path, body=crd)
+
+    async def served() -> bool:
+        reply = await api.request("get", "CRD", "GET", f"{path}/{crd['metadata']['name']}")
+        conditions = (reply.get("status") or {}).get("conditions") or ()
+        return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+    await until(served)
+
+
+async def namespace(api: ApiServer, name: str) -> str:
+    """A namespace of that name."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    with contextlib.suppress(ConflictError):
+        await api.request("create", "Namespace", "POST", "/api/v1/namespaces", body=body)
+    return name
+
+
+def resource(where: str, name: str, **spec: Any) -> Json:
+    """A ModelDeployment."""
+    return {
+        "apiVersion": "driftlead.dev/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"name": name, "namespace": where},
+        "spec": {"model": "Demo", "prod": {"stage": "Production"}, **spec},
+    }
+
+
+async def until(true: Callable[[], Any], *, seconds: float = 15.0, every: float = 0.05) -> Any:
+    """Asks until the answer is truthy, and returns it; `true` may be a coroutine function."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        answer = true()
+        answer = await answer if asyncio.iscoroutine(answer) else answer
+        if answer:
+            return answer
+        if asyncio.get_running_loop().time() > deadline:
+            raise TimeoutError(f"not true within {seconds} s")
+        await asyncio.sleep(every)
+
+
+@contextlib.asynccontextmanager
+async def running_operator(decisions: Decisions, **settings: Any) -> AsyncIterator[Operator]:
+    """The operator in this loop, leading and with everything seen, until the block ends."""
+    defaults = {"port": 0, "hook_port": 0, "poll_seconds": 0.5, "grace_seconds": 2.0}
+    operator = Operator(OperatorSettings(**(defaults | settings)), decisions)
+    task = asyncio.create_task(operator.run())
+    try:
+        await until(lambda: task.done() or operator.queue.open, seconds=30)
+        yield operator
+    finally:
+        operator.stop()
+        await task
+
+
+def decisions(plan: Callable[[Facts], Plan], refs: Callable[[Any], Any] = lambda _: ()) -> Decisions:
+    """The given plan, with the simplest of everything else."""
+    return Decisions(
+        plan=plan,
+        registry_name=lambda each: each["spec"].get("registry", "default"),
+        model_name=lambda each: each["spec"].get("model"),
+        child_refs=refs,
+    )
