@@ -1,0 +1,120 @@
+"""`driftlead-drift`: baseline, check, retrain, migrate.
+
+Exit codes: 0 no drift found, 2 drift, 1 it could not judge; a wrong flag is a 1 too.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+from driftlead_data.connections import export_connections
+from driftlead_drift.commandline import Parser, add_settings, settings_from
+from driftlead_drift.ending import Ended
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.settings import (
+    BaselineSettings,
+    CheckSettings,
+    Connections,
+    MigrateSettings,
+    RetrainSettings,
+)
+
+CANNOT_JUDGE = 1
+
+
+class Command(NamedTuple):
+    """A subcommand: its settings, what runs it, and a line of help."""
+
+    settings: type[Connections]
+    run: Callable[[Any], Ended]
+    help: str
+
+
+def baseline(settings: BaselineSettings) -> Ended:
+    """Makes a baseline of a file."""
+    from driftlead_drift.commands import make_baseline_file  # noqa: PLC0415
+
+    return make_baseline_file(settings)
+
+
+def check(settings: CheckSettings) -> Ended:
+    """Judges a window of traffic or a file."""
+    from driftlead_drift.check import run  # noqa: PLC0415
+
+    return run(settings)
+
+
+def retrain(settings: RetrainSettings) -> Ended:
+    """Trains a new version."""
+    from driftlead_drift.commands import retrain_command  # noqa: PLC0415
+
+    return retrain_command(settings)
+
+
+def migrate(settings: MigrateSettings) -> Ended:
+    """Brings the database to this release's schema."""
+    from driftlead_drift.commands import migrate_command  # noqa: PLC0415
+
+    return migrate_command(settings)
+
+
+COMMANDS = {
+    "baseline": Command(BaselineSettings, baseline, "make a baseline of training rows in a file"),
+    "check": Command(CheckSettings, check, "judge logged traffic, or a file, against a baseline"),
+    "retrain": Command(
+        RetrainSettings, retrain, "train by your function, and register what beats the champion"
+    ),
+    "migrate": Command(MigrateSettings, migrate, "make or update the tables"),
+}
+
+
+def parser() -> Parser:
+    """The parser of the whole command line."""
+    main = Parser(prog="driftlead-drift", description=__doc__, allow_abbrev=False)
+    main.add_argument("--version", action="version", version=f"driftlead-drift {version('driftlead')}")
+    commands = main.add_subparsers(dest="command", required=True, parser_class=Parser)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=command.help, description=command.run.__doc__, allow_abbrev=False
+        )
+        add_settings(sub, command.settings)
+    return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0, 2 or 1, whatever happens."""
+    given = vars(parser().parse_args(arguments))
+    name = given.pop("command")
+    command = COMMANDS[name]
+    try:
+        settings = settings_from(command.settings, given)
+        export_connections(settings.connections_dir)
+        ended = command.run(settings)
+        if settings.json_output or ended.words:
+            print(json.dumps(ended.document) if settings.json_output else ended.words, flush=True)
+        if ended.trouble:
+            print(f"driftlead-drift {name}: {ended.trouble}", file=sys.stderr)
+        return ended.code
+    except CannotJudgeError as error:
+        print(f"driftlead-drift {name}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"driftlead-drift {name}: interrupted", file=sys.stderr)
+    except BrokenPipeError:
+        # Whoever read our output went away; its own flush at exit must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if os.environ.get("DRIFTLEAD_DEBUG"):
+            raise
+        print(
+            f"driftlead-drift {name}: unexpected {type(error).__name__}: {error}; set DRIFTLEAD_DEBUG=1 to "
+            f"see where",
+            file=sys.stderr,
+        )
+    return CANNOT_JUDGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The short commands: baseline, retrain, migrate."""
+
+from driftlead_data.baseline import BaselineError, build
+from driftlead_drift.ending import Ended
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.files import epoch_seconds, read_table
+from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
+
+
+def make_baseline_file(settings: BaselineSettings) -> Ended:
+    """Reads training rows and writes `baseline.json`. Raises CannotJudgeError."""
+    table = read_table(settings.data)
+    special = [settings.time_column, settings.group_column, settings.prediction_column]
+    named = [*(name for name in special if name), *_list(settings.exclude), *_list(settings.calendar)]
+    unknown = [name for name in named if name not in table.names]
+    if unknown:
+        raise CannotJudgeError(
+            f"{settings.data} has no column {', '.join(unknown)}; it has {', '.join(table.names[:20])}"
+        )
+    columns = table.columns()
+    chosen = [columns.pop(name) if name else None for name in special]
+    for name in _list(settings.exclude):
+        columns.pop(name, None)
+    try:
+        baseline = build(
+            columns,
+            time=None if chosen[0] is None else epoch_seconds(chosen[0], settings.time_column or ""),
+            groups=chosen[1],
+            prediction=chosen[2],
+            calendar=_list(settings.calendar),
+        )
+        _write(settings, baseline.to_json())
+    except BaselineError as error:
+        raise CannotJudgeError(f"{settings.data} cannot be a baseline: {error}") from error
+    dependence = {
+        "time": "dependence between rows is known from their times",
+        "groups": "dependence between rows is known from their groups",
+        "assumed": "independence of rows is assumed: name --time-column or --group-column",
+    }[baseline.independence]
+    summary = {
+        "out": str(settings.out),
+        "sha256": baseline.sha256,
+        "rows": baseline.rows,
+        "features": len(baseline.features),
+    }
+    words = f"{settings.out}: {baseline.rows:,} rows of {len(baseline.features)} features; {dependence}"
+    return Ended(0, words, summary)
+
+
+def retrain_command(settings: RetrainSettings) -> Ended:
+    """Trains by the user's function; ends with 0 also where the champion stays. Raises CannotJudgeError."""
+    from driftlead_drift.retrain import retrain, utc_now  # noqa: PLC0415 - pulls in what only training needs
+
+    outcome = retrain(settings, utc_now())
+    return Ended(0, f"{outcome.result}: {outcome.message}", outcome.as_message())
+
+
+def migrate_command(settings: MigrateSettings) -> Ended:
+    """Applies the migrations that are missing. Raises CannotJudgeError."""
+    from driftlead_drift.migrate import MigrationError, migrate  # noqa: PLC0415
+
+    dsn = settings.migrate_dsn or settings.postgres_dsn
+    if dsn is None:
+        raise CannotJudgeError(
+            "there is no database to migrate: set DRIFTLEAD_MIGRATE_DSN or DRIFTLEAD_POSTGRES_DSN"
+        )
+    try:
+        applied = migrate(dsn.get_secret_value(), wait=settings.wait)
+    except MigrationError as error:
+        raise CannotJudgeError(str(error)) from error
+    words = f"applied {', '.join(applied)}" if applied else "the schema is up to date"
+    return Ended(0, words, {"applied": applied})
+
+
+def _list(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _write(settings: BaselineSettings, body: bytes) -> None:
+    try:
+        settings.out.write_bytes(body)
+    except OSError as error:
+        raise CannotJudgeError(
+            f"{settings.out} cannot be written: {error.strerror or error}; name another --out"
+        ) from error

@@ -1,0 +1,84 @@
+"""One connection to the prediction log, with sentences for what commonly goes wrong."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+from pydantic import SecretStr
+
+from driftlead_drift.durations import duration
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.settings import Connections
+
+CONNECT_SECONDS = 10
+
+
+def address(dsn: str) -> str:
+    """A DSN without its secrets, for messages."""
+    parts = urlsplit(dsn)
+    return f"{parts.hostname or 'localhost'}:{parts.port or 5432}{parts.path}"
+
+
+@asynccontextmanager
+async def connected(settings: Connections, *, reading: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    """A connection; for reading one repeatable-read transaction on the replica, if there is one.
+
+    Raises CannotJudgeError where the database cannot be reached, refuses us, lacks a table or takes too long.
+    """
+    dsn = _dsn(settings, reading=reading)
+    try:
+        # No statement cache: behind a transaction pooler a prepared statement may meet another server
+        # process.
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise CannotJudgeError(
+            f"the database at {address(dsn)} cannot be reached: {_said(error)}. "
+            "Check DRIFTLEAD_POSTGRES_DSN and that Postgres runs"
+        ) from error
+    try:
+        milliseconds = round(duration(settings.statement_timeout).total_seconds() * 1000)
+        await connection.execute(f"SET statement_timeout = {milliseconds}")
+        if reading:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield connection
+        else:
+            yield connection
+    except asyncpg.UndefinedTableError as error:
+        raise CannotJudgeError(
+            f"the database at {address(dsn)} has not all tables: {error}. Run: driftlead-drift migrate"
+        ) from error
+    except asyncpg.UndefinedColumnError as error:
+        raise CannotJudgeError(
+            f"a table at {address(dsn)} is of an older shape: {error}. Run: driftlead-drift migrate"
+        ) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise CannotJudgeError(
+            f"the database at {address(dsn)} refuses: {error}. Grant the role SELECT on inference_logs, "
+            "and SELECT and INSERT on drift_runs and drift_baselines"
+        ) from error
+    except asyncpg.QueryCanceledError as error:
+        raise CannotJudgeError(
+            f"the database took longer than {settings.statement_timeout} for one statement: {error}. "
+            "Raise DRIFTLEAD_STATEMENT_TIMEOUT, or shorten the window"
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise CannotJudgeError(
+            f"the database at {address(dsn)} broke off: {_said(error)}; run the check again"
+        ) from error
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
+def _dsn(settings: Connections, *, reading: bool) -> str:
+    secret: SecretStr | None = (settings.read_dsn if reading else None) or settings.postgres_dsn
+    if secret is None:
+        raise CannotJudgeError(
+            "there is no database to read the prediction log from: set DRIFTLEAD_POSTGRES_DSN "
+            "(postgresql://user:password@host:5432/name), or judge a file with --data FILE --baseline FILE"
+        )
+    return secret.get_secret_value()
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__

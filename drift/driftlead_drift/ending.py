@@ -1,0 +1,16 @@
+"""How a command ends: its exit code, and the same result for people and for programs."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Ended(NamedTuple):
+    """`code`: 0, 2 or 1. `words`: for a terminal. `document`: what `--json` prints.
+
+    `trouble`: the sentence for stderr, where it could not do its work.
+    """
+
+    code: int
+    words: str
+    document: Mapping[str, Any]
+    trouble: str = ""

@@ -1,0 +1,5 @@
+"""The one exception that a command ends with when it cannot do its work."""
+
+
+class CannotJudgeError(Exception):
+    """A sentence for the person who reads it: what is wrong, what was seen, what to do. Exits with 1."""

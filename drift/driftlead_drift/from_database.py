@@ -1,0 +1,167 @@
+"""A check's window from the prediction log."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+
+from driftlead_data.baseline import ARTIFACT, Baseline, BaselineError
+from driftlead_drift import runs, windows
+from driftlead_drift.database import connected
+from driftlead_drift.durations import duration, in_words
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.gathered import Gathered
+from driftlead_drift.judge import WindowCounts
+from driftlead_drift.registry import Registry, wanted
+from driftlead_drift.report.document import Subject
+from driftlead_drift.settings import CheckSettings
+from driftlead_drift.windows import Counts, Traffic, Window
+
+Found = tuple[str, str, Baseline, str]
+"""Name and version of the model, its baseline, and where that came from."""
+
+
+def version_baseline(settings: CheckSettings) -> Found:
+    """The baseline that the settings name. Raises CannotJudgeError where there is none."""
+    from driftlead_drift.from_files import read_baseline  # noqa: PLC0415 - the two sources know each other
+
+    if settings.baseline is not None:
+        named = wanted(settings.model) if settings.model else None
+        return (
+            named.name if named else "",
+            (named.version or "") if named else "",
+            read_baseline(settings.baseline),
+            str(settings.baseline),
+        )
+    folder = Path(settings.model)
+    if (folder / "MLmodel").is_file():
+        return folder.name, "", read_baseline(folder / ARTIFACT), str(folder / ARTIFACT)
+    want = wanted(settings.model)
+    registry = Registry(settings.tracking_uri)
+    version = registry.resolve(want)
+    baseline, source = registered_baseline(registry, want.name, version)
+    if baseline is None:
+        raise CannotJudgeError(
+            f"model {want.name} version {version} has no {ARTIFACT}; log it with driftlead_drift.log_model "
+            f"or "
+            "log_baseline, or give --baseline FILE"
+        )
+    return want.name, version, baseline, source
+
+
+def registered_baseline(registry: Registry, name: str, version: str) -> tuple[Baseline | None, str]:
+    """The baseline in a version's folder and its URI; None where training wrote none."""
+    model = registry.version(name, version)
+    source = f"{model.artifacts}/{ARTIFACT}"
+    body = registry.file(model, ARTIFACT)
+    if body is None:
+        return None, source
+    try:
+        return Baseline.from_json(body), source
+    except BaselineError as error:
+        raise CannotJudgeError(f"{source}: {error}") from error
+
+
+def gather(settings: CheckSettings, subject: Subject) -> Gathered:
+    """Counts the logged window of a model version. Raises CannotJudgeError."""
+    if not settings.model:
+        raise CannotJudgeError(
+            "no model is named: give --model models:/Name/3 or --model Name (DRIFTLEAD_MODEL), "
+            "or judge a file with --data FILE --baseline FILE"
+        )
+    return asyncio.run(_gather(settings, subject))
+
+
+async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
+    async with connected(settings, reading=True) as connection:
+        traffic = await _traffic(connection, settings)
+        window = await windows.find_window(connection, traffic, duration(settings.window))
+        baseline, source = await _baseline(connection, settings, traffic)
+        every = -(-window.rows // settings.max_rows) if window.rows else 1
+        counts = await windows.count(connection, traffic, window, baseline, every=every)
+        history = await runs.earlier(connection, traffic)
+    return Gathered(
+        subject=replace(
+            subject,
+            model_name=traffic.model_name,
+            model_version=traffic.model_version,
+            start=window.start,
+            end=window.end,
+            rows=counts.rows,
+            scanned=counts.scanned,
+            every=counts.every,
+            path=counts.path,
+            baseline_source=source,
+            notes=notes(window, counts),
+        ),
+        baseline=baseline,
+        window=WindowCounts(
+            features=counts.features,
+            prediction=counts.prediction,
+            rows=counts.rows,
+            start=window.start.timestamp(),
+            end=window.end.timestamp(),
+            version=traffic.model_version,
+            baseline_sha256=baseline.sha256,
+        ),
+        history=[run for run in history if run.baseline_sha256 == baseline.sha256],
+        traffic=traffic,
+    )
+
+
+async def _traffic(connection: asyncpg.Connection, settings: CheckSettings) -> Traffic:
+    """Whose rows are meant; of a model named without version, the version that answered last."""
+    want = wanted(settings.model)
+    traffic = Traffic(
+        model_name=want.name,
+        model_version=want.version or "",
+        deployment=settings.deployment,
+        cluster=settings.cluster,
+        namespace=settings.namespace,
+        resource=settings.resource,
+    )
+    if want.stage or want.alias:
+        return replace(traffic, model_version=Registry(settings.tracking_uri).resolve(want))
+    if not want.version:
+        served = await windows.serving_version(connection, traffic)
+        return replace(traffic, model_version=served or Registry(settings.tracking_uri).resolve(want))
+    return traffic
+
+
+async def _baseline(
+    connection: asyncpg.Connection, settings: CheckSettings, traffic: Traffic
+) -> tuple[Baseline, str]:
+    if settings.baseline is not None:
+        _, _, named, source = version_baseline(settings)
+        return named, source
+    baseline, source = registered_baseline(
+        Registry(settings.tracking_uri), traffic.model_name, traffic.model_version
+    )
+    if baseline is not None:
+        return baseline, source
+    kept = await runs.first_window_baseline(connection, traffic)
+    if kept is not None:
+        return kept, "the version's first window of traffic (its training wrote no baseline)"
+    raise CannotJudgeError(
+        f"model {traffic.model_name} version {traffic.model_version} has no {ARTIFACT}; log it with "
+        "driftlead_drift.log_model or log_baseline, or give --baseline FILE"
+    )
+
+
+def notes(window: Window, counts: Counts) -> Sequence[str]:
+    """What a reader of the report should know of how the window came about."""
+    said = []
+    if window.cut:
+        said.append(
+            f"another version answered until {window.start:%Y-%m-%d %H:%M:%S} UTC; the window begins there, "
+            f"{in_words(window.end - window.start)} long"
+        )
+    if counts.every > 1:
+        said.append(
+            f"every {counts.every}th of {counts.scanned:,} rows was read; the intervals account for it"
+        )
+    if window.pending_since is not None:
+        said.append(f"a pod has delivered its log only up to {window.pending_since:%Y-%m-%d %H:%M:%S} UTC")
+    return said

@@ -1,0 +1,152 @@
+"""MLflow's registry by REST, without MLflow's client: the image that checks does not carry it."""
+
+import json
+import os
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from base64 import b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from driftlead_drift import storage
+from driftlead_drift.errors import CannotJudgeError
+
+URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<tail>[^/@]+)|@(?P<alias>[^/@]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version of a registered model, and where its files are."""
+
+    name: str
+    version: str
+    run_id: str
+    artifacts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a user named: a version, a registry stage, an alias, or just a registered model."""
+
+    name: str
+    version: str | None = None
+    stage: str | None = None
+    alias: str | None = None
+
+
+def wanted(model: str) -> Wanted:
+    """Reads `models:/Name/3`, `models:/Name/Production`, `models:/Name@alias` or a plain name."""
+    if not model.startswith("models:"):
+        return Wanted(model)
+    found = URI.fullmatch(model)
+    if not found:
+        raise CannotJudgeError(
+            f"'{model}' names no model; write models:/Name/3, models:/Name@alias or models:/Name/Production"
+        )
+    tail = found["tail"]
+    if tail and tail.isdecimal():
+        return Wanted(found["name"], version=tail)
+    return Wanted(found["name"], stage=tail, alias=found["alias"])
+
+
+class Registry:
+    """The few questions that the drift room asks MLflow."""
+
+    def __init__(self, tracking_uri: str | None) -> None:
+        if not tracking_uri or not tracking_uri.startswith(("http://", "https://")):
+            seen = f"it is {tracking_uri!r}" if tracking_uri else "it is not set"
+            raise CannotJudgeError(
+                f"a registered model needs MLflow's address in MLFLOW_TRACKING_URI, and {seen}; "
+                "set it to http://host:port, or give --baseline FILE"
+            )
+        self.uri = tracking_uri.rstrip("/")
+
+    def resolve(self, want: Wanted) -> str:
+        """The version that a stage or an alias names. Raises CannotJudgeError when there is none."""
+        if want.version:
+            return want.version
+        if want.alias:
+            reply = self._ask("registered-models/alias", name=want.name, alias=want.alias)
+            return str(reply["model_version"]["version"])
+        reply = self._ask("model-versions/search", filter=f"name='{want.name}'", max_results="1000")
+        versions = [
+            each
+            for each in reply.get("model_versions", [])
+            if want.stage is None or each.get("current_stage") == want.stage
+        ]
+        if not versions:
+            where = f"in stage {want.stage}" if want.stage else "in the registry"
+            raise CannotJudgeError(
+                f"model {want.name} has no version {where} at {self.uri}; register one, or name a version"
+            )
+        return max((str(each["version"]) for each in versions), key=int)
+
+    def version(self, name: str, version: str) -> ModelVersion:
+        """Where a version's files are."""
+        found = self._ask("model-versions/get", name=name, version=version)["model_version"]
+        artifacts = self._ask("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
+        return ModelVersion(name, version, found.get("run_id", ""), artifacts.rstrip("/"))
+
+    def file(self, model: ModelVersion, path: str) -> bytes | None:
+        """A file of a version's folder, None when it has none."""
+        where = f"{model.artifacts}/{path}"
+        scheme = urllib.parse.urlsplit(where).scheme
+        if scheme == "s3":
+            return storage.get(where)
+        if scheme in ("", "file"):
+            file = Path(urllib.parse.unquote(urllib.parse.urlsplit(where).path))
+            return file.read_bytes() if file.is_file() else None
+        if scheme == "mlflow-artifacts":
+            inside = urllib.parse.urlsplit(where).path.lstrip("/")
+            return self._get(f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/{urllib.parse.quote(inside)}")
+        raise CannotJudgeError(
+            f"the files of model {model.name} version {model.version} are at {model.artifacts}, and of such "
+            f"places "
+            "only s3://, file:// and mlflow-artifacts:/ can be read here; give --baseline FILE"
+        )
+
+    def _ask(self, method: str, **query: str) -> dict[str, Any]:
+        body = self._get(f"{self.uri}/api/2.0/mlflow/{method}?{urllib.parse.urlencode(query)}")
+        if body is None:
+            raise CannotJudgeError(
+                f"MLflow at {self.uri} knows no {' '.join(query.values())} ({method} answered 404); "
+                "check the model's name and version, or register it"
+            )
+        try:
+            reply: dict[str, Any] = json.loads(body)
+        except ValueError:
+            raise CannotJudgeError(
+                f"MLflow at {self.uri} answered {method} with no JSON; is that its address?"
+            ) from None
+        return reply
+
+    def _get(self, url: str) -> bytes | None:
+        request = urllib.request.Request(url, headers=_authorization())  # noqa: S310 - http(s) was checked
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+                body: bytes = reply.read()
+                return body
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            said = error.read(300).decode(errors="replace")
+            raise CannotJudgeError(
+                f"MLflow at {self.uri} refused with HTTP {error.code}: {said}; check MLFLOW_TRACKING_TOKEN"
+            ) from error
+        except OSError as error:
+            reason = getattr(error, "reason", error)
+            raise CannotJudgeError(
+                f"MLflow at {self.uri} does not answer ({reason}); check MLFLOW_TRACKING_URI and that it runs"
+            ) from error
+
+
+def _authorization() -> dict[str, str]:
+    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+        return {"Authorization": f"Bearer {token}"}
+    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
+        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
+        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
+    return {}

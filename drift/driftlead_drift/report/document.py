@@ -1,0 +1,233 @@
+"""The report as a JSON document, from what was judged. Pure: the same facts give the same document."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from driftlead_data.baseline import Baseline
+from driftlead_data.binning import FeatureBins
+from driftlead_drift.features import FeatureJudgement
+from driftlead_drift.judge import Judgement
+from driftlead_drift.policy import Policy
+from driftlead_drift.runs import Run
+
+SCHEMA = "drift-report/v1"
+SPARKS = 24
+"""So many earlier windows a sparkline shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What was judged: whose rows, from when to when, read how, against which baseline.
+
+    `baseline_source`: where the baseline came from, in words or as URI. `notes`: sentences that a reader
+    should know (late rows, additional columns, a first-window baseline). `every`: each k-th row was taken.
+    """
+
+    run_id: str
+    created: datetime
+    model_name: str
+    model_version: str
+    deployment: str
+    cluster: str = ""
+    namespace: str = ""
+    resource: str = ""
+    start: datetime
+    end: datetime
+    rows: int = 0
+    scanned: int = 0
+    every: int = 1
+    path: str = ""
+    scheduled: bool = True
+    baseline_source: str = ""
+    notes: Sequence[str] = ()
+    timings: Mapping[str, float] = field(default_factory=dict)
+    tool_version: str = ""
+
+
+def report(
+    subject: Subject,
+    baseline: Baseline,
+    judgement: Judgement,
+    *,
+    policy: Policy,
+    history: Sequence[Run],
+    exit_code: int,
+) -> dict[str, Any]:
+    """The document of a judged window; `exit_code` is the command's, --strict considered."""
+    bins = {bins.name: bins for bins in baseline.features}
+    past = history[-SPARKS:]
+    return {
+        **_head(subject),
+        "baseline": {
+            "source": subject.baseline_source,
+            "sha256": baseline.sha256,
+            "rows": baseline.rows,
+            "independence": baseline.independence,
+            "blocks": baseline.blocks.length if baseline.blocks else 0,
+            "from": baseline.time_from,
+            "to": baseline.time_to,
+            "note": baseline.note,
+            "reference": judgement.reference,
+            "matched": judgement.matched,
+        },
+        "policy": asdict(policy),
+        "verdict": {
+            "status": judgement.status,
+            "exit_code": exit_code,
+            "reasons": list(judgement.reasons),
+            "consecutive": judgement.consecutive,
+            "alarm": judgement.alarm,
+            "broad_shift": judgement.broad,
+            "summary": judgement.summary,
+            "what_to_do": judgement.what_to_do,
+            "independence": judgement.independence,
+            "independence_assumed": judgement.independence_assumed,
+            "min_rows": judgement.min_rows,
+            "expected_false_alarm_rate": judgement.expected_false_alarm_rate,
+        },
+        "features": [_feature(each, bins.get(each.name), past) for each in judgement.features],
+        "prediction": None
+        if judgement.prediction is None
+        else _feature(judgement.prediction, baseline.prediction, past),
+        "not_tested": list(judgement.not_tested),
+        "history": [
+            {"run_id": run.run_id, "to": run.window_to.isoformat(), "rows": run.rows, "verdict": run.verdict}
+            for run in past
+        ],
+    }
+
+
+def failure(subject: Subject, sentence: str, policy: Policy) -> dict[str, Any]:
+    """The document of a window that could not be judged: the sentence is all there is."""
+    return {
+        **_head(subject),
+        "baseline": None,
+        "policy": asdict(policy),
+        "verdict": {
+            "status": "error",
+            "exit_code": 1,
+            "reasons": [],
+            "consecutive": 0,
+            "alarm": False,
+            "broad_shift": False,
+            "summary": sentence,
+            "what_to_do": "mend what the sentence names, and run the check again",
+            "independence": "assumed",
+            "independence_assumed": False,
+            "min_rows": None,
+            "expected_false_alarm_rate": 0.0,
+        },
+        "features": [],
+        "prediction": None,
+        "not_tested": ["everything: the window could not be judged"],
+        "history": [],
+    }
+
+
+def _head(subject: Subject) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "run_id": subject.run_id,
+        "created": subject.created.isoformat(),
+        "model": {
+            "name": subject.model_name,
+            "version": subject.model_version,
+            "deployment": subject.deployment,
+            "cluster": subject.cluster,
+            "namespace": subject.namespace,
+            "resource": subject.resource,
+        },
+        "window": {
+            "from": subject.start.isoformat(),
+            "to": subject.end.isoformat(),
+            "rows": subject.rows,
+            "rows_scanned": subject.scanned,
+            "sampling": 1 / subject.every,
+            "path": subject.path,
+            "scheduled": subject.scheduled,
+        },
+        "notes": list(subject.notes),
+        "timings": {name: round(seconds, 4) for name, seconds in subject.timings.items()},
+        "tool": {"name": "driftlead-drift", "version": subject.tool_version},
+    }
+
+
+def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[Run]) -> dict[str, Any]:
+    return {
+        "name": judged.name,
+        "kind": judged.kind,
+        "status": judged.status,
+        "calendar": judged.calendar,
+        "psi": judged.psi,
+        "psi_corrected": judged.psi_corrected,
+        "psi_ci90": list(judged.psi_ci90),
+        "p_value": judged.p_value,
+        "p_adjusted": judged.p_adjusted,
+        "detectable": judged.detectable,
+        "phi": judged.phi,
+        "tau2": judged.tau2,
+        "dof": judged.dof,
+        "noise": judged.noise,
+        "missing": {"baseline": judged.missing[0], "current": judged.missing[1]},
+        "edges": [] if bins is None else [float(edge) for edge in bins.edges],
+        "labels": list(judged.labels),
+        "baseline_counts": [int(count) for count in judged.reference],
+        "current_counts": [int(count) for count in judged.counts],
+        "contribution": [float(part) for part in judged.contribution],
+        "findings": [{"kind": found.kind, "sentence": found.sentence} for found in judged.findings],
+        "sentence": judged.sentence,
+        "history": [run.features[judged.name].get("psi") for run in past if judged.name in run.features],
+    }
+
+
+def summary(document: Mapping[str, Any], uri: str) -> dict[str, Any]:
+    """`drift-summary/v1`: what the operator reads from the termination message."""
+    verdict, window = document["verdict"], document["window"]
+    ranked = sorted(document["features"], key=lambda feature: feature["psi"], reverse=True)
+    return {
+        "schema": "drift-summary/v1",
+        "report": document["run_id"],
+        "version": document["model"]["version"],
+        "verdict": verdict["status"],
+        "exit_code": verdict["exit_code"],
+        "rows": window["rows"],
+        "consecutive": verdict["consecutive"],
+        "window": {"from": window["from"], "to": window["to"]},
+        "uri": uri,
+        "message": verdict["summary"],
+        "independence_assumed": verdict["independence_assumed"],
+        "top": [
+            {
+                "name": feature["name"],
+                "psi": f"{feature['psi']:.4g}",
+                "low": f"{feature['psi_ci90'][0]:.4g}",
+                "high": f"{feature['psi_ci90'][1]:.4g}",
+            }
+            for feature in ranked[:5]
+        ],
+    }
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the report."""
+    text = files("driftlead_data").joinpath("schemas/drift-report-v1.schema.json").read_text()
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The document as it is stored. Numbers that JSON does not have become null. Raises jsonschema's error if
+    invalid.
+    """
+    import jsonschema  # noqa: PLC0415 - 0.1 s that other commands need not pay
+    import orjson  # noqa: PLC0415
+
+    body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    jsonschema.Draft202012Validator(schema()).validate(orjson.loads(body))
+    return body

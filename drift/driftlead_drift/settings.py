@@ -1,0 +1,245 @@
+"""Every setting of the drift room, one class per command; the operator renders its environment from these.
+
+A flag wins over the environment, the environment over a file of that name in the folder of connections, and
+that over the default.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from driftlead_data.connections import FOLDER_VARIABLE, load_connections
+from driftlead_drift.durations import duration
+
+
+def _length(text: str) -> str:
+    duration(text)
+    return text
+
+
+def _length_or_none(text: str) -> str:
+    return text if text == "none" else _length(text)
+
+
+Length = Annotated[str, AfterValidator(_length)]
+LengthOrNone = Annotated[str, AfterValidator(_length_or_none)]
+
+
+class Connections(BaseSettings):
+    """Where the neighbours are, and whose traffic is meant."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DRIFTLEAD_", env_ignore_empty=True, populate_by_name=True, extra="ignore"
+    )
+
+    connections_dir: Path | None = Field(
+        None, description="Folder with one file per environment variable, as mounted in pods"
+    )
+    postgres_dsn: SecretStr | None = Field(
+        None, description="Database with the prediction log: postgresql://user:password@host:5432/name"
+    )
+    read_dsn: SecretStr | None = Field(
+        None, description="A read replica for the windows; by default the database itself"
+    )
+    statement_timeout: Length = Field("5m", description="Longest a single statement may run in the database")
+    tracking_uri: str | None = Field(
+        None,
+        validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "tracking_uri"),
+        description="MLflow's address; needed where the model is named by its registered name",
+    )
+    report_bucket: str | None = Field(None, description="S3 bucket for reports; none: reports stay local")
+    cluster: str = Field("", description="Only rows of this cluster; empty: of any")
+    namespace: str = Field("", description="Only rows of this namespace; empty: of any")
+    resource: str = Field("", description="Only rows of this ModelDeployment; empty: of any")
+    termination_log: Path | None = Field(
+        None, description="File for the summary that the operator reads (`/dev/termination-log` in pods)"
+    )
+    json_output: bool = Field(
+        False,
+        validation_alias=AliasChoices("DRIFTLEAD_JSON", "json"),
+        description="Print the summary as one line of JSON instead of words",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flag, environment, file in the folder of connections, default."""
+        given = getattr(init_settings, "init_kwargs", {})
+        folder = given.get("connections_dir") or os.environ.get(FOLDER_VARIABLE)
+        files = load_connections(Path(folder) if folder else None)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _by_field(settings_cls, files))
+
+
+class Rule(Connections):
+    """When a difference is drift. Why each default is what it is: `driftlead_drift.policy`, and every
+    report.
+    """
+
+    rule: Literal["corrected", "psi"] = Field(
+        "corrected",
+        description="`corrected` allows for sample sizes and dependence; `psi` is the plain PSI threshold, "
+        "whose "
+        "expected false alarms are printed",
+    )
+    q: float = Field(0.01, description="Rate of false discoveries over all features and the prediction")
+    tau: float = Field(0.10, description="Corrected PSI from which a real difference is large: drift")
+    tau_prediction: float = Field(0.10, description="The same for the model's own answers")
+    severe: float = Field(0.25, description="PSI that the interval's lower end must exceed: severe at once")
+    confidence: float = Field(0.90, description="Confidence of the interval for the true PSI")
+    broad_share: float = Field(0.5, description="Share of features that must change together: a broad shift")
+    broad_psi: float = Field(0.3, description="Sum of corrected PSI that a broad shift must reach")
+    psi_threshold: float = Field(0.2, description="The constant of `--rule psi`")
+    min_rows: int | None = Field(
+        None, description="Rows below which a window is insufficient; by default as many as tau needs"
+    )
+    persistence: int | None = Field(
+        None,
+        description="Windows in a row, without overlap, that must drift; 2, on a file without --history 1",
+    )
+    assume_independent: bool = Field(
+        False, description="Says that rows are independent of each other, whatever their times"
+    )
+
+
+class CheckSettings(Rule):
+    """Settings of `driftlead-drift check`."""
+
+    model: str = Field(
+        "",
+        description="models:/Name/3, models:/Name@alias, models:/Name/Production, a registered name (then "
+        "the version that serves), or a model's folder",
+    )
+    deployment: str = Field("prod", description="Value of the log's column `deployment`")
+    window: Length = Field("7d", description="How far back the judged traffic reaches")
+    period: LengthOrNone = Field(
+        "7d",
+        description="Season of the traffic: a shorter window is insufficient unless matched by hour; "
+        "`none`: it has no season, as a file without --time-column",
+    )
+    baseline: Path | None = Field(None, description="Baseline file, instead of the model version's own")
+    data: Path | None = Field(None, description="CSV or Parquet file to judge, instead of the database")
+    time_column: str | None = Field(None, description="Column of the file with the time of a row")
+    prediction_column: str | None = Field(None, description="Column of the file with the model's answer")
+    report: Path | None = Field(None, description="Folder to write report.json and report.html into")
+    history: Path | None = Field(
+        None, description="Folder that keeps reports, for persistence over windows without a database"
+    )
+    strict: bool = Field(False, description="Insufficient data exits 1 instead of 0")
+    exit_zero: bool = Field(
+        False, description="Every recorded verdict exits 0; the code it stands for is in the summary"
+    )
+    scheduled: bool | None = Field(
+        None,
+        description="Whether the run counts for persistence; by default when the pod's name is that of the "
+        "CronJob's",
+    )
+    keep_days: int = Field(
+        90,
+        ge=1,
+        description="Days that the prediction log is kept; older partitions are dropped by the check",
+    )
+    max_rows: int = Field(
+        2_000_000,
+        ge=1_000,
+        description="Rows read from the database at most; above it every k-th row is taken",
+    )
+
+    def counts_for_persistence(self, host: str) -> bool:
+        """Whether this run may advance persistence; `host` is the pod's name."""
+        if self.scheduled is not None:
+            return self.scheduled
+        made_by_cronjob = re.fullmatch(rf"{re.escape(self.resource)}-drift-\d+-[a-z0-9]+", host)
+        return bool(self.resource and made_by_cronjob)
+
+
+class BaselineSettings(Connections):
+    """Settings of `driftlead-drift baseline`."""
+
+    data: Path = Field(
+        description="CSV or Parquet file with the training rows; the header names the features"
+    )
+    out: Path = Field(Path("baseline.json"), description="File to write the baseline to")
+    time_column: str | None = Field(None, description="Column with the time of a row; not a feature")
+    group_column: str | None = Field(
+        None, description="Column whose equal values belong together (user, session); not a feature"
+    )
+    prediction_column: str | None = Field(None, description="Column with the model's answer; not a feature")
+    calendar: str = Field(
+        "", description="Features that follow the calendar (comma-separated): reported, never deciding"
+    )
+    exclude: str = Field("", description="Columns to leave out (comma-separated), the target for example")
+
+
+class CompareSettings(Rule):
+    """Settings of `driftlead-drift compare`."""
+
+    model: str = Field(
+        "", description="Registered model whose rows are compared; by default any that the deployments logged"
+    )
+    prod: str = Field("prod", description="Value of the column `deployment` for prod's rows")
+    canary: str = Field("canary", description="Value of the column `deployment` for the canary's rows")
+    window: Length = Field("1h", description="How far back the compared traffic reaches")
+    report: Path | None = Field(None, description="Folder to write compare.json and compare.html into")
+
+
+class RetrainSettings(Connections):
+    """Settings of `driftlead-drift retrain`."""
+
+    function: str = Field(
+        "",
+        description="The training function, `module:function`; its module is looked up in the working "
+        "folder too",
+    )
+    registered_model: str = Field("", description="Registered model that gets the new version")
+    champion: str | None = Field(
+        None, description="Version to beat, models:/Name/3; none: the first version needs to beat nobody"
+    )
+    to_stage: str | None = Field(None, description="Registry stage for the new version; default Staging")
+    to_alias: str | None = Field(None, description="Alias for the new version, instead of a stage")
+    report_id: str | None = Field(None, description="Run id of the drift report that asked for it")
+    deployment: str = Field("prod", description="Value of the log's column `deployment` whose report it is")
+    alpha: float = Field(
+        0.05, gt=0, lt=1, description="Error rate of the champion gate, spread over an interval by resampling"
+    )
+    margin: float = Field(
+        0.0, ge=0, description="How much better than the champion the new model must be at least"
+    )
+
+
+class MigrateSettings(Connections):
+    """Settings of `driftlead-drift migrate`."""
+
+    migrate_dsn: SecretStr | None = Field(
+        None, description="DSN of the tables' owner; by default DRIFTLEAD_POSTGRES_DSN"
+    )
+    wait: float = Field(
+        0, ge=0, description="Seconds to go on trying while the database starts or a table is locked"
+    )
+
+
+def _by_field(settings: type[BaseSettings], variables: dict[str, str]) -> dict[str, Any]:
+    """Variables of the environment's names, by the settings' fields."""
+    prefix = settings.model_config.get("env_prefix", "")
+    found = {}
+    for name, field in settings.model_fields.items():
+        for variable in variable_names(name, field.validation_alias, prefix):
+            if variables.get(variable):
+                found[name] = variables[variable]
+    return found
+
+
+def variable_names(name: str, alias: Any, prefix: str) -> list[str]:
+    """The environment variables that a field is read from."""
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices if str(choice).isupper()]
+    return [f"{prefix}{name}".upper()]
