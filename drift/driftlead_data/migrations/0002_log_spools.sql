@@ -8,10 +8,7 @@ CREATE TABLE IF NOT EXISTS log_spools (
     off            bigint NOT NULL,                       -- everything before this place in the spool is delivered
     seq            bigint NOT NULL DEFAULT 0,             -- last delivered sequence number
     rows_written   bigint NOT NULL DEFAULT 0,
-    rows_rejected  bigint NOT NULL DEFAULT 0,
-    rows_dropped   bigint NOT NULL DEFAULT 0,
-    bytes_corrupt  bigint NOT NULL DEFAULT 0,
-    last_ts        timestamptz,                           -- acceptance time of the last delivered row
+    last_ts        timestamptz,                           -- every row accepted before this time is delivered
     created_at     timestamptz NOT NULL DEFAULT now(),
     updated_at     timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);

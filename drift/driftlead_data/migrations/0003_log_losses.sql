@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS inference_logs_rejected (
 CREATE TABLE IF NOT EXISTS inference_logs_dropped (
     spool_id      uuid NOT NULL,
     first_seq     bigint NOT NULL,
-    last_seq      bigint NOT NULL,                        -- all of first_seq..last_seq that the log does not have
+    last_seq      bigint NOT NULL,                        -- rows of first_seq..last_seq that the log does not have
     rows_dropped  bigint NOT NULL,
     bytes         bigint NOT NULL DEFAULT 0,              -- of a damaged spool, else 0
     reason        text NOT NULL,                          -- spool-full, disk-full, corrupt

@@ -5,8 +5,8 @@ DECLARE
     name text;
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'driftlead_serving') THEN
-        GRANT INSERT ON inference_logs, inference_logs_rejected, inference_logs_dropped TO driftlead_serving;
-        GRANT SELECT, INSERT, UPDATE ON log_spools, drift_hist TO driftlead_serving;
+        GRANT INSERT ON inference_logs, inference_logs_rejected TO driftlead_serving;
+        GRANT SELECT, INSERT, UPDATE ON log_spools, drift_hist, inference_logs_dropped TO driftlead_serving;
         EXECUTE format('GRANT USAGE ON SEQUENCE %s TO driftlead_serving', pg_get_serial_sequence('inference_logs', 'id'));
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'driftlead_drift') THEN

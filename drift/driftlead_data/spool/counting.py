@@ -1,0 +1,106 @@
+"""Frames become histograms per minute: what a batch adds. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_data.baseline import Baseline
+from driftlead_data.histograms import CLASSES, Counts, latency_counts
+from driftlead_data.spool import tuples
+from driftlead_data.spool.frames import Frame, Kind
+
+MINUTE: Final = 60
+
+
+def count(
+    frames: Iterable[Frame], baseline: Baseline | None, redacted: Sequence[int] = ()
+) -> dict[int, Counts]:
+    """Counts of `frames` by the minute of acceptance (epoch seconds of its start).
+
+    `redacted`: places of features that the log does not keep; they count nowhere.
+    """
+    rows: list[bytes] = []
+    failures: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for frame in frames:
+        if frame.kind == Kind.FAILED:
+            for ts, status, latency in frame.failures():
+                failures[_minute(ts)].append((status, latency))
+        else:
+            rows += frame.rows()
+    counts = _rows(rows, baseline, redacted) if rows else {}
+    for minute, found in failures.items():
+        _add_failures(counts.setdefault(minute, Counts()), found)
+    return counts
+
+
+def _minute(ts: float) -> int:
+    return int(ts // MINUTE) * MINUTE
+
+
+def _rows(rows: list[bytes], baseline: Baseline | None, redacted: Sequence[int]) -> dict[int, Counts]:
+    numbers = tuples.numbers(rows)
+    minutes = np.floor_divide(numbers.ts, MINUTE).astype(np.int64) * MINUTE
+    found: dict[int, Counts] = {}
+    for minute in np.unique(minutes).tolist():
+        chosen = minutes == minute
+        counts = found[minute] = Counts(rows=int(chosen.sum()))
+        counts.latency[0] = latency_counts(numbers.latency_ms[chosen])
+        if baseline is not None:
+            picked = rows if chosen.all() else [rows[i] for i in np.flatnonzero(chosen)]
+            counts.features = _features(picked, baseline, redacted)
+            counts.prediction = _prediction(picked, numbers.prediction[chosen], baseline)
+    return found
+
+
+def _features(rows: list[bytes], baseline: Baseline, redacted: Sequence[int]) -> NDArray[np.int64]:
+    if not baseline.features:
+        return np.zeros(0, dtype=np.int64)
+    vectors = baseline.count(_matrix(rows, baseline))
+    for place in redacted:
+        vectors[place] = np.zeros_like(vectors[place])
+    return np.concatenate(vectors)
+
+
+def _matrix(rows: list[bytes], baseline: Baseline) -> NDArray[np.float32]:
+    """The features as `Baseline.count` takes them; text as codes, which only the JSON can tell."""
+    width = len(baseline.features)
+    if all(bins.kind != "categorical" for bins in baseline.features):
+        packed = tuples.packed_features(rows, width)
+        if packed is not None:
+            return packed
+    return baseline.encode([_fitting(tuples.json_features(row), width) for row in rows])
+
+
+def _fitting(values: object, width: int) -> list[object]:
+    """A row as wide as the baseline; one of another width is missing altogether."""
+    return values if isinstance(values, list) and len(values) == width else [None] * width
+
+
+def _prediction(rows: list[bytes], numbers: NDArray[np.float64], baseline: Baseline) -> NDArray[np.int64]:
+    bins = baseline.prediction
+    if bins is None:
+        return np.zeros(0, dtype=np.int64)
+    if bins.kind == "categorical":
+        labels = [tuples.label_of(row) for row in rows]
+        said = [
+            label if label is not None else number
+            for label, number in zip(labels, numbers.tolist(), strict=True)
+        ]
+        counted = baseline.count_prediction(said)
+    else:
+        counted = baseline.count_prediction(numbers)
+    assert counted is not None  # noqa: S101 - there are bins
+    return counted
+
+
+def _add_failures(counts: Counts, failures: list[tuple[int, float]]) -> None:
+    for place, status in enumerate(CLASSES[1:], start=1):
+        latencies = [latency for kind, latency in failures if kind == status]
+        counts.latency[place] += latency_counts(latencies)
+        if status == 4:
+            counts.failed_4xx += len(latencies)
+        else:
+            counts.failed_5xx += len(latencies)

@@ -1,0 +1,12 @@
+"""The prediction log of a server: rows wait in a spool on disk and reach the database exactly once.
+
+Start with `recorder.Recorder`. `spool` is the folder, `writer` the task that delivers, `drops` the ledger
+of rows that did not fit. What is shared with the drift job (format, transaction, handover) is
+`driftlead_data.spool`.
+"""
+
+from driftlead_data.spool.tuples import Identity
+from driftlead_inference.recorder.recorder import Recorder
+from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
+
+__all__ = ["Identity", "Recorder", "RecorderSettings", "Row", "SpoolFull", "SpoolUnusable"]

@@ -1,0 +1,299 @@
+"""The spool's folder: one server appends frames, its writer reads them back, delivered segments are deleted.
+
+    lock                        held while a server uses the folder; a second server is refused
+    spool                       the spool's id, a UUID, for ever the same
+    run-<run>.json              whose rows the segments of a run are, and which baseline counts them
+    baseline-<sha256>.json
+    drops                       the ledger of dropped rows
+    <offset>-<seq>.seg          frames; offset and first sequence number of the segment
+
+Offsets are places in one endless sequence. Each run of a server begins at `run << 40`, so a place is never
+used twice, even if a machine's crash took the end of a segment that the database has already seen.
+"""
+
+import errno
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from driftlead_data.baseline import Baseline
+from driftlead_data.spool.delivery import Source
+from driftlead_data.spool.frames import Damage, Frame, scan
+from driftlead_data.spool.handover import describe, described
+from driftlead_data.spool.tuples import Identity
+from driftlead_inference.recorder.drops import DropLedger
+from driftlead_inference.recorder.types import MIB, SpoolUnusable
+
+RUN_BITS: Final = 40
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+class NoRoom(Exception):  # noqa: N818 - a state, decided upon by the recorder
+    """The frames do not fit: `reason` is spool-full (our bound) or disk-full (the volume's)."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+@dataclass
+class Segment:
+    """A file of frames: `start` is the offset of its first byte, `first_seq` the number of its first row."""
+
+    path: Path
+    start: int
+    first_seq: int
+    size: int
+
+    @property
+    def end(self) -> int:
+        """The offset behind its last byte."""
+        return self.start + self.size
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What was read: `source` says whose it is, `end` where to read on."""
+
+    source: Source
+    frames: list[Frame]
+    damage: list[Damage]
+    end: int
+
+
+class Spool:
+    """An open spool. `next_seq` is where numbering goes on; `size` and `limit` are bytes of all segments.
+
+    Raises SpoolUnusable when the folder cannot be written or belongs to a server that runs.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        limit: int,
+        identity: Identity,
+        baseline: Baseline | None = None,
+        redacted: Sequence[int] = (),
+    ) -> None:
+        self.folder, self.limit = folder, limit
+        self._segment_bytes = max(64 * 1024, min(8 * MIB, limit // 16))
+        self._lock = _locked(folder)
+        self.id = _identifier(folder)
+        self.segments = _segments(folder)
+        self.size = sum(segment.size for segment in self.segments)
+        self.ledger = DropLedger(folder / "drops")
+        runs = [int(path.stem.removeprefix("run-")) for path in folder.glob("run-*.json")]
+        self.run = 1 + max(runs + [segment.start >> RUN_BITS for segment in self.segments], default=0)
+        self.next_seq = 1 + max(self._last_seq(), self.ledger.last_seq)
+        self._sources: dict[int, Source] = {}
+        self._describe(Source(self.id, identity, baseline, tuple(redacted)))
+        self._fd = self._begin(self.run << RUN_BITS)
+
+    @property
+    def current(self) -> Source:
+        """Whose rows are appended."""
+        return self._sources[self.run]
+
+    @property
+    def end(self) -> int:
+        """The offset behind the newest byte."""
+        return self.segments[-1].end
+
+    def write(self, buffers: Sequence[bytes]) -> None:
+        """Appends frames, all or none. Raises NoRoom."""
+        active = self.segments[-1]
+        length = sum(map(len, buffers))
+        if self.size + length > self.limit:
+            raise NoRoom("spool-full", f"the spool {self.folder} holds {self.size} of {self.limit} bytes")
+        try:
+            if active.size >= self._segment_bytes:
+                active = self._roll()
+            written = os.writev(self._fd, buffers)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise NoRoom("disk-full", f"{self.folder}: {error.strerror}") from error
+        if written != length:
+            os.ftruncate(self._fd, active.size)
+            raise NoRoom("disk-full", f"{self.folder}: only {written} of {length} bytes could be written")
+        active.size += length
+        self.size += length
+
+    def read(self, offset: int, most: int) -> Chunk | None:
+        """Frames from `offset` on, some `most` bytes of one segment; None when there is nothing."""
+        for segment in self.segments:
+            place = max(offset, segment.start)
+            if place < segment.end:
+                return self._read(segment, place, most)
+        return None
+
+    def holds(self, offset: int) -> bool:
+        """Whether there is anything from `offset` on."""
+        return any(max(offset, segment.start) < segment.end for segment in self.segments)
+
+    def contents(self, offset: int) -> Iterator[tuple[Source, int, int, bytes]]:
+        """Everything from `offset` on, by segments: whose, where it begins, the first number, the bytes."""
+        for segment in self.segments:
+            place, source = max(offset, segment.start), self.source(segment.start)
+            if place < segment.end and source is not None:
+                yield source, place, segment.first_seq, segment.path.read_bytes()[place - segment.start :]
+
+    def release(self, offset: int) -> None:
+        """Deletes segments that lie before `offset`; the newest stays, for its name carries the numbering."""
+        while len(self.segments) > 1 and self.segments[0].end <= offset:
+            gone = self.segments.pop(0)
+            self.size -= gone.size
+            gone.path.unlink(missing_ok=True)
+            run = gone.start >> RUN_BITS
+            if run != self.segments[0].start >> RUN_BITS:
+                _run_path(self.folder, run).unlink(missing_ok=True)
+                self._sources.pop(run, None)
+
+    def source(self, offset: int) -> Source | None:
+        """Whose rows the bytes at `offset` are; None when the description of that run is damaged."""
+        run = offset >> RUN_BITS
+        if run not in self._sources:
+            described = _described(self.folder, run)
+            if described is None:
+                return None
+            self._sources[run] = described
+        return self._sources[run]
+
+    def close(self) -> None:
+        """Closes the files and frees the folder."""
+        self.ledger.close()
+        os.close(self._fd)
+        os.close(self._lock)
+
+    def _read(self, segment: Segment, place: int, most: int) -> Chunk:
+        source = self.source(segment.start)
+        if source is None:  # rows of nobody: all that is left of the segment is damage
+            return Chunk(self.current, [], [Damage(place, segment.end)], segment.end)
+        while True:
+            with segment.path.open("rb") as file:
+                file.seek(place - segment.start)
+                buffer = file.read(min(most, segment.end - place))
+            whole = place + len(buffer) >= segment.end
+            found = list(scan(buffer, base=place, whole=whole or not buffer))
+            if found or whole or not buffer:
+                break
+            most *= 2  # one frame is longer than that
+        if not buffer:  # the file is shorter than it was
+            found = [Damage(place, segment.end)]
+        frames = [part for part in found if isinstance(part, Frame)]
+        damage = [part for part in found if isinstance(part, Damage)]
+        return Chunk(source, frames, damage, found[-1].end)
+
+    def _roll(self) -> Segment:
+        old, self._fd = self._fd, self._begin(self.end)
+        os.close(old)
+        return self.segments[-1]
+
+    def _begin(self, start: int) -> int:
+        path = self.folder / f"{start:020d}-{self.next_seq:020d}.seg"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.segments.append(Segment(path, start, self.next_seq, 0))
+        return fd
+
+    def _last_seq(self) -> int:
+        """The last sequence number in use, from the newest segments that still say one."""
+        last = 0
+        for segment in reversed(self.segments):
+            last = max(last, segment.first_seq - 1)
+            for part in scan(segment.path.read_bytes()):
+                if isinstance(part, Frame):
+                    last = max(last, part.last_seq)
+                elif part.first_seq is not None:
+                    last = max(last, part.first_seq + part.count - 1)
+            if segment.size:
+                break
+        return last
+
+    def _describe(self, source: Source) -> None:
+        """Writes down whose rows this run's are, and forgets the baselines of runs that are delivered."""
+        if source.baseline is not None:
+            _write_whole(_baseline_path(self.folder, source.baseline_sha), source.baseline.to_json())
+        _write_whole(_run_path(self.folder, self.run), describe(source))
+        self._sources[self.run] = source
+        described = [path.read_bytes() for path in self.folder.glob("run-*.json")]
+        for path in self.folder.glob("baseline-*.json"):
+            if not any(path.stem.removeprefix("baseline-").encode() in text for text in described):
+                path.unlink()
+
+
+def _locked(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise SpoolUnusable(
+            f"the spool's folder {folder} cannot be written: {error.strerror}. "
+            "Mount a volume there that this user owns, or set DRIFTLEAD_SPOOL_DIR"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise SpoolUnusable(
+            f"another server uses the spool's folder {folder}; give each its own by DRIFTLEAD_SPOOL_DIR"
+        ) from error
+    return lock
+
+
+def _identifier(folder: Path) -> uuid.UUID:
+    path = folder / "spool"
+    try:
+        return uuid.UUID(path.read_text().strip())
+    except FileNotFoundError:
+        identifier = uuid.uuid4()
+        _write_whole(path, f"{identifier}\n".encode())
+        return identifier
+    except ValueError as error:
+        raise SpoolUnusable(
+            f"{path} holds no UUID, so it is not known what of the spool is delivered. "
+            "Move the folder away to start a new spool; its segments stay readable"
+        ) from error
+
+
+def _segments(folder: Path) -> list[Segment]:
+    found = []
+    for path in folder.glob("*.seg"):
+        start, _, seq = path.stem.partition("-")
+        if start.isdigit() and seq.isdigit():
+            found.append(Segment(path, int(start), int(seq), path.stat().st_size))
+    return sorted(found, key=lambda segment: segment.start)
+
+
+def _described(folder: Path, run: int) -> Source | None:
+    try:
+        text = _run_path(folder, run).read_bytes()
+        return described(text, lambda sha: _baseline_path(folder, sha).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _run_path(folder: Path, run: int) -> Path:
+    return folder / f"run-{run:08d}.json"
+
+
+def _baseline_path(folder: Path, sha: str) -> Path:
+    return folder / f"baseline-{sha}.json"
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Writes a file that is there whole or not at all, even after a power cut."""
+    fresh = path.with_suffix(".new")
+    try:
+        with fresh.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        raise SpoolUnusable(
+            f"the spool's folder {path.parent} cannot be written: {error.strerror}"
+        ) from error

@@ -1,0 +1,230 @@
+"""The writer: the one task that moves the spool into the database, and goes on whatever happens to either."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import asyncpg
+import structlog
+
+from driftlead_data.spool.delivery import Delivered, Minutes, Moved, Piece, deliver, register
+from driftlead_data.spool.handover import import_segments, prefix
+from driftlead_data.spool.store import StoreAway
+from driftlead_inference.recorder.spool import Spool
+from driftlead_inference.recorder.types import RecorderSettings
+
+HEARTBEAT_SECONDS = 60.0
+BACKOFF_SECONDS = (0.1, 10.0)
+AWAY = (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+EVICT = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()
+"""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Progress:
+    """What the writer has done, for health and metrics."""
+
+    off: int | None = None  # the position, as the database said last; None: it must be asked
+    floor: int = 0  # the highest position known
+    seq: int = 0  # everything up to here is delivered
+    rows: int = 0
+    rejected: int = 0
+    corrupt_rows: int = 0
+    corrupt_bytes: int = 0
+    imported: int = 0
+    transactions: int = 0
+    failures: int = 0
+    error: str = ""  # why it does not get on at the moment; empty while it does
+    last_ts: float | None = None
+
+
+class Writer:
+    """Delivers a spool. `delivered` is called after each commit with the number up to which rows are safe."""
+
+    def __init__(self, spool: Spool, settings: RecorderSettings, delivered: Callable[[int], None]) -> None:
+        self._spool, self._settings, self._delivered = spool, settings, delivered
+        self.progress = Progress()
+        self._minutes = Minutes()
+        self._connection: asyncpg.Connection | None = None
+        self._wake = asyncio.Event()
+        self._finish = False
+        self._heartbeat = self._import = 0.0
+        self._name = f"driftlead-log {spool.id}"
+
+    def wake(self) -> None:
+        """Delivers at once instead of at the next flush."""
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Makes `run` return once everything is delivered."""
+        self._finish = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Delivers until cancelled, or until nothing is left after `finish`."""
+        pause, high = BACKOFF_SECONDS
+        while True:
+            try:
+                await self.flush()
+                if self._finish:
+                    return
+                await self._idle(time.monotonic())
+                pause = BACKOFF_SECONDS[0]
+                await self._wait(self._settings.flush_seconds)
+            except AWAY as error:
+                self._lost(error)
+                self._wake.clear()
+                await self._wait(pause * random.uniform(0.5, 1.0))
+                pause = min(2 * pause, 0.5 if self._finish else high)
+            except asyncio.CancelledError as error:
+                self._lost(error)  # in the middle of a transaction, perhaps
+                raise
+
+    async def flush(self) -> None:
+        """Delivers everything that is in the spool now. Raises what the database or the network raises."""
+        while True:
+            began = time.monotonic()
+            self._wake.clear()
+            if not await self._move():
+                return
+            behind = self._spool.end - self.progress.floor
+            if behind > self._settings.batch_bytes and not self._finish:
+                # Far behind: the database has others to serve too.
+                took = time.monotonic() - began
+                await asyncio.sleep(took * (1 / self._settings.duty - 1))
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            try:
+                await connection.close(timeout=2)
+            except AWAY:
+                connection.terminate()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _move(self) -> bool:
+        """One transaction; whether there was anything to do."""
+        connection = await self._connected()
+        if self.progress.off is None:
+            first = self._spool.segments[0]
+            source = self._spool.current
+            off, seq = await register(connection, source, first.start, first.first_seq - 1)
+            self._at(off, seq)
+        position = self.progress.off
+        piece = None if position is None else self._next(position)
+        if piece is None:
+            return False
+        try:
+            delivered = await deliver(connection, piece, self._minutes)
+        except Moved as moved:
+            log.warning("somebody else delivered a part of this spool", off=moved.off, expected=piece.start)
+            self._at(moved.off if moved.off >= 0 else None, moved.seq)
+            return True
+        except asyncpg.LockNotAvailableError:
+            # We hold the folder's lock, so whoever holds the row's is a predecessor that stands still.
+            await self._evict()
+            raise
+        self._account(piece, delivered)
+        return True
+
+    def _next(self, off: int) -> Piece | None:
+        """What to deliver next, None when there is nothing."""
+        drops = self._spool.ledger.pending
+        chunk = self._spool.read(off, self._settings.batch_bytes)
+        now = time.time()
+        if chunk is not None:
+            last = chunk.end >= self._spool.end
+            return Piece(
+                chunk.source,
+                off,
+                chunk.end,
+                chunk.frames,
+                chunk.damage,
+                drops,
+                everything_before=now if last else None,
+            )
+        if drops or time.monotonic() - self._heartbeat > HEARTBEAT_SECONDS:
+            return Piece(self._spool.current, off, off, drops=drops, everything_before=now)
+        return None
+
+    def _account(self, piece: Piece, delivered: Delivered) -> None:
+        done = self.progress
+        done.error = ""
+        done.rows += delivered.rows
+        done.rejected += delivered.rejected
+        done.corrupt_rows += delivered.corrupt_rows
+        done.corrupt_bytes += delivered.corrupt_bytes
+        done.transactions += 1
+        done.last_ts = delivered.last_ts or done.last_ts
+        self._heartbeat = time.monotonic()
+        if delivered.rejected or delivered.corrupt_bytes:
+            log.error("rows could not be logged", **vars(delivered))
+        self._spool.ledger.forget(list(piece.drops))
+        self._spool.release(piece.end)
+        self._at(piece.end, delivered.seq)
+
+    def _at(self, off: int | None, seq: int) -> None:
+        """The position is known: everything before it, and up to `seq`, is in the database."""
+        done = self.progress
+        done.off, done.floor, done.seq = off, max(done.floor, off or 0), max(done.seq, seq)
+        self._delivered(done.seq)
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self.progress.off = None
+            self._minutes.forget()
+            self._connection = await asyncpg.connect(
+                self._settings.dsn(),
+                timeout=10,
+                command_timeout=60,
+                statement_cache_size=0 if self._settings.pooler else 100,
+                server_settings={"application_name": self._name},
+            )
+        return self._connection
+
+    def _lost(self, error: BaseException) -> None:
+        said = f"{type(error).__name__}: {error}".split("\n")[0]
+        if not self.progress.error:
+            log.warning("the prediction log is not delivered; rows wait in the spool", error=said)
+        self.progress.error = said
+        self.progress.failures += 1
+        self.progress.off = None
+        self._minutes.forget()
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _evict(self) -> None:
+        connection = await asyncpg.connect(self._settings.dsn(), timeout=10, statement_cache_size=0)
+        try:
+            await connection.execute(EVICT, self._name)
+        finally:
+            await connection.close(timeout=2)
+
+    async def _idle(self, now: float) -> None:
+        """With nothing to do: looks for segments that other pods of this resource handed over."""
+        store = self._settings.store
+        if store is None or now - self._import < self._settings.import_seconds:
+            return
+        self._import = now
+        identity = self._spool.current.identity
+        where = prefix(identity.cluster, identity.namespace, identity.resource)
+        try:
+            done = await import_segments(await self._connected(), store, where)
+        except StoreAway as error:
+            log.warning("cannot look for segments of other pods", error=str(error))
+            return
+        self.progress.imported += done.rows
+        for sentence in done.left:
+            log.warning(sentence)
