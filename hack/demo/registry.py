@@ -6,7 +6,7 @@ import subprocess
 from contextlib import AbstractContextManager
 from typing import Any
 
-from shell import background, eventually, run, show
+from shell import OutcomeError, background, eventually, run, show
 from system import MODEL, System
 
 
@@ -44,6 +44,20 @@ class Registry:
         """Each version's stage."""
         found = self._get("model-versions/search", filter=f"name='{name}'").get("model_versions", [])
         return {each["version"]: each["current_stage"] for each in found}
+
+    def copy(self, version: str, name: str, model: str = MODEL) -> str:
+        """Registers the artifact of a version under another name; the new version."""
+        self._post("registered-models/create", name=name, tolerate="RESOURCE_ALREADY_EXISTS")
+        found = self._get("model-versions/get", name=model, version=version)["model_version"]
+        known = {key: found[key] for key in ("source", "run_id", "model_id") if found.get(key)}
+        return str(self._post("model-versions/create", name=name, **known)["model_version"]["version"])
+
+    def _post(self, path: str, tolerate: str = "", **body: str) -> Any:
+        command = ["curl", "-sS", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        answer = json.loads(run(*command, f"{self.url}/api/2.0/mlflow/{path}"))
+        if answer.get("error_code", tolerate) != tolerate:
+            raise OutcomeError(f"{path}: {answer}")
+        return answer
 
     def _get(self, path: str, **parameters: str) -> Any:
         options = [

@@ -21,9 +21,10 @@ DEMO = ROOT / ".build/demo.yaml"
 class Demo:
     """What the steps pass on: the system and, from the second step on, its registry."""
 
-    def __init__(self, system: System) -> None:
-        """Nothing is there yet."""
+    def __init__(self, system: System, *settings: str) -> None:
+        """Nothing is there yet; `settings` are further values of the chart."""
         self.system = system
+        self.settings = settings
         self.registry: Registry | None = None
 
     @property
@@ -68,8 +69,7 @@ def install(demo: Demo) -> None:
     """
     show("kubectl", "get", "nodes")
     demo.system.make_namespace()
-    watch = f"watch.namespaces={{{demo.system.namespace}}}"
-    command = demo.system.install("devStack.enabled=true", watch)
+    command = demo.system.install("devStack.enabled=true", *demo.settings)
     run(*command)
     say(f"    $ {' '.join(command)}")
     show(*demo.system.kubectl("get", "pods"))

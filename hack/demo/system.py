@@ -26,6 +26,17 @@ def with_images(manifest: str) -> str:
     )
 
 
+def defined() -> bool:
+    """Whether the cluster knows ModelDeployments."""
+    return "modeldeployments.driftlead.dev" in run("kubectl", "get", "crd", "-o", "name")
+
+
+def operators() -> list[str]:
+    """Every operator of ours on the cluster."""
+    labels = "app.kubernetes.io/name=driftlead,app.kubernetes.io/component=operator"
+    return run("kubectl", "get", "deployments", "-A", "-l", labels, "-o", "name").split()
+
+
 @dataclass(frozen=True)
 class System:
     """One release in a namespace of its own."""
@@ -42,11 +53,25 @@ class System:
         return json.loads(run(*self.kubectl("get", *words, "-o", "json")))
 
     def install(self, *settings: str) -> list[str]:
-        """The command that installs everything and waits until it is ready."""
-        options = [word for each in settings for word in ("--set", each)]
+        """The command that installs everything and waits until it is ready.
+
+        The resource's definition goes again with the release, unless another release has brought it.
+        """
+        brought = "crds.enabled=false" if defined() else "crds.keep=false"
+        options = [word for each in (*settings, brought) for word in ("--set", each)]
         where = ["--namespace", self.namespace, "--values", str(VALUES.relative_to(ROOT))]
         wait = ["--wait", "--wait-for-jobs", "--timeout", "5m"]
         return ["helm", "install", self.release, "charts/driftlead", *where, *options, *wait]
+
+    def remove(self) -> None:
+        """The resources, the release, the namespace with all that is left in it."""
+        if not run("kubectl", "get", "namespace", self.namespace, "--ignore-not-found", "-o", "name"):
+            return
+        if defined():
+            show(*self.kubectl("delete", "modeldeployments", "--all", "--timeout=60s"))
+        if self.release in run("helm", "list", "--namespace", self.namespace, "--all", "--short").split():
+            show("helm", "uninstall", self.release, "--namespace", self.namespace)
+        show("kubectl", "delete", "namespace", self.namespace, "--timeout=180s")
 
     def make_namespace(self) -> None:
         """With the strictest pod security that Kubernetes knows."""
