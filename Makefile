@@ -62,7 +62,9 @@ demo-down: ## remove what the demo installed
 bench: setup ## repeat the measurements of benchmarks/README.md
 	@$(PY) benchmarks
 
-docs: setup ## write the generated reference pages anew
+docs: setup ## write reference pages, schema and dashboards anew
 	@$(PY) hack/reference.py
+	@$(PY) hack/values_reference.py
+	@$(PY) hack/dashboards
 
 .PHONY: help setup lock lint format crds test test-unit test-e2e up down images demo demo-down bench docs

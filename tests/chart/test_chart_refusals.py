@@ -133,6 +133,10 @@ CONTRADICTIONS = {
         "connections.s3.accessKeyID", "k"
     ),
     "operator.serviceAccount.name is empty": nested("operator.serviceAccount.create", False),
+    'excludeRules: there is no alert "DriftleadNothing"; there are DriftleadProdUnavailable': merged(
+        nested("monitoring.prometheusRule.enabled", True),
+        nested("monitoring.prometheusRule.excludeRules", ["DriftleadNothing"]),
+    ),
     'connections.namespaces is ["a"], but there is nothing to put there': nested(
         "connections.namespaces", ["a"]
     ),
