@@ -34,9 +34,10 @@ class ModelVersion:
 class RegistryFacts:
     """What the registry that a resource names says of its model, and what it may be asked for.
 
-    `away_since` and `error` are set while it does not answer; `versions` then holds its last answer. `asked` is None
-    until it has answered once since the operator started: nothing may be concluded from an empty answer before that.
-    `write_refused` is its own words when it refused the last write for this model; "" once a write succeeded.
+    `away_since` and `error` are set while it does not answer; `versions` then holds its last answer.
+    `asked` is None until it has answered once since the operator started: nothing may be concluded from
+    an empty answer before that. `write_refused` is its own words when it refused the last write for this
+    model; "" once a write succeeded.
     """
 
     name: str
@@ -67,10 +68,11 @@ class Defaults:
 class Facts:
     """What was seen, for one resource, at one time.
 
-    `children` holds every object of ours or of our names in the namespace that the plan could touch, `replicasets`
-    and `pods` those below the stages' Deployments and the Jobs, `health` what pods answered at /health, by pod name
-    (absent: not asked or no answer), `verdict` what the canary's judge answered. `refused` holds the API server's own
-    words for each object that it refused to take when it was last applied or created.
+    `children` holds every object of ours or of our names in the namespace that the plan could touch,
+    `replicasets` and `pods` those below the stages' Deployments and the Jobs, `health` what pods answered
+    at /health, by pod name (absent: not asked or no answer), `verdict` what the canary's judge answered.
+    `refused` holds the API server's own words for each object that it refused to take when it was last
+    applied or created.
 
     Of managedFields only those entries are kept that own a Deployment's spec.replicas, reduced to that field.
     """
@@ -98,7 +100,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryWrite:
-    """Tells the registry once that a version is promoted: to a registry stage (archiving what stood there), or by an alias."""
+    """Tells the registry once that a version is promoted.
+
+    To a registry stage (archiving what stood there), or by an alias.
+    """
 
     model: str
     version: str
@@ -118,10 +123,11 @@ class Deletion:
 class Plan:
     """What to do. Carried out in this order: status, registry, apply, delete, events.
 
-    `status` is the whole status wanted, None when it is already so. It comes first: an intent to write the
-    registry, to retrain or to go back is saved before it is acted upon. `apply` holds only objects that differ from
-    what was seen, each with `metadata.resourceVersion` where it was seen; `create` Jobs whose names are deterministic.
-    `retry_after` is in seconds, None when only an event or the registry can change anything.
+    `status` is the whole status wanted, None when it is already so. It comes first: an intent to write
+    the registry, to retrain or to go back is saved before it is acted upon. `apply` holds only objects
+    that differ from what was seen, each with `metadata.resourceVersion` where it was seen; `create` Jobs
+    whose names are deterministic. `retry_after` is in seconds, None when only an event or the registry
+    can change anything.
     """
 
     status: Mapping[str, Any] | None = None

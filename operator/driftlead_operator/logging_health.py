@@ -1,0 +1,55 @@
+"""How the prediction log does, by what the pods say of their spools.
+
+Amounts are rounded, so that status stands still.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from driftlead_operator import objects
+from driftlead_operator.look import Look, Verdict
+from driftlead_operator.reasons import Reason
+
+# Delivery takes seconds; five minutes mean that Postgres does not take rows.
+LAG_SECONDS = 300
+
+
+def verdict(look: Look) -> Verdict:
+    """The log's condition."""
+    if look.spec.inference.prediction_log.mode == "off":
+        return Verdict(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
+    logs = dict(_logs(look))
+    if not logs:
+        return Verdict(Reason.UNKNOWN, "no pod has said anything of its log yet", "Unknown")
+    dropped = [
+        f"{pod} dropped {_rounded(count)}"
+        for pod, log in logs.items()
+        if (count := _number(log.get("dropped")))
+    ]
+    if dropped:
+        return Verdict(
+            Reason.DROPPING, f"{'; '.join(dropped)} since it started; see spec.inference.predictionLog"
+        )
+    late = [pod for pod, log in logs.items() if _number(log.get("lag_seconds")) > LAG_SECONDS]
+    if late:
+        words = f"rows wait longer than {LAG_SECONDS // 60} minutes in {', '.join(late)}; is Postgres there?"
+        return Verdict(Reason.LAGGING, words)
+    return Verdict(Reason.DELIVERING, f"{len(logs)} pods deliver", "True")
+
+
+def _logs(look: Look) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    stages = [look.prod, *([look.canary] if look.canary else [])]
+    for pod in sorted(pod.name for stage in stages for pod in stage.view.pods):
+        log = objects.mapping(objects.dig(look.facts.health.get(pod), "log"))
+        if log:
+            yield pod, log
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0.0
+
+
+def _rounded(count: float) -> str:
+    """The order of magnitude, which changes rarely."""
+    digits = len(str(int(count)))
+    return f"{10 ** (digits - 1):,} rows or more"

@@ -1,0 +1,62 @@
+"""All that was decided about a resource, for the chains of checks and for its status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from driftlead_operator.drift import DriftDecision
+from driftlead_operator.facts import Facts, Ref
+from driftlead_operator.promotion import Promotion
+from driftlead_operator.reasons import Reason
+from driftlead_operator.retraining import RetrainingDecision
+from driftlead_operator.rollout import StageDecision
+from driftlead_operator.spec import Spec
+
+
+class Course(Enum):
+    """Whether things are as wanted, go on by themselves, or wait for a person."""
+
+    DONE = "done"
+    WORKING = "working"
+    STUCK = "stuck"
+
+
+class Verdict(NamedTuple):
+    """A reason, a sentence with the numbers in it, and what it says of the condition."""
+
+    reason: Reason
+    message: str
+    status: str = "False"
+    course: Course = Course.WORKING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was decided. `behind` names the children that are not yet as wanted.
+
+    `taken` names that strangers hold.
+    """
+
+    facts: Facts
+    spec: Spec
+    faults: Sequence[str]
+    prod: StageDecision
+    canary: StageDecision | None = None
+    behind: frozenset[Ref] = frozenset()
+    taken: Sequence[Ref] = ()
+    promotion: Promotion = field(default_factory=Promotion)
+    drift: DriftDecision = field(default_factory=DriftDecision)
+    retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
+    handled: Mapping[str, Any] = field(default_factory=dict)
+
+    def done(self, stage: StageDecision) -> bool:
+        """Whether a stage serves its wanted version, by its wanted template, on all pods that count."""
+        here = Ref("Deployment", f"{self.facts.resource['metadata']['name']}-{stage.name}")
+        as_wanted = here not in self.behind and here not in self.taken
+        return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
+
+    def serving(self, stage: StageDecision) -> int:
+        """How many pods of the present template answer with the wanted version."""
+        pods = [pod for pod in stage.view.of_current() if pod.ready and pod.version == stage.wanted]
+        return len(pods) if stage.view.version == stage.wanted else 0

@@ -1,0 +1,217 @@
+"""Which version and which template a stage gets.
+
+Forward to its target, back to its last good one, or as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from driftlead_operator import manifests, objects, templates
+from driftlead_operator.facts import StageName
+from driftlead_operator.kinds import MANAGER
+from driftlead_operator.spec import Stage
+from driftlead_operator.stages import HASH_LABEL, Ending, ReplicaSet, StageView
+from driftlead_operator.targets import Target
+from driftlead_operator.templates import Context, Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A version that cannot be served, for which generation of spec, and, when it is news.
+
+    How its pod ended.
+    """
+
+    version: str
+    generation: int
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDecision:
+    """What a stage is to serve. `manifest` is its Deployment as wanted, None where there is to be none."""
+
+    name: StageName
+    block: Stage
+    target: Target
+    view: StageView
+    wanted: str | None
+    served: str | None
+    rejection: Rejection | None = None
+    last_good: Mapping[str, Any] | None = None
+    manifest: Mapping[str, Any] | None = None
+    replicas: int = 0
+
+
+def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
+    """The version that every ready pod serves: the new one only once it serves on all pods that count."""
+    if view.settled():
+        return view.version if view.asked else None
+    serving = {pod.version for pod in view.ready}
+    if before in serving:
+        return before
+    others = sorted(serving - {wanted or ""}, key=lambda each: int(each) if each.isdecimal() else 0)
+    return others[-1] if others else None
+
+
+def reject(
+    view: StageView,
+    target: Target,
+    before: Mapping[str, Any],
+    *,
+    generation: int,
+    asked_again: bool,
+) -> Rejection | None:
+    """Whether the target is given up: it was, for this generation, or a pod's end blames the model.
+
+    A template that served once on all pods is never given up: what ails it then is not the model.
+    """
+    if target.version is None or asked_again:
+        return None
+    held = objects.mapping(before.get("rejected"))
+    if held.get("version") == target.version and objects.whole(held.get("generation")) == generation:
+        return Rejection(version=target.version, generation=generation)
+    good = objects.dig(before, "lastGood", "template")
+    if view.version != target.version or view.current is None or view.current.template == good:
+        return None
+    endings = [
+        pod.ending
+        for pod in view.of_current()
+        if pod.ending and not pod.ready and pod.version == target.version
+    ]
+    blaming = next((ending for ending in endings if ending.blames_model), None)
+    return Rejection(version=target.version, generation=generation, ending=blaming) if blaming else None
+
+
+def good_replica_set(
+    view: StageView, last_good: Mapping[str, Any] | None, rejection: Rejection
+) -> ReplicaSet | None:
+    """The ReplicaSet to go back to: the one that status remembers, else one that is fully available now."""
+    remembered = objects.dig(last_good, "template")
+    found = next((each for each in view.replica_sets if each.template == remembered), None)
+    if found:
+        return found
+    others = [
+        each for each in view.replica_sets if each is not view.current or each.version != rejection.version
+    ]
+    available = [each for each in others if each.available > 0]
+    return max(available, key=lambda each: (each.available >= view.asked, each.revision), default=None)
+
+
+def decide(
+    context: Context,
+    target: Target,
+    view: StageView,
+    before: Mapping[str, Any],
+    *,
+    wanted: str | None,
+    rejection: Rejection | None,
+) -> StageDecision:
+    """The stage's Deployment. `wanted` is None for none.
+
+    And the live version where the target says nothing.
+    """
+    stage = view.name
+    block = context.spec.stage(stage) or Stage()
+    last_good = _last_good(view, before)
+    replicas = _replicas(block, view)
+    if rejection:
+        good = good_replica_set(view, last_good, rejection)
+        wanted = good.version if good else wanted
+        replicas = replicas if good else 0
+        template, inputs = (
+            _of_replica_set(good) if good else kept(view) or render(context, stage, view, wanted)
+        )
+    elif wanted is None:
+        template, inputs = None, ""
+    elif wanted == target.version:
+        template, inputs = render(context, stage, view, wanted)
+    else:
+        template, inputs = kept(view) or render(context, stage, view, wanted)
+    manifest = template and manifests.deployment(
+        context, stage, template=template, replicas=replicas, inputs=inputs
+    )
+    return StageDecision(
+        name=stage,
+        block=block,
+        target=target,
+        view=view,
+        wanted=wanted,
+        served=served_version(view, wanted, objects.dig(before, "version")),
+        rejection=rejection,
+        last_good=last_good,
+        manifest=manifest and _leave_scaling_to_others(manifest, block, view),
+        replicas=replicas,
+    )
+
+
+def _last_good(view: StageView, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if view.settled() and view.current and view.asked:
+        return {"version": view.current.version, "template": view.current.template}
+    found = before.get("lastGood")
+    return found if isinstance(found, Mapping) else None
+
+
+def _replicas(block: Stage, view: StageView) -> int:
+    """How many pods to ask for; under an autoscaler as many as there are."""
+    if block.autoscaling and view.deployment is not None and view.asked:
+        return view.asked
+    return block.fewest
+
+
+def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: StageView) -> Mapping[str, Any]:
+    """Under an autoscaler replicas are not ours, once somebody else owns the field.
+
+    Before, leaving it out resets it to 1.
+    """
+    owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
+    others = [each for each in owners if each.get("manager") != MANAGER and _owns_replicas(each)]
+    if not block.autoscaling or not others or not view.asked:
+        return manifest
+    return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
+
+
+def _owns_replicas(entry: Mapping[str, Any]) -> bool:
+    return "f:replicas" in objects.mapping(objects.dig(entry, "fieldsV1", "f:spec"))
+
+
+def render(context: Context, stage: StageName, view: StageView, version: str | None) -> tuple[Template, str]:
+    """The template for a version: the one that stands, as long as nothing that people decide has changed."""
+    inputs = templates.inputs(context, stage, version or "")
+    template, stood_for = kept(view) or ({}, "")
+    if template and stood_for == inputs and context.spec.inference.image_update == "OnNextRollout":
+        return template, inputs
+    return templates.serving(context, stage, version or ""), inputs
+
+
+def kept(view: StageView) -> tuple[Template, str] | None:
+    """The template that we applied last, and the inputs it stood for."""
+    return _annotated(view.deployment) or (_bare(view.deployment) if view.deployment else None)
+
+
+def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
+    """The template that made the ReplicaSet, so that its pods stay.
+
+    Deployments hand their annotations down.
+    """
+    return _annotated(replica_set.manifest) or _bare(replica_set.manifest)
+
+
+def _annotated(manifest: Any) -> tuple[Template, str] | None:
+    found = objects.annotations(manifest)
+    text = found.get(manifests.TEMPLATE)
+    template = objects.parse_json(text)
+    seal = str(found.get(manifests.INPUTS) or "")
+    inputs, _, digest = seal.partition("-")
+    return (dict(template), inputs) if template and objects.digest(template) == digest else None
+
+
+def _bare(manifest: Any) -> tuple[Template, str]:
+    """A live template without what controllers add to it."""
+    template = objects.mapping(objects.dig(manifest, "spec", "template"))
+    meta = {
+        "labels": {key: value for key, value in objects.labels(template).items() if key != HASH_LABEL},
+        "annotations": dict(objects.annotations(template)),
+    }
+    return {"metadata": objects.without_empty(meta), "spec": dict(objects.mapping(template.get("spec")))}, ""
