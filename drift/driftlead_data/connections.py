@@ -5,7 +5,6 @@ files when the Secret changes, so whoever reconnects reads them again.
 """
 
 import os
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 FOLDER_VARIABLE = "DRIFTLEAD_CONNECTIONS_DIR"
@@ -23,22 +22,6 @@ def load_connections(folder: Path | None) -> dict[str, str]:
         for file in sorted(folder.iterdir())
         if not file.name.startswith(".") and file.is_file()
     }
-
-
-class Connections(Mapping[str, str]):
-    """The folder as it is at each look, for whoever must notice that a password was replaced."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-
-    def __getitem__(self, name: str) -> str:
-        return load_connections(self._folder)[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(load_connections(self._folder))
-
-    def __len__(self) -> int:
-        return len(load_connections(self._folder))
 
 
 def export_connections(folder: Path | None) -> list[str]:

@@ -3,71 +3,88 @@ routes."""
 
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
-from driftlead_inference import metrics
-from driftlead_inference.exchange import Exchange, Incoming, Reply
-from driftlead_inference.protocols import predict
+from driftlead_inference import problems, routes
+from driftlead_inference.documentation import described
+from driftlead_inference.exchange import Exchange, Handler
+from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.service import Service
 
-DESCRIPTION = "Serves one exact version of a model. Errors are problem documents (RFC 9457)."
+# Path, handler, and the members under which the protocol's own clients look for a sentence.
+ROUTES: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
+    ("/predict", routes.answer_predict, ()),
+    ("/v1/models/{model}:predict", routes.answer_v1, ("error",)),
+    ("/v2/models/{model}/infer", routes.answer_v2, ("error",)),
+    ("/v2/models/{model}/versions/{version}/infer", routes.answer_v2, ("error",)),
+    ("/invocations", routes.answer_invocations, ("message", "error_code")),
+)
 
 
 class App(FastAPI):
-    """FastAPI, asked only where no predicting route matches exactly: its middleware costs more than a
-    prediction."""
+    """FastAPI, asked only where no predicting route matches exactly.
+
+    Its middleware and router cost more than a prediction.
+    """
 
     def __init__(self, service: Service, **options: Any) -> None:
         super().__init__(**options)
         self.service = service
-        self.hot: dict[tuple[str, str], Exchange] = {}
+        self.hot: dict[str, Exchange] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answers a predicting route itself and leaves the rest to FastAPI."""
-        if scope["type"] == "http":
-            exchange = self.hot.get((scope["method"], scope["path"]))
+        if scope["type"] == "http" and scope["method"] == "POST":
+            exchange = self.hot.get(scope["path"])
             if exchange is not None:
                 await exchange(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
 
+    def publish(self, model: str, version: str) -> None:
+        """Makes the predicting paths fast; those that name the model once its name is known."""
+        for route in [each for each in self.routes if isinstance(each, Route)]:
+            if isinstance(route.endpoint, Exchange):
+                path = route.path.replace("{model}", model).replace("{version}", version)
+                self.hot[path] = route.endpoint
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of every route, with the served model's own example once there is one."""
+        return described(super().openapi(), self.service.serving)
+
 
 def create_app(service: Service) -> App:
     """The application of a service."""
-    app = App(service, title="driftlead inference", description=DESCRIPTION, openapi_url="/openapi.json")
-    app.hot[("POST", "/predict")] = Exchange(service, "/predict", answer_predict)
-    add_operations(app, service)
+    app = App(
+        service,
+        title="driftlead inference",
+        description="Serves one exact version of a model. Errors are problem documents (RFC 9457).",
+        separate_input_output_schemas=False,
+    )
+    for path, handler, members in ROUTES:
+        exchange = Exchange(service, path, handler, members)
+        app.router.routes.append(Route(path, exchange, methods=["POST"]))
+    app.publish("", "")
+    app.include_router(routes.operations(service))
+    app.include_router(routes.descriptions(service))
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        return problem_response(error.problem)
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        path = f"{request.method} {request.url.path}"
+        return problem_response(
+            Problem(error.status_code, f"{path}: {error.detail}; /docs lists every route")
+        )
+
     return app
 
 
-async def answer_predict(incoming: Incoming) -> Reply:
-    """`POST /predict`."""
-    service = incoming.service
-    serving = service.ready()
-    request = predict.decode(incoming.body, serving.door, service.settings.rows)
-    wanted = b"probabilities=true" in incoming.query.split(b"&")
-    job = await service.predict(request.rows, request.raws, incoming.request_id, probabilities=wanted)
-    return Reply(predict.reply(job, serving, request.many))
-
-
-def add_operations(app: App, service: Service) -> None:
-    """Health, readiness, liveness, metrics."""
-
-    @app.get("/health", tags=["operation"], summary="What is served, since when, and how the log is")
-    async def health() -> Any:
-        return service.health()
-
-    @app.get("/livez", tags=["operation"], summary="Whether the process answers")
-    async def livez() -> dict[str, str]:
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["operation"], summary="Whether predictions are answered")
-    async def readyz(response: Response) -> dict[str, str]:
-        if service.serving is None or service.draining:
-            response.status_code = 503
-            return {"status": "draining" if service.draining else "loading"}
-        return {"status": "ok"}
-
-    @app.get("/metrics", tags=["operation"], summary="Metrics for Prometheus")
-    async def scrape() -> Response:
-        return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
+def problem_response(problem: Problem) -> Response:
+    """A problem of a route that FastAPI answers."""
+    body = problem.body({"error": problem.detail})
+    return Response(body, problem.status, media_type=problems.CONTENT_TYPE.decode())

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from driftlead_inference.engines import Engine, Matrix, Outputs
 from driftlead_inference.metrics import Metrics
-from driftlead_inference.problems import Problem, Refused, too_many_waiting
+from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting
+from driftlead_inference.recorder.types import SpoolFull
 from driftlead_inference.rows import Door
 
 log = structlog.get_logger()
@@ -280,6 +281,8 @@ def problem_of(error: Exception) -> Problem:
     """An exception as an answer: what the model refuses is the input's fault, anything else ours."""
     if isinstance(error, Refused):
         return error.problem
+    if isinstance(error, SpoolFull):
+        return SPOOL_FULL
     if isinstance(error, ValueError | TypeError | KeyError):
         return Problem(422, f"the model refuses this input: {first_line(error)}")
     log.error("prediction failed", exc_info=error)

@@ -33,6 +33,7 @@ class Incoming:
     headers: Mapping[bytes, bytes]
     body: bytes
     query: bytes
+    path: Mapping[str, str]
     request_id: str
 
 
@@ -50,11 +51,15 @@ Handler = Callable[[Incoming], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An ASGI application for one predicting route; `route` is its name in metrics."""
+    """An ASGI application for one predicting route.
+
+    `route` is its name in metrics; `members` are what the protocol's own clients read of an error.
+    """
 
     service: Service
     route: str
     handler: Handler
+    members: tuple[str, ...] = ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -65,12 +70,13 @@ class Exchange:
         try:
             service.authorize(headers.get(b"authorization"))
             body = await read(headers, receive, service.settings.body_bytes, service.settings.body_seconds)
-            incoming = Incoming(service, headers, body, scope["query_string"], request_id)
+            path = scope.get("path_params", NONE)
+            incoming = Incoming(service, headers, body, scope["query_string"], path, request_id)
             reply = await self.handler(incoming)
             status, content_type, body, extra = 200, reply.content_type, reply.body, [*reply.headers]
         except Refused as refused:
             problem = refused.problem
-            status, content_type, body = problem.status, problems.CONTENT_TYPE, problem.body()
+            status, content_type, body = problem.status, problems.CONTENT_TYPE, self.said(problem)
             extra = problem.headers() + closing(problem)
         except Gone:
             service.count(self.route, 499, started)
@@ -78,14 +84,20 @@ class Exchange:
         except Exception as error:
             log.error("a request failed", route=self.route, request_id=request_id, exc_info=error)
             failure = Problem(500, f"the server failed; its log says more under request {request_id}")
-            status, content_type, body, extra = 500, problems.CONTENT_TYPE, failure.body(), []
+            status, content_type, body, extra = 500, problems.CONTENT_TYPE, self.said(failure), []
         service.count(self.route, status, started)
         if service.draining:
             extra = [*extra, CLOSE]
         await respond(send, status, content_type, body, [(b"x-request-id", request_id.encode()), *extra])
 
+    def said(self, problem: Problem) -> bytes:
+        """A problem with what the protocol's clients read of it."""
+        words: dict[str, object] = {"error_code": "BAD_REQUEST" if problem.status < 500 else "INTERNAL_ERROR"}
+        return problem.body({member: words.get(member, problem.detail) for member in self.members})
+
 
 CLOSE = (b"connection", b"close")
+NONE: Mapping[str, str] = {}
 
 
 def closing(problem: Problem) -> Headers:

@@ -58,6 +58,7 @@ async def load(service: Service) -> None:
     freeze()
     metrics.loads.labels("success").inc()
     service.serving = Serving(named, door, batcher, now())
+    service.published(named.source)
     log.info(
         "ready", model=named.source.name, version=known.source.version, engine=engine.name,
         engine_reason=known.engine_reason, takes=known.takes, seconds=round(time.monotonic() - started, 2),

@@ -6,7 +6,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from driftlead_data.baseline import Baseline
-from driftlead_data.connections import Connections
+from driftlead_data.connections import load_connections
 from driftlead_data.exit_codes import ExitCode
 from driftlead_data.spool.store import S3Store
 from driftlead_inference.failures import StartFailed
@@ -96,7 +96,10 @@ def open_log(
 
 def recorder_settings(settings: Settings, known: Prepared) -> RecorderSettings:
     """The recorder's part of the settings; DSN and keys are looked up again at each use."""
-    files = Connections(settings.connections_dir)
+
+    def files() -> Mapping[str, str]:
+        return load_connections(settings.connections_dir)
+
     bucket = settings.report_bucket
     return RecorderSettings(
         mode=settings.log_mode.value,
@@ -112,9 +115,9 @@ def recorder_settings(settings: Settings, known: Prepared) -> RecorderSettings:
     )
 
 
-def dsn_of(settings: Settings, files: Mapping[str, str]) -> Callable[[], str]:
+def dsn_of(settings: Settings, files: Callable[[], Mapping[str, str]]) -> Callable[[], str]:
     """Gives the DSN as it is now: one that came from a file is read again, any other stays."""
     first = settings.postgres_dsn.get_secret_value()
-    if files.get(DSN) != first:
+    if files().get(DSN) != first:
         return lambda: first
-    return lambda: files.get(DSN, first)
+    return lambda: files().get(DSN, first)

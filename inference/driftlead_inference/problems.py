@@ -4,6 +4,7 @@ programs."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from types import MappingProxyType
 
 import msgspec
 
@@ -23,8 +24,8 @@ class Problem:
     about: Mapping[str, object] = field(default_factory=dict)
     retry_after: int | None = None
 
-    def body(self) -> bytes:
-        """The JSON document."""
+    def body(self, members: Mapping[str, object] = MappingProxyType({})) -> bytes:
+        """The JSON document; `members` are what a protocol's own clients look for."""
         title = HTTPStatus(self.status).phrase
         return msgspec.json.encode(
             {
@@ -33,6 +34,7 @@ class Problem:
                 "status": self.status,
                 "detail": self.detail,
                 **self.about,
+                **members,
             }
         )
 
@@ -50,17 +52,15 @@ class Refused(Exception):  # noqa: N818 - a request is refused; nothing of ours 
 
 
 def unprocessable(
-    detail: str, *, field: str | None = None, seen: object = None, expected: str | None = None
+    detail: str, *, field: str | None = None, seen: str | None = None, expected: str | None = None
 ) -> Refused:
     """A 422 that blames the input."""
-    about = {"field": field, "seen": shown(seen), "expected": expected}
+    about = {"field": field, "seen": seen, "expected": expected}
     return Refused(Problem(422, detail, {key: value for key, value in about.items() if value is not None}))
 
 
-def shown(value: object, width: int = 60) -> str | None:
-    """A value as JSON, short enough for a sentence; None stays None."""
-    if value is None:
-        return None
+def shown(value: object, width: int = 60) -> str:
+    """A value as JSON, short enough for a sentence."""
     try:
         text = msgspec.json.encode(value).decode()
     except (TypeError, ValueError):

@@ -14,6 +14,7 @@ from driftlead_inference.signature import Feature, Signature
 
 Row = list[Any]
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT64_MAX = float(np.finfo(np.float64).max)
 EXPECTED = {
     "float": "a number",
     "integer": "a whole number",
@@ -61,7 +62,7 @@ class Door:
         if not isinstance(row, list):
             raise unprocessable(
                 f"{place(index)}a row is a list of {self.width} values, seen {shown(row)}",
-                seen=row,
+                seen=shown(row),
                 expected=f"a list of {self.width} values",
             )
         if len(row) != self.width:
@@ -125,7 +126,7 @@ class Door:
             f"{place(index)}feature {feature.name!r} (position {at}) is {shown(value)}; "
             f"expected {EXPECTED[feature.kind]}",
             field=feature.name,
-            seen=value,
+            seen=shown(value),
             expected=EXPECTED[feature.kind],
         )
 
@@ -134,13 +135,15 @@ class Door:
 
         `matrix`: (rows, features), NaN for null; `packed`: the same in float32.
         """
-        finite = np.isfinite(packed)
-        if not finite.all():
-            null = np.isnan(matrix)
-            bad = (null & self.refuses_null) if self.accepts_huge else ~finite & ~(null & ~self.refuses_null)
-            if bad.any():
-                return False
+        if not np.isfinite(packed).all() and self.unfit(matrix, packed).any():
+            return False
         return not self.whole.size or self.all_whole(matrix)
+
+    def unfit(self, matrix: NDArray[np.float64], packed: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which values the model must not see: nulls it does not answer, infinities, numbers beyond it."""
+        null = np.isnan(matrix)
+        beyond = np.isinf(matrix if self.accepts_huge else packed)
+        return (null & self.refuses_null) | beyond
 
     def all_whole(self, matrix: NDArray[np.float64]) -> bool:
         """Whether the integer columns hold whole numbers or NaN."""
@@ -153,16 +156,17 @@ class Door:
         bad = null & self.refuses_null
         if bad.any():
             return self.missing(int(bad.argmax()), index).problem
-        huge = ~null & (np.abs(row) > FLOAT32_MAX)
-        if huge.any() and not self.accepts_huge:
+        largest = FLOAT64_MAX if self.accepts_huge else FLOAT32_MAX
+        huge = ~null & (np.abs(row) > largest)
+        if huge.any():
             at = int(huge.argmax())
             name = self.signature.features[at].name
             return unprocessable(
                 f"{place(index)}feature {name!r} (position {at}) is {float(row[at])!r}, beyond what the "
                 "model computes with",
                 field=name,
-                seen=float(row[at]),
-                expected=f"a number up to {FLOAT32_MAX:.4g}",
+                seen=repr(float(row[at])),
+                expected=f"a number up to {largest:.4g}",
             ).problem
         part = row[self.whole]
         fraction = ~np.isnan(part) & (part != np.rint(part))
@@ -185,7 +189,7 @@ def as_float(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if abs(number) <= 1.7976931348623157e308 else None
+    return number if abs(number) <= FLOAT64_MAX else None
 
 
 def as_integer(value: object) -> int | None:

@@ -14,6 +14,7 @@ from driftlead_inference.failures import StartFailed, leave_message
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.service import Service
 from driftlead_inference.settings import Settings
+from driftlead_inference.watchdog import watch
 
 log = structlog.get_logger()
 
@@ -65,13 +66,16 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings) -> ExitCode:
     """Runs until a signal; how it ended."""
     service = Service(settings, Metrics(settings.stage))
+    app = create_app(service)
+    service.published = lambda source: app.publish(source.name, source.version)
     config = uvicorn.Config(
-        create_app(service), host=settings.host, port=settings.port, loop="none", http="httptools", ws="none",
+        app, host=settings.host, port=settings.port, loop="none", http="httptools", ws="none",
         lifespan="off", access_log=False, server_header=False, log_config=None, timeout_keep_alive=75,
         timeout_graceful_shutdown=round(settings.drain_seconds) or None, backlog=2048,
     )  # fmt: skip
     server = Server(config, service)
     load = asyncio.create_task(server.load())
+    watch(service)
     await server.serve()
     load.cancel()
     await asyncio.gather(load, return_exceptions=True)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -13,6 +14,7 @@ import msgspec
 import structlog
 
 from driftlead_inference.batching import Batch, Batcher, Job
+from driftlead_inference.cache import Source
 from driftlead_inference.engines import Outputs
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.prediction_log import PredictionLog
@@ -54,13 +56,13 @@ class Service:
         self.serving: Serving | None = None
         self.log: PredictionLog | None = None
         self.draining = False
-        self.linger_over = asyncio.Event()
         self.token = settings.requires_token.get_secret_value().encode()
         self.logs = settings.log_mode is not LogMode.OFF
         self.durable = settings.log_mode is LogMode.DURABLE
         self.clock = time.time
         prefix = os.urandom(8).hex()
         self.ids = map(f"{prefix}-{{:x}}".format, count(1))
+        self.published: Callable[[Source], None] = lambda source: None
         self.commits: set[asyncio.Task[None]] = set()
 
     def ready(self) -> Serving:

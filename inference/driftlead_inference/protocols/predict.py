@@ -76,7 +76,7 @@ def decode_other(raw: bytes, door: Door, limit: int) -> Request:
             f"`features` is {shown(value)}; expected a list of {door.width} values, an object by name, or a "
             "list of either",
             field="features",
-            seen=value,
+            seen=shown(value),
             expected=f"a list of {door.width} values",
         )
     if value and isinstance(value[0], list | dict):

@@ -1,0 +1,60 @@
+"""What `/docs` says of the predicting routes: each protocol's body, with the served model's own example
+row."""
+
+from typing import Any
+
+from driftlead_inference.service import Serving
+
+ANY: dict[str, Any] = {"type": "object"}
+
+
+def described(document: dict[str, Any], serving: Serving | None) -> dict[str, Any]:
+    """FastAPI's document with the predicting routes, which its router does not see."""
+    row = [0.0, 1.0] if serving is None else serving.known.example
+    model = "model" if serving is None else serving.known.source.name
+    for path, (tag, summary, example) in bodies(row).items():
+        document["paths"][path.replace("{model}", model)] = {"post": operation(tag, summary, example)}
+    return document
+
+
+def bodies(row: list[Any]) -> dict[str, tuple[str, str, dict[str, Any]]]:
+    """For each path: the protocol, a summary, and a body that works."""
+    tensor = {"name": "input", "shape": [1, len(row)], "datatype": "FP64", "data": row}
+    one = "One row, or a list of rows; by position, or by name"
+    return {
+        "/predict": ("driftlead", one, {"features": row}),
+        "/v1/models/{model}:predict": ("KServe V1", "Instances", {"instances": [row]}),
+        "/v2/models/{model}/infer": ("Open Inference Protocol", "Tensors", {"inputs": [tensor]}),
+        "/invocations": ("MLflow", "Split, records, instances, inputs, or CSV", {"instances": [row]}),
+    }
+
+
+def operation(tag: str, summary: str, example: dict[str, Any]) -> dict[str, Any]:
+    """One OpenAPI operation."""
+    problem = {"application/problem+json": {"schema": ANY}}
+    refusals = {
+        "413": "The body is too large",
+        "422": "The input does not fit: which field, what was seen, what was expected",
+        "429": "Too many rows wait already",
+        "503": "The model is still loading, or the log may not lose rows and is full",
+    }
+    probabilities = {
+        "name": "probabilities",
+        "in": "query",
+        "required": False,
+        "description": "`true` adds the probability of each class, where the model knows them.",
+        "schema": {"type": "boolean"},
+    }
+    return {
+        "tags": [tag],
+        "summary": summary,
+        "parameters": [probabilities],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": ANY, "example": example}},
+        },
+        "responses": {
+            "200": {"description": "The answer", "content": {"application/json": {"schema": ANY}}},
+            **{status: {"description": words, "content": problem} for status, words in refusals.items()},
+        },
+    }

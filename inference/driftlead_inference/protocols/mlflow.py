@@ -1,0 +1,130 @@
+"""MLflow's scoring protocol at `/invocations`: split, records, instances, inputs as JSON, or CSV."""
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from driftlead_inference.batching import Job
+from driftlead_inference.problems import Problem, Refused, shown, unprocessable
+from driftlead_inference.protocols.bodies import object_of, predictions, table
+from driftlead_inference.protocols.predict import check_count
+from driftlead_inference.rows import Door
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+def decode(body: bytes, content_type: bytes, door: Door, limit: int) -> list[list[Any]]:
+    """The rows. Raises `Refused`."""
+    kind = content_type.split(b";")[0].strip().lower()
+    if kind == b"text/csv":
+        return from_csv(body, door, limit)
+    if kind not in (b"application/json", b"application/x-www-form-urlencoded", b""):
+        raise Refused(
+            Problem(
+                415, f"the content type {kind.decode(errors='replace')!r} is not served; send JSON or CSV"
+            )
+        )
+    document = object_of(body)
+    forms = [form for form in FORMS if form in document]
+    if len(forms) != 1:
+        raise unprocessable(
+            f"the body must hold one of {', '.join(FORMS)}; seen {', '.join(sorted(document)) or 'nothing'}",
+            expected=" | ".join(FORMS),
+        )
+    value = document[forms[0]]
+    if forms[0] == "dataframe_split":
+        value = from_split(value, door)
+    elif isinstance(value, Mapping):
+        value = from_columns(value, forms[0])
+    elif isinstance(value, list) and value and not isinstance(value[0], list | dict):
+        value = [value]  # one row, as MLflow takes it
+    return table(
+        [known(row, door) for row in value] if isinstance(value, list) else value, door, limit, forms[0]
+    )
+
+
+def from_split(value: object, door: Door) -> object:
+    """Pandas' split form; without columns, or for features without names, the order is the model's."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("data"), list):
+        raise unprocessable(
+            f"`dataframe_split` is {shown(value)}; expected columns and data",
+            field="dataframe_split",
+            expected="columns and data",
+        )
+    columns = value.get("columns")
+    if not isinstance(columns, list) or not door.signature.named:
+        return value["data"]
+    return [by_column(columns, row) for row in value["data"]]
+
+
+def by_column(columns: list[Any], row: object) -> dict[str, Any]:
+    """One row of the split form."""
+    if not isinstance(row, list) or len(row) != len(columns):
+        raise unprocessable(
+            f"`data` holds {shown(row)}; expected a list of {len(columns)} values, one a column",
+            field="data",
+            expected=f"{len(columns)} values",
+        )
+    return {str(column): item for column, item in zip(columns, row, strict=True)}
+
+
+def from_columns(value: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
+    """An object of columns (each a list), or one row by name."""
+    if not any(isinstance(column, list) for column in value.values()):
+        return [dict(value)]
+    lengths = {name: len(column) if isinstance(column, list) else -1 for name, column in value.items()}
+    if len(set(lengths.values())) != 1:
+        raise unprocessable(f"`{form}` has columns of different lengths: {shown(lengths)}", field=form)
+    return [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
+
+
+def known(row: object, door: Door) -> object:
+    """A row by name without the columns that the model does not take, which MLflow ignores."""
+    if not isinstance(row, Mapping) or not door.signature.named:
+        return row
+    names = set(door.signature.names)
+    return {name: value for name, value in row.items() if name in names}
+
+
+def from_csv(body: bytes, door: Door, limit: int) -> list[list[Any]]:
+    """CSV with a header; an empty cell is a missing value."""
+    try:
+        lines = [line for line in csv.reader(io.StringIO(body.decode())) if line]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise unprocessable(f"the body is no CSV: {error}", expected="CSV in UTF-8") from error
+    if not lines:
+        raise unprocessable("the body is empty; expected CSV with a header", expected="CSV")
+    header, cells = lines[0], lines[1:]
+    check_count(len(cells), limit)
+    kinds = {feature.name: feature.kind for feature in door.signature.features}
+    places = [feature.kind for feature in door.signature.features]
+    rows: list[object] = []
+    for line in cells:
+        if door.signature.named:
+            row = by_column(header, line)
+            rows.append({name: cell(text, kinds[name]) for name, text in row.items() if name in kinds})
+        else:
+            rows.append([cell(text, kind) for text, kind in zip(line, places, strict=False)])
+    return door.admit(rows)
+
+
+def cell(text: str, kind: str) -> object:
+    """A cell as the JSON value that it stands for."""
+    if text == "":
+        return None
+    if kind in ("string", "datetime"):
+        return text
+    if kind == "boolean":
+        return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return text
+
+
+def reply(job: Job) -> bytes:
+    """The body of an answer."""
+    return msgspec.json.encode(predictions(job))
