@@ -262,7 +262,7 @@ def _why_insufficient(facts: _Facts) -> str:
         )
     if facts.needed is None:
         return (
-            f"the baseline has only {facts.reference.rows:,} rows, too few to tell a PSI of {policy.tau} from "
+            f"the baseline has only {facts.reference.rows:,} rows, too few to tell PSI {policy.tau} from "
             "chance; write one from more rows"
         )
     if window.rows < facts.needed:

@@ -91,3 +91,45 @@ def span(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.0f} seconds"
+
+
+CANARY_NOT_TESTED: Final = {
+    "latency": "fewer than 500 requests of prod, from which to say what is slow; or set a threshold",
+    "quality": "no labels have come for both sides",
+}
+_BAD: Final = {"errors": "failed", "latency": "were slow", "quality": "were predicted wrongly"}
+
+
+def canary_check(
+    name: str,
+    verdict: str,
+    *,
+    bad: tuple[int, int],
+    canary: tuple[int, int],
+    margin: float,
+    ends: tuple[float, float] | None,
+    more: int | None,
+) -> str:
+    """One sentence on a check of the canary. `bad`, `canary`: (bad, all) requests of prod and canary."""
+    prods = f"{percent(*bad)} of prod's {bad[1]:,}"
+    seen = f"{percent(*canary)} of the canary's {canary[1]:,} requests {_BAD[name]}, {prods}"
+    limit = f"the margin of {percent(margin, 1)}"
+    by = "" if ends is None else f" (canary less prod: {100 * ends[0]:.2f} % to {100 * ends[1]:.2f} %)"
+    if verdict == "worse":
+        return f"Worse: {seen}; the difference exceeds {limit}{by}."
+    if verdict == "non-inferior":
+        return f"Not worse: {seen}; the difference stays within {limit}{by}."
+    after = f"; about {more:,} more requests should tell" if more is not None else ""
+    return f"Undecided: {seen}{by}{after}."
+
+
+def canary_predictions(
+    verdict: str, *, shift: float, ends: tuple[float, float], example: str, rows: int
+) -> str:
+    """One sentence on the canary's predictions."""
+    by = f"{100 * shift:.1f} percentage points ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
+    if verdict == "same":
+        return f"Same: the predictions' distributions differ by {by} at most, over {rows:,} of the canary's."
+    if verdict == "different":
+        return f"Different: {example}; the distributions differ by {by}."
+    return f"Undecided: the predictions' distributions differ by {by}, over {rows:,} of the canary's."
