@@ -12,17 +12,20 @@ import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.audit import Audit
-from driftlead_operator.cache import Cache, Change
+from driftlead_operator.cache import Cache
 from driftlead_operator.carry_out import CarryOut
 from driftlead_operator.cluster import ApiServer
 from driftlead_operator.errors import RegistryRefusedError
-from driftlead_operator.facts import RegistryFacts, RegistryWrite
+from driftlead_operator.facts import Manifest, RegistryFacts, RegistryWrite
+from driftlead_operator.fleet import Fleet
 from driftlead_operator.following import Following
 from driftlead_operator.health import Scraper
+from driftlead_operator.hooks import Hooks
 from driftlead_operator.kinds import RESOURCE, Key
 from driftlead_operator.leader import LEASE, Leader
 from driftlead_operator.observe import Decisions, Observer
 from driftlead_operator.poller import Poller
+from driftlead_operator.probes import Probes, faults, serve
 from driftlead_operator.reconciler import Reconciler
 from driftlead_operator.registry import Registry, read_declarations
 from driftlead_operator.settings import OperatorSettings
@@ -73,7 +76,7 @@ class Operator:
 
     def __init__(self, settings: OperatorSettings, decisions: Decisions) -> None:
         self.settings, self.decisions = settings, decisions
-        self.cache = Cache()
+        self.cache = Cache(self._heard)
         self.queue: WorkQueue[Key] = WorkQueue()
         self.following = Following(decisions.registry_name, decisions.model_name)
         self.cluster = ApiServer()
@@ -96,7 +99,7 @@ class Operator:
             cluster=self.cluster,
             namespaces=settings.namespaces,
             seconds=settings.audit_seconds,
-            gone=self._gone,
+            gone=lambda key: self._turns([key]),
             synced=self._gate,
         )
         self.watch = Watch(
@@ -115,6 +118,7 @@ class Operator:
             now=utcnow,
         )
         self.reconciler = self._reconciler()
+        self.port, self.hook_port = settings.port, settings.hook_port
         self._stopping = asyncio.Event()
 
     def _declared(self) -> Mapping[str, Any]:
@@ -179,22 +183,20 @@ class Operator:
         change = self.cache.drop(kind, thing) if gone else self.cache.put(kind, thing, listed=type_ is None)
         if change.relisted:
             self.audit.soon()
-        if change.news:
-            self._note(kind, thing, change, gone=gone)
-
-    def _note(self, kind: str, thing: dict[str, Any], change: Change, *, gone: bool) -> None:
-        metadata = thing["metadata"]
-        if kind == "Pod":
-            if gone:
-                self.scraper.forget(metadata["namespace"], metadata["name"])
-            else:
-                self.scraper.notice(thing)
-        if kind == RESOURCE and change.key:
-            self._follow(change.key, None if gone else thing)
-        if change.key:
+        if change.news and change.key:
             self.queue.add(change.key)
 
-    def _follow(self, key: Key, resource: dict[str, Any] | None) -> None:
+    def _heard(self, kind: str, namespace: str, name: str, thing: Manifest | None) -> None:
+        """One change of the cache, by a watch or by a write of ours."""
+        if kind == "Pod":
+            if thing is None:
+                self.scraper.forget(namespace, name)
+            else:
+                self.scraper.notice(thing)
+        elif kind == RESOURCE:
+            self._follow(Key(namespace, name), thing)
+
+    def _follow(self, key: Key, resource: Manifest | None) -> None:
         if resource is None:
             self.following.drop(key)
             return
@@ -203,20 +205,13 @@ class Operator:
         if poller and model and not poller.knows(model):
             poller.hurry()
 
-    def _gone(self, name: tuple[str, str, str], key: Key | None) -> None:
-        """An object that went without a word."""
-        if name[0] == RESOURCE:
-            self.following.drop(Key(name[1], name[2]))
-        if key:
-            self.queue.add(key)
-
     async def _refresh(self, key: Key) -> None:
         """Reads the resource itself after a conflict, so that its next turn need not wait for the watch."""
         resource = await self.cluster.get(RESOURCE, key.namespace, key.name)
         if resource:
             self.cache.put(RESOURCE, {**resource, "kind": RESOURCE})
-        elif self.cache.discard(RESOURCE, key.namespace, key.name).news:
-            self.following.drop(key)
+        else:
+            self.cache.discard(RESOURCE, key.namespace, key.name)
 
     def stop(self) -> None:
         """Ends gracefully: turns that run may finish, no new ones begin, the Lease is given back."""
@@ -232,9 +227,37 @@ class Operator:
             await stack.enter_async_context(self.scraper)
             for poller in self.pollers.all.values():
                 await stack.enter_async_context(poller.registry)
+            await self._serve(stack)
             self.watch.start()
             stack.push_async_callback(self.watch.stop)
             await self._work()
+
+    async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
+        """Answers probes, Prometheus, and the webhook if there is a secret for it."""
+        probes = Probes(
+            alive=self._faults,
+            ready=lambda: self.audit.synced,
+            queue=lambda: (len(self.queue), self.queue.oldest),
+            fleet=lambda: Fleet(self.cache.unpackers(RESOURCE), utcnow()) if self.is_leading() else None,
+        )
+        runner, self.port = await serve(probes.app(), self.settings.port)
+        stack.push_async_callback(runner.cleanup)
+        if secret := self.settings.hook_secret_file:
+            hooks = Hooks(
+                secret=secret,
+                leading=self.is_leading,
+                forward_to=lambda: self.leader.forward_to,
+                hurry=self.pollers.hurry,
+            )
+            runner, self.hook_port = await serve(hooks.app(), self.settings.hook_port)
+            stack.push_async_callback(runner.cleanup)
+
+    def _faults(self) -> Collection[str]:
+        return faults(
+            watching=self.watch.alive,
+            lease_deaf=self.leader.deaf_for(),
+            audit_deaf=self.audit.deaf_for(),
+        )
 
     async def _work(self) -> None:
         jobs = [self.audit.run(), self.reconciler.run(), self.scraper.run()]

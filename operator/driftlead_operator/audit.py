@@ -38,7 +38,7 @@ class Missed(NamedTuple):
 
 
 class Audit:
-    """Keeps the cache honest. `gone` is told whose object vanished without a word."""
+    """Keeps the cache honest. `gone` is told to whom something belonged that went without a word."""
 
     def __init__(
         self,
@@ -47,13 +47,14 @@ class Audit:
         cluster: Cluster,
         namespaces: Collection[str],
         seconds: float,
-        gone: Callable[[Name, Key | None], None],
+        gone: Callable[[Key], None],
         synced: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache, self._cluster, self._namespaces = cache, cluster, tuple(namespaces) or (None,)
         self._seconds, self._gone, self._on_synced, self._clock = seconds, gone, synced, clock
         self._missed: dict[Name, Missed] = {}
+        self._counted: set[Name] = set()
         self._compared = 0.0
         self._soon = asyncio.Event()
         self.synced = False
@@ -75,8 +76,9 @@ class Audit:
         """Compares until cancelled."""
         await self._start()
         while True:
-            self._forgive()
             await self._wait(AGAIN_SECONDS if self._missed else self._seconds)
+            self._forgive()
+            self._count()
             await self.compare()
 
     async def _start(self) -> None:
@@ -114,6 +116,13 @@ class Audit:
         }
         return len(self._missed)
 
+    def _count(self) -> None:
+        """Counts each missed thing once: by now it had time to be told."""
+        for name in self._missed.keys() - self._counted:
+            metrics.WATCH_MISSED.labels(name[0]).inc()
+            log.warning("not told by the watch", kind=name[0], namespace=name[1], name=name[2])
+        self._counted = set(self._missed)
+
     async def compare(self) -> bool:
         """Lists each kind once; whether all of them could be listed."""
         complete, there = True, set[Name]()
@@ -142,7 +151,7 @@ class Audit:
             name = (kind, *short)
             if name not in there and version <= listed.version and namespace in (None, name[1]):
                 if self.synced:
-                    metrics.WATCH_MISSED.labels(kind).inc()
                     log.info("went without a word", kind=kind, namespace=name[1], name=name[2])
-                self._gone(name, self._cache.discard(*name).key)
+                if key := self._cache.discard(*name).key:
+                    self._gone(key)
         return there

@@ -6,7 +6,7 @@ Each read unpacks a fresh object, so that nothing read can change what is kept.
 import json
 import zlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +16,9 @@ from driftlead_operator.kinds import LABEL_NAME, RESOURCE, Key
 Json = dict[str, Any]
 Name = tuple[str, str, str]
 """Kind, namespace, name."""
+
+
+Heard = Callable[[str, str, str, Manifest | None], None]
 
 
 class Change(NamedTuple):
@@ -76,9 +79,13 @@ def pack(kind: str, thing: Manifest) -> bytes:
 
 
 class Cache:
-    """All objects that were seen, at the newest version that was seen of each."""
+    """All objects that were seen, at the newest version that was seen of each.
 
-    def __init__(self) -> None:
+    `heard` is told of each change: kind, namespace, name, and the object or None when it is gone.
+    """
+
+    def __init__(self, heard: Heard = lambda *_: None) -> None:
+        self._heard = heard
         self._entries: dict[Name, Entry] = {}
         self._owned: defaultdict[Key, set[Name]] = defaultdict(set)
 
@@ -102,6 +109,7 @@ class Cache:
         self._entries[name] = Entry(metadata["uid"], version, key.name if key else "", pack(kind, thing))
         if key:
             self._owned[key].add(name)
+        self._heard(*name, thing)
         return Change(key, news=True, relisted=listed and same)
 
     def drop(self, kind: str, thing: Manifest) -> Change:
@@ -111,16 +119,19 @@ class Cache:
         before = self._entries.get(name)
         if before is None or (before.uid != metadata["uid"]):
             return Change(owner_of(kind, thing), news=False)
-        self._forget(name, before)
-        return Change(Key(name[1], before.owner) if before.owner else None, news=True)
+        return self._drop(name, before)
 
     def discard(self, kind: str, namespace: str, name: str) -> Change:
         """Takes an object out by its name."""
         full = (kind, namespace, name)
         if not (before := self._entries.get(full)):
             return Change(None, news=False)
-        self._forget(full, before)
-        return Change(Key(namespace, before.owner) if before.owner else None, news=True)
+        return self._drop(full, before)
+
+    def _drop(self, name: Name, before: Entry) -> Change:
+        self._forget(name, before)
+        self._heard(*name, None)
+        return Change(Key(name[1], before.owner) if before.owner else None, news=True)
 
     def _forget(self, name: Name, entry: Entry) -> None:
         del self._entries[name]
@@ -144,6 +155,10 @@ class Cache:
         for name in sorted(self._owned.get(key, ())):
             if name[0] != RESOURCE:
                 yield name[0], self._entries[name].unpack()
+
+    def unpackers(self, kind: str) -> list[Callable[[], Json]]:
+        """A way to each known object of a kind, as it is now; may be used in another thread."""
+        return [entry.unpack for name, entry in self._entries.items() if name[0] == kind]
 
     def keys(self) -> list[Key]:
         """Every resource that is known."""

@@ -64,7 +64,7 @@ WATCH_RESTARTS = Counter(
 )
 WATCH_MISSED = Counter(
     "driftlead_operator_watch_missed_total",
-    "Differences that a listing showed and no watch had told, by kind.",
+    "Changes that a listing showed and no watch told within 15 s, by kind.",
     ["kind"],
     registry=REGISTRY,
 )
@@ -76,7 +76,7 @@ LEASE_RENEWED = Gauge(
 )
 HOOKS = Counter(
     "driftlead_operator_hooks_total",
-    "Webhook calls by result: accepted, forwarded, unsigned, stale, replayed, malformed.",
+    "Webhook calls by result: accepted, forwarded, unsigned, stale, replayed, malformed, leaderless.",
     ["result"],
     registry=REGISTRY,
 )

@@ -20,6 +20,7 @@ from driftlead_operator.kinds import WATCHED
 log = structlog.get_logger(__name__)
 
 RESTART_SECONDS = 1.0
+STOP_SECONDS = 5.0
 
 
 class Watch:
@@ -66,25 +67,28 @@ class Watch:
 
     async def _watch(self) -> None:
         """Both operators of kopf, until one of them ends or we are stopped."""
-        everywhere = not self._namespaces
+        end = asyncio.Event()
+        where = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
         tasks = [
-            asyncio.create_task(self._kopf(WATCHED, clusterwide=everywhere, namespaces=self._namespaces)),
+            asyncio.create_task(self._kopf(WATCHED, end, **where)),
             asyncio.create_task(
-                self._kopf(("Lease",), namespaces=(self._lease_namespace,), lease=self._lease)
+                self._kopf(("Lease",), end, self._lease, namespaces=(self._lease_namespace,))
             ),
             asyncio.create_task(asyncio.to_thread(self._stop.wait)),
         ]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        end.set()
+        await asyncio.wait(tasks[:2], timeout=STOP_SECONDS)
         for task in rest:
             task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
         for task in done:
             task.result()
 
-    def _kopf(self, kinds: Collection[str], *, lease: str = "", **where: Any) -> Any:
+    def _kopf(self, kinds: Collection[str], end: asyncio.Event, lease: str = "", **where: Any) -> Any:
         return kopf.operator(
             registry=watch_registry(kinds, self._hand_over),
             settings=watch_settings(lease=lease),
             standalone=True,
+            stop_flag=end,
             **where,
         )

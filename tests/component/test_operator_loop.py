@@ -1,16 +1,28 @@
 """The operator's I/O half against a real API server and MLflow, with a plan of a few lines for ours."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from driftlead_operator import metrics
 from driftlead_operator.cluster import ApiServer
-from driftlead_operator.facts import Deletion, Event, Facts, Plan, Ref
-from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
+from driftlead_operator.facts import Facts, Plan, Ref, RegistryWrite
+from driftlead_operator.kinds import LABEL_MANAGED_BY, MANAGER, Key
 from neighbours import operators
-from neighbours.operators import move, register, resource, running_operator, until
+from neighbours.operators import (
+    FOLLOW,
+    decisions,
+    follow_production,
+    move,
+    own_names,
+    register,
+    resource,
+    running_operator,
+    service,
+    until,
+)
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -29,74 +41,201 @@ async def where(api: ApiServer, request: pytest.FixtureRequest) -> str:
     return await operators.namespace(api, request.node.name.replace("_", "-")[:60].strip("-"))
 
 
-def service(facts: Facts, version: str) -> dict[str, Any]:
-    """A child whose content says which version is wanted."""
-    metadata = facts.resource["metadata"]
-    owner = {"apiVersion": "driftlead.dev/v1alpha1", "kind": "ModelDeployment", "controller": True}
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "labels": {LABEL_MANAGED_BY: MANAGER, LABEL_NAME: metadata["name"]},
-            "annotations": {"version": version},
-            "ownerReferences": [{**owner, "name": metadata["name"], "uid": metadata["uid"]}],
-        },
-        "spec": {"ports": [{"port": 80}], "selector": {"serves": version}},
-    }
+@pytest.fixture
+def registries(mlflow_uri: str, tmp_path: Path, where: str) -> Path:
+    """The declared registry `default`; the model named like the namespace has 1 in Production, and 2."""
+    register(mlflow_uri, where, 2)
+    move(mlflow_uri, where, "1", "Production")
+    return operators.declare(tmp_path, "default", mlflow_uri)
 
 
-def refs(thing: Mapping[str, Any]) -> list[Ref]:
-    return [Ref("Service", thing["metadata"]["name"])]
+async def version_of_child(api: ApiServer, where: str, name: str = "demo") -> str:
+    child = await api.get("Service", where, name)
+    return str(child["spec"]["selector"].get("serves", "")) if child else ""
 
 
-def follow_production(facts: Facts) -> Plan:
-    """One Service that names the version in Production; status says the same."""
-    name = facts.resource["metadata"]["name"]
-    wanted = next((each.version for each in facts.registry.versions if each.stage == "Production"), "")
-    seen = facts.children.get(Ref("Service", name))
-    if facts.registry.asked is None:
-        return Plan()
-    status = {"observedGeneration": facts.resource["metadata"]["generation"], "prod": {"version": wanted}}
-    told = status if facts.resource.get("status") != status else None
-    if not wanted:
-        delete = [Deletion(ref=Ref("Service", name), uid=seen["metadata"]["uid"])] if seen else []
-        return Plan(status=told, delete=delete)
-    manifest = service(facts, wanted)
-    same = seen and all(
-        seen["metadata"].get("annotations", {}).get(key) == value
-        for key, value in manifest["metadata"]["annotations"].items()
+def serves(api: ApiServer, where: str, version: str, name: str = "demo") -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return await version_of_child(api, where, name) == version
+
+    return ask
+
+
+def writes() -> float:
+    """Requests that this process made to change something, but for the Lease."""
+    verbs = {"apply", "create", "update", "patch", "patch-status", "delete"}
+    return sum(
+        sample.value
+        for family in metrics.API_REQUESTS.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+        and sample.labels["verb"] in verbs
+        and sample.labels["kind"] != "Lease"
     )
-    if seen:
-        manifest["metadata"]["resourceVersion"] = seen["metadata"]["resourceVersion"]
-    event = Event(reason="Promoted", message=f"version {wanted} serves")
-    return Plan(status=told, apply=[] if same else [manifest], events=[] if told is None else [event])
 
 
-FOLLOW = operators.decisions(follow_production, refs)
+def registry_requests() -> float:
+    return sum(
+        sample.value
+        for family in metrics.REGISTRY_REQUESTS.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    )
 
 
 async def test_a_promotion_in_the_registry_reaches_the_child_and_the_status(
-    api: ApiServer, where: str, mlflow_uri: str, tmp_path: Path
+    api: ApiServer, where: str, mlflow_uri: str, registries: Path
 ) -> None:
-    register(mlflow_uri, where, 2)
-    move(mlflow_uri, where, "1", "Production")
-    registries = operators.declare(tmp_path, "default", mlflow_uri)
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(FOLLOW, registries_dir=registries):
+        await until(serves(api, where, "1"))
+        move(mlflow_uri, where, "2", "Production")
+        await until(serves(api, where, "2"))
+    seen = await api.get("ModelDeployment", where, "demo")
+    assert seen
+    assert seen["status"]["prod"]["version"] == "2"
+    assert "finalizers" not in seen["metadata"]
+    assert "annotations" not in seen["metadata"]
+    listed = await api.request("list", "Event", "GET", f"/api/v1/namespaces/{where}/events")
+    assert sorted(each["message"] for each in listed["items"]) == ["version 1 serves", "version 2 serves"]
+
+
+async def test_a_child_that_was_edited_or_deleted_by_hand_returns(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(FOLLOW, registries_dir=registries):
+        await until(serves(api, where, "1"))
+        await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
+        await until(serves(api, where, "1"))
+        await api.merge("Service", where, "demo", {"metadata": {"labels": {LABEL_MANAGED_BY: None}}})
+
+        async def labelled() -> bool:
+            child = await api.get("Service", where, "demo")
+            return bool(child and child["metadata"]["labels"].get(LABEL_MANAGED_BY) == MANAGER)
+
+        await until(labelled)
+        child = await api.get("Service", where, "demo")
+        assert child
+        await api.delete("Service", where, "demo", child["metadata"]["uid"])
+        await until(serves(api, where, "1"))
+
+
+async def test_an_object_of_a_stranger_is_never_touched_and_its_name_is_used_once_it_is_free(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    metadata = {"name": "demo", "namespace": where}
+    spec = {"ports": [{"port": 80}], "selector": {"app": "theirs"}}
+    theirs = await api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     await api.create(resource(where, "demo", model=where))
     async with running_operator(FOLLOW, registries_dir=registries):
 
-        async def serves(version: str) -> bool:
-            child = await api.get("Service", where, "demo")
+        async def told() -> bool:
             seen = await api.get("ModelDeployment", where, "demo")
-            return bool(
-                child
-                and child["metadata"]["annotations"]["version"] == version
-                and (seen or {}).get("status", {}).get("prod", {}).get("version") == version
-            )
+            return bool(seen and seen.get("status", {}).get("prod", {}).get("display") == "taken")
 
-        await until(lambda: serves("1"))
-        move(mlflow_uri, where, "2", "Production")
-        await until(lambda: serves("2"))
-    listed = await api.request("list", "Event", "GET", f"/api/v1/namespaces/{where}/events")
-    assert sorted(each["message"] for each in listed["items"]) == ["version 1 serves", "version 2 serves"]
+        await until(told)
+        seen = await api.get("Service", where, "demo")
+        assert seen
+        assert seen["metadata"]["resourceVersion"] == theirs["metadata"]["resourceVersion"]
+        await api.delete("Service", where, "demo", theirs["metadata"]["uid"])
+        await until(serves(api, where, "1"))
+
+
+async def test_with_nothing_changing_nothing_is_written_and_the_registry_is_asked_once_a_poll(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    for number in range(5):
+        await api.create(resource(where, f"demo-{number}", model=where))
+    async with running_operator(FOLLOW, registries_dir=registries, poll_seconds=0.5):
+        for number in range(5):
+            await until(serves(api, where, "1", f"demo-{number}"))
+        await asyncio.sleep(1.0)
+        before = writes(), registry_requests()
+        await asyncio.sleep(5.0)
+        assert writes() - before[0] == 0
+        assert 5 <= registry_requests() - before[1] <= 5.0 / (0.5 * 0.9) + 1
+
+
+async def test_a_resource_on_which_the_plan_fails_is_told_so_and_delays_no_other(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    def fails(facts: Facts) -> Plan:
+        if facts.resource["metadata"]["name"] == "bad":
+            raise ZeroDivisionError("on purpose")
+        return follow_production(facts)
+
+    await api.create(resource(where, "bad", model=where))
+    async with running_operator(decisions(fails, own_names), registries_dir=registries) as operator:
+        await api.create(resource(where, "good", model=where))
+        await until(serves(api, where, "1", "good"), seconds=5)
+        await until(lambda: operator.queue.failures(Key(where, "bad")) >= 2)
+        listed = await api.request("list", "Event", "GET", f"/api/v1/namespaces/{where}/events")
+        told = [each for each in listed["items"] if each["involvedObject"]["name"] == "bad"]
+        assert [(each["reason"], each["type"]) for each in told] == [("ReconcileFailed", "Warning")]
+        assert "ZeroDivisionError: on purpose" in told[0]["message"]
+
+
+async def test_a_write_on_old_news_is_refused_and_the_next_turn_mends_it(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    seen: list[str] = []
+
+    def late(facts: Facts) -> Plan:
+        plan = follow_production(facts)
+        if plan.apply and "resourceVersion" in plan.apply[0]["metadata"]:
+            seen.append(plan.apply[0]["metadata"]["resourceVersion"])
+            if len(seen) == 1:
+                plan.apply[0]["metadata"]["resourceVersion"] = "1"
+        return plan
+
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(decisions(late, own_names), registries_dir=registries):
+        await until(serves(api, where, "1"))
+        conflicts = metrics.RECONCILES.labels("conflict")._value.get()
+        await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
+        await until(serves(api, where, "1"))
+        assert metrics.RECONCILES.labels("conflict")._value.get() == conflicts + 1
+        assert len(seen) == 2
+
+
+async def test_what_the_api_server_refuses_reaches_the_next_facts_in_its_own_words(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    refusals: list[str] = []
+
+    def invalid(facts: Facts) -> Plan:
+        ref = Ref("Service", "demo")
+        if ref in facts.refused:
+            refusals.append(facts.refused[ref])
+            return Plan()
+        wanted = service(facts, "1")
+        wanted["spec"]["ports"] = [{"port": 99999}]
+        return Plan(apply=[wanted])
+
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(decisions(invalid, own_names), registries_dir=registries):
+        await until(lambda: refusals)
+    assert "99999" in refusals[0]
+    assert "must be between 1 and 65535" in refusals[0]
+
+
+async def test_a_promotion_by_the_plan_is_written_to_the_registry(
+    api: ApiServer, where: str, mlflow_uri: str, registries: Path
+) -> None:
+    def promote(facts: Facts) -> Plan:
+        versions = {each.version: each for each in facts.registry.versions}
+        if facts.registry.asked is None or versions["2"].stage == "Production":
+            return follow_production(facts)
+        write = RegistryWrite(model=where, version="2", stage="Production", alias="champion")
+        return Plan(registry_writes=[write])
+
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(decisions(promote, own_names), registries_dir=registries):
+        await until(serves(api, where, "2"))
+    stages = {}
+    for version in ("1", "2"):
+        query = f"model-versions/get?name={where}&version={version}"
+        stages[version] = operators.mlflow(mlflow_uri, query)["model_version"]
+    assert (stages["1"]["current_stage"], stages["2"]["current_stage"]) == ("Archived", "Production")
+    assert stages["2"]["aliases"] == ["champion"]

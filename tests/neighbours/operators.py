@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 
 import yaml
 
+from driftlead_operator import logs
 from driftlead_operator.assembly import Operator
 from driftlead_operator.cluster import ApiServer
 from driftlead_operator.errors import ConflictError
-from driftlead_operator.facts import Facts, Plan
+from driftlead_operator.facts import Deletion, Event, Facts, Plan, Ref
+from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
 from neighbours.processes import ROOT
@@ -124,3 +127,67 @@ def decisions(plan: Callable[[Facts], Plan], refs: Callable[[Any], Any] = lambda
         model_name=lambda each: each["spec"].get("model"),
         child_refs=refs,
     )
+
+
+def service(facts: Facts, version: str) -> Json:
+    """A child whose content says which version is wanted."""
+    metadata = facts.resource["metadata"]
+    owner = {"apiVersion": "driftlead.dev/v1alpha1", "kind": "ModelDeployment", "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "labels": {LABEL_MANAGED_BY: MANAGER, LABEL_NAME: metadata["name"]},
+            "ownerReferences": [{**owner, "name": metadata["name"], "uid": metadata["uid"]}],
+        },
+        "spec": {"ports": [{"port": 80}], "selector": {"serves": version}},
+    }
+
+
+def own_names(thing: Mapping[str, Any]) -> list[Ref]:
+    """The one name that the plan below gives."""
+    return [Ref("Service", thing["metadata"]["name"])]
+
+
+def follow_production(facts: Facts) -> Plan:
+    """One Service that selects by the version in Production, and a status that says the same."""
+    metadata = facts.resource["metadata"]
+    if facts.registry.asked is None:
+        return Plan()
+    version = next((each.version for each in facts.registry.versions if each.stage == "Production"), "")
+    seen = facts.children.get(Ref("Service", metadata["name"]))
+    owners = (seen or {}).get("metadata", {}).get("ownerReferences", ())
+    taken = seen is not None and all(each["uid"] != metadata["uid"] for each in owners)
+    status = {"observedGeneration": metadata["generation"], "prod": {"version": version}}
+    if taken:
+        status["prod"] = {"display": "taken"}
+    told = status if facts.resource.get("status") != status else None
+    if taken:
+        return Plan(status=told, retry_after=0.5)
+    if not version:
+        delete = [Deletion(ref=Ref("Service", metadata["name"]), uid=seen["metadata"]["uid"])] if seen else []
+        return Plan(status=told, delete=delete)
+    wanted = service(facts, version)
+    same = seen and (seen["spec"]["selector"], seen["metadata"].get("labels")) == (
+        wanted["spec"]["selector"],
+        wanted["metadata"]["labels"],
+    )
+    if seen:
+        wanted["metadata"]["resourceVersion"] = seen["metadata"]["resourceVersion"]
+    events = [Event(reason="Promoted", message=f"version {version} serves")] if told else []
+    return Plan(status=told, apply=[] if same else [wanted], events=events)
+
+
+FOLLOW = decisions(follow_production, own_names)
+
+
+def main() -> None:
+    """An operator with the plan above and settings from flags and environment: a process to kill and stop."""
+    logs.configure("info", terminal=False)
+    asyncio.run(Operator(OperatorSettings(_cli_parse_args=sys.argv[1:]), FOLLOW).run())
+
+
+if __name__ == "__main__":
+    main()

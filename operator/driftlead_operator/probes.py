@@ -1,0 +1,84 @@
+"""/healthz, /readyz and /metrics."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from driftlead_operator import metrics
+from driftlead_operator.fleet import Fleet
+
+LEASE_SECONDS = 60.0
+"""A renewal of the Lease that the watch has not told for so long means that the watches are deaf."""
+AUDIT_SECONDS = 90.0
+"""So does an object that a listing showed and no watch told for so long."""
+
+
+def faults(*, watching: bool, lease_deaf: float, audit_deaf: float) -> list[str]:
+    """Why this process should be started anew; empty while it is well. An absent API server is no reason."""
+    found = []
+    if not watching:
+        found.append("nothing watches any more")
+    if lease_deaf > LEASE_SECONDS:
+        found.append(f"the Lease was renewed for {lease_deaf:.0f} s without the watch telling of it")
+    if audit_deaf > AUDIT_SECONDS:
+        found.append(f"a listing has shown changes for {audit_deaf:.0f} s of which no watch told")
+    return found
+
+
+class Probes:
+    """The web application for the kubelet and Prometheus."""
+
+    def __init__(
+        self,
+        *,
+        alive: Callable[[], Collection[str]],
+        ready: Callable[[], bool],
+        queue: Callable[[], tuple[int, float]],
+        fleet: Callable[[], Fleet | None],
+    ) -> None:
+        self._alive, self._ready, self._queue, self._fleet = alive, ready, queue, fleet
+
+    def app(self) -> web.Application:
+        """Its routes."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/healthz", self.healthz),
+                web.get("/readyz", self.readyz),
+                web.get("/metrics", self.metrics),
+            ]
+        )
+        return app
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """200, or 500 and the reasons."""
+        faults = self._alive()
+        return web.Response(status=500 if faults else 200, text="\n".join(faults) or "ok")
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """200 once everything was seen once, whether we lead or not."""
+        ready = self._ready()
+        return web.Response(
+            status=200 if ready else 503, text="ok" if ready else "has not seen everything yet"
+        )
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        """The process's metrics, and the fleet's when we lead."""
+        depth, oldest = self._queue()
+        metrics.QUEUE_DEPTH.set(depth)
+        metrics.QUEUE_OLDEST.set(oldest)
+        text = generate_latest(metrics.REGISTRY)
+        if fleet := self._fleet():
+            text += await asyncio.to_thread(fleet.render)  # a thousand resources take a while
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+async def serve(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
+    """Serves an application on all addresses; the runner to clean up, and the port that it got."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+    await runner.setup()
+    site = web.TCPSite(runner, None, port)
+    await site.start()
+    return runner, runner.addresses[0][1]
