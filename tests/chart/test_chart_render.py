@@ -10,7 +10,7 @@ import yaml
 
 from chart.rendering import CHART, ROOT, Object, Objects, Render
 
-FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "CustomResourceDefinition"}
+FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "CustomResourceDefinition", "ModelDeployment"}
 DEV = {"devStack": {"enabled": True}}
 
 
