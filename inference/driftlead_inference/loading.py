@@ -3,6 +3,7 @@ log."""
 
 import asyncio
 import gc
+import hashlib
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from driftlead_inference.engines import Engine, LoadedEngine
 from driftlead_inference.examples import read_baseline
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.prediction_log import open_log
-from driftlead_inference.prepared import Prepared
+from driftlead_inference.prepared import Found, Prepared, Wish
 from driftlead_inference.rows import Door
 from driftlead_inference.service import Service, Serving, now
 from driftlead_inference.settings import Settings
@@ -81,7 +82,10 @@ def cached(settings: Settings) -> Path | None:
         return None
     entry = cache.find(settings.cache_dir, settings.tracking_uri, asked.name, asked.version)
     record = cache.read(entry) if entry else None
-    if entry is None or record is None or not (entry / prepared.file_name(settings.onnx)).is_file():
+    if entry is None or record is None:
+        return None
+    known = prepared.load(entry / prepared.file_name(settings.onnx))
+    if known is None or known.converts:
         return None
     source = locate.current_source(settings.tracking_uri, asked.name, asked.version)
     if source is None:
@@ -99,8 +103,6 @@ def cached(settings: Settings) -> Path | None:
 
 async def prepare(settings: Settings) -> Path:
     """Runs the preparing process; the entry that it made. Raises `StartFailed` with its words."""
-    from driftlead_inference.prepare import Found, Wish  # noqa: PLC0415 - light here: MLflow is imported inside
-
     with tempfile.TemporaryDirectory(prefix="driftlead-") as folder:
         result = Path(folder) / "result.json"
         wish = Wish(
@@ -113,15 +115,15 @@ async def prepare(settings: Settings) -> Path:
         )
         code = await run(wish, settings.load_seconds)
         if not result.is_file():
-            raise StartFailed(ExitCode.LOAD_FAILED, died(code))
+            raise StartFailed(ExitCode.LOAD_FAILED, died(code, settings.load_seconds))
         found = msgspec.json.decode(result.read_bytes(), type=Found)
     if found.code:
         raise StartFailed(ExitCode(found.code), found.message)
     return Path(found.entry)
 
 
-async def run(wish: "object", seconds: float) -> int:
-    """The child's exit code. It ends with us, and is killed when it takes too long."""
+async def run(wish: Wish, seconds: float) -> int | None:
+    """The child's exit code, None when it took too long. It ends with us at the latest."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "driftlead_inference.prepare", stdin=asyncio.subprocess.PIPE
     )
@@ -129,17 +131,19 @@ async def run(wish: "object", seconds: float) -> int:
         async with asyncio.timeout(seconds):
             await child.communicate(msgspec.json.encode(wish))
     except TimeoutError:
-        raise StartFailed(
-            ExitCode.LOAD_FAILED, f"loading took longer than {seconds:.0f} s; is the model that large?"
-        ) from None
+        log.error("preparing took too long and was ended", seconds=seconds)
+        return None
     finally:
         if child.returncode is None:
             child.kill()
-    return child.returncode or 0
+            await child.wait()
+    return child.returncode
 
 
-def died(code: int) -> str:
+def died(code: int | None, seconds: float) -> str:
     """Why a preparing process left no result."""
+    if code is None:
+        return f"loading took longer than {seconds:.0f} s; is the model that large?"
     how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
     hint = "; it probably needs more memory than the container may use" if code == -9 else ""
     return f"the process that loads the model {how} before it could say why{hint}"
@@ -152,9 +156,25 @@ def artifact(entry: Path, known: Prepared) -> Path:
 
 def build(known: Prepared, folder: Path, entry: Path) -> Engine:
     """The engine that serves. Raises `StartFailed`."""
+    if known.onnx:
+        return verified(known, entry / known.onnx)
     from driftlead_inference.flavours import load as load_model  # noqa: PLC0415 - imports MLflow
 
     return LoadedEngine(load_model(folder), known.signature, known.takes, known.labels)
+
+
+def verified(known: Prepared, file: Path) -> Engine:
+    """The converted model, if its file is what was verified. Raises `StartFailed`."""
+    from driftlead_inference.onnx_engine import OnnxEngine, Session  # noqa: PLC0415 - only where it serves
+
+    model = file.read_bytes()
+    if hashlib.sha256(model).hexdigest() != known.onnx_sha256:
+        file.unlink()
+        raise StartFailed(
+            ExitCode.UNEXPECTED,
+            f"{file} is not what was verified and was deleted; the next start converts anew",
+        )
+    return OnnxEngine(Session(model, known.onnx_type), known.labels)
 
 
 def freeze() -> None:

@@ -7,6 +7,7 @@ its interpreter takes down only this one. It reads a `Wish` from standard input 
 file named there.
 """
 
+import hashlib
 import os
 import sys
 import time
@@ -17,45 +18,32 @@ from typing import Any
 import msgspec
 import structlog
 
+from driftlead_data.baseline import Baseline, BaselineError
 from driftlead_data.exit_codes import ExitCode
-from driftlead_inference import cache, flavours, locate, prepared, probing
+from driftlead_inference import cache, flavours, locate, onnx_convert, prepared, probing
 from driftlead_inference.cache import ARTIFACT, Record, Source
-from driftlead_inference.examples import example
+from driftlead_inference.examples import example, read_baseline
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.flavours import Loaded
-from driftlead_inference.prepared import Prepared
+from driftlead_inference.prepared import Found, Prepared, Wish
+from driftlead_inference.rows import Door
 from driftlead_inference.signature import Signature, Unservable, from_estimator, from_mlflow
 
 log = structlog.get_logger()
-
-
-class Wish(msgspec.Struct, frozen=True):
-    """What the serving process asks for."""
-
-    uri: str
-    name: str
-    registry: str
-    cache_dir: str
-    conversion: str
-    result: str
-
-
-class Found(msgspec.Struct, frozen=True):
-    """Where it lies now, or why it does not."""
-
-    entry: str = ""
-    code: int = 0
-    message: str = ""
-    version: str = ""
 
 
 def main() -> int:
     """Does what standard input asks; the exit code is that of the serving process."""
     wish = msgspec.json.decode(sys.stdin.buffer.read(), type=Wish)
     asked = locate.parse(wish.uri)
-    found = Found(version=asked.version)
+    result = Path(wish.result)
     try:
-        found = Found(entry=str(prepare(wish)))
+        entry, convertible = prepare(wish)
+        # From here on the model serves, whatever the converter does: it may crash its interpreter.
+        result.write_bytes(msgspec.json.encode(Found(entry=str(entry))))
+        if convertible is not None:
+            converted(entry, wish, convertible)
+        return 0
     except StartFailed as failed:
         found = Found(code=failed.code, message=failed.message, version=asked.version)
     except Exception as error:
@@ -63,12 +51,15 @@ def main() -> int:
         found = Found(
             code=ExitCode.UNEXPECTED, message=f"{type(error).__name__}: {error}", version=asked.version
         )
-    Path(wish.result).write_bytes(msgspec.json.encode(found))
+    result.write_bytes(msgspec.json.encode(found))
     return found.code
 
 
-def prepare(wish: Wish) -> Path:
-    """The cache entry that holds the model and what is known of it. Raises `StartFailed`."""
+def prepare(wish: Wish) -> tuple[Path, Loaded | None]:
+    """The cache entry that holds the model and what is known of it; the model where it may be converted.
+
+    Raises `StartFailed`.
+    """
     started = time.monotonic()
     source = resolve(wish)
     located = time.monotonic()
@@ -76,10 +67,44 @@ def prepare(wish: Wish) -> Path:
     fetched = time.monotonic()
     path = entry / prepared.file_name(wish.conversion)
     known = prepared.load(path)
-    if known is None or known.digest != record.digest:
-        seconds = {"locate": located - started, "fetch": fetched - located}
-        prepared.save(path, study(wish, folder, record, seconds))
-    return entry
+    if known is not None and known.digest == record.digest:
+        return entry, flavours.load(folder) if known.converts else None
+    seconds = {"locate": located - started, "fetch": fetched - located}
+    loaded, known = study(wish, folder, record, seconds)
+    prepared.save(path, known)
+    return entry, loaded if known.converts else None
+
+
+def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
+    """Converts and verifies; the prepared file says the verdict."""
+    path = entry / prepared.file_name(wish.conversion)
+    known = prepared.load(path)
+    if known is None:
+        return
+    prepared.save(path, msgspec.structs.replace(known, tries=known.tries + 1))
+    started = time.monotonic()
+    door = Door(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
+    folder = entry / ARTIFACT if known.source.registry else Path(known.source.source)
+    verdict = onnx_convert.convert(loaded, door, known.takes, known.example, baseline_of(folder))
+    seconds = {**known.seconds, "convert": time.monotonic() - started}
+    known = msgspec.structs.replace(known, engine_reason=verdict.reason, seconds=seconds, settled=True)
+    if verdict.model:
+        known = msgspec.structs.replace(
+            known,
+            engine="onnx",
+            onnx=onnx_convert.written(verdict, entry),
+            onnx_sha256=hashlib.sha256(verdict.model).hexdigest(),
+            onnx_type=verdict.dtype,
+        )
+    prepared.save(path, known)
+
+
+def baseline_of(folder: Path) -> Baseline | None:
+    """The version's baseline, where it has a readable one."""
+    try:
+        return read_baseline(folder)
+    except BaselineError:
+        return None
 
 
 def resolve(wish: Wish) -> Source:
@@ -165,7 +190,7 @@ def download(uri: str, source: Source, folder: Path) -> None:
         )
 
 
-def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -> Prepared:
+def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -> tuple[Loaded, Prepared]:
     """Loads the model and finds out what it takes and who can serve it."""
     started = time.monotonic()
     loaded = flavours.load(folder)
@@ -180,13 +205,15 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
     huge = probing.accepts_huge(predict, row)
     seconds["probe"] = time.monotonic() - started
     classes = loaded.classes
-    return Prepared(
+    known = Prepared(
         source=record.source,
         digest=record.digest,
         signature=signature,
         flavour=loaded.flavour,
         engine=loaded.flavour,
-        engine_reason="conversion is switched off" if wish.conversion == "off" else "",
+        engine_reason="conversion is switched off"
+        if wish.conversion == "off"
+        else "the converter ended before it had a verdict",
         takes=takes,
         accepts_missing=missing,
         accepts_huge=huge,
@@ -196,8 +223,10 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
         labels=label_order(record.source.labels, classes),
         probabilities=loaded.has_probabilities,
         warnings=tuple(notes),
+        settled=wish.conversion == "off",
         seconds=seconds,
     )
+    return loaded, known
 
 
 def signature_of(folder: Path, loaded: Loaded) -> Signature:

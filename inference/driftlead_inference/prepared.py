@@ -10,6 +10,7 @@ import msgspec
 from driftlead_inference.cache import Source, write_whole
 from driftlead_inference.signature import Signature
 
+MOST_TRIES = 2
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "numpy", "mlflow-skinny", "driftlead")
 
 
@@ -25,6 +26,7 @@ class Prepared(msgspec.Struct, frozen=True):
     example         a row for the smoke prediction; example_kind: input example, baseline or zeros
     onnx            file beside this one, with its sha256 and input type, where it serves
     warnings        sentences to say before traffic
+    tries           how often a conversion was begun; settled says that one came to a verdict
     """
 
     source: Source
@@ -46,6 +48,34 @@ class Prepared(msgspec.Struct, frozen=True):
     onnx_type: str = ""
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = {}
+    tries: int = 0
+    settled: bool = True
+
+    @property
+    def converts(self) -> bool:
+        """Whether a conversion is still worth a try: one that was interrupted is, one that crashes twice is
+        not."""
+        return not self.settled and self.tries < MOST_TRIES
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the serving process asks for."""
+
+    uri: str
+    name: str
+    registry: str
+    cache_dir: str
+    conversion: str
+    result: str
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Where it lies now, or why it does not."""
+
+    entry: str = ""
+    code: int = 0
+    message: str = ""
+    version: str = ""
 
 
 def file_name(conversion: str) -> str:

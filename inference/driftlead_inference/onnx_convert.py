@@ -1,0 +1,141 @@
+"""Converts an estimator to ONNX and verifies that ONNX Runtime repeats its answers. Only in the preparing
+process."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_data.baseline import Baseline
+from driftlead_inference.flavours import Loaded
+from driftlead_inference.onnx_engine import Session
+from driftlead_inference.onnx_reference import Matrix, Untold, reference_rows
+from driftlead_inference.rows import Door
+
+# A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
+TOLERANCE = 1e-5
+TYPES = ("double", "float")  # double first: it is the estimator's own arithmetic
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether ONNX Runtime may serve: the file's bytes and input type, and why or why not."""
+
+    reason: str
+    model: bytes = b""
+    dtype: str = ""
+
+
+def convert(loaded: Loaded, door: Door, takes: str, example: list[Any], baseline: Baseline | None) -> Verdict:
+    """The verdict on a model. Never raises: whatever goes wrong is a reason for scikit-learn."""
+    if loaded.estimator is None or takes != "array":
+        return Verdict("only scikit-learn models that take an array of numbers are converted")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            rows = reference_rows(loaded.estimator, door, example, baseline_values(baseline, door))
+            expected, likely = loaded.predict(rows, probabilities=True)
+        except Untold as reason:
+            return Verdict(f"not converted: {reason}")
+        except Exception as error:
+            return Verdict(f"not converted: scikit-learn refuses reference rows ({short(error)})")
+        verdicts = []
+        for dtype in TYPES:
+            verdict = judge(loaded, rows, expected, likely, dtype)
+            if verdict.model:
+                return verdict
+            verdicts.append(verdict.reason)
+    return Verdict("; ".join(dict.fromkeys(verdicts)))
+
+
+def judge(loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, dtype: str) -> Verdict:
+    """Converts for one input type and compares every reference row."""
+    try:
+        model = converted(loaded.estimator, rows.shape[1], dtype)
+        session = Session(model, dtype)
+        answers, probabilities = session.run(rows, probabilities=likely is not None)
+    except Exception as error:
+        return Verdict(f"not convertible as {dtype} ({short(error)})")
+    wrong = differences(expected, answers.reshape(expected.shape), likely, probabilities)
+    if wrong:
+        return Verdict(f"as {dtype} ONNX Runtime differs on {wrong:,} of {len(rows):,} reference rows")
+    faster, ours, theirs = race(loaded, session, rows)
+    if not faster:
+        return Verdict(f"ONNX Runtime is not faster ({theirs:.0f} us a row, scikit-learn {ours:.0f} us)")
+    times = f"a row takes {theirs:.0f} us, not {ours:.0f}"
+    reason = f"verified equal on {len(rows):,} reference rows as {dtype}; {times}"
+    return Verdict(reason, model, dtype)
+
+
+def converted(estimator: Any, width: int, dtype: str) -> bytes:
+    """The ONNX file. Raises what skl2onnx raises."""
+    from skl2onnx import to_onnx  # noqa: PLC0415 - heavy
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
+
+    kind = DoubleTensorType if dtype == "double" else FloatTensorType
+    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    options = {"zipmap": False} if hasattr(final, "classes_") else None
+    model = to_onnx(
+        estimator,
+        initial_types=[("x", kind([None, width]))],
+        options={id(final): options} if options else None,
+    )
+    return bytes(model.SerializeToString())
+
+
+def differences(
+    expected: NDArray[Any], answers: NDArray[Any], likely: Matrix | None, probabilities: Matrix | None
+) -> int:
+    """On how many rows the answers are not the same: classes exactly, numbers within the tolerance."""
+    if expected.dtype.kind == "f":
+        same = np.isclose(answers, expected, rtol=TOLERANCE, atol=TOLERANCE * 0.1, equal_nan=True)
+    else:
+        same = np.asarray(answers.astype(expected.dtype) == expected)
+    same = same.reshape(len(expected), -1).all(axis=1)
+    if likely is not None and probabilities is not None:
+        same &= (np.abs(probabilities - likely) <= TOLERANCE).all(axis=1)
+    return int((~same).sum())
+
+
+def race(loaded: Loaded, session: Session, rows: Matrix) -> tuple[bool, float, float]:
+    """Whether ONNX Runtime is faster, and both times of one row in microseconds."""
+    one = rows[:1]
+    ours = best(lambda: loaded.predict(one))
+    theirs = best(lambda: session.run(one))
+    return theirs < ours, ours * 1e6, theirs * 1e6
+
+
+def best(call: Any, rounds: int = 5) -> float:
+    """The shortest of a few runs, in seconds."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def baseline_values(baseline: Baseline | None, door: Door) -> list[Matrix]:
+    """For each feature, the edges and points of its baseline's bins: where real traffic lies."""
+    if baseline is None:
+        return []
+    bins = {each.name: np.array([*each.edges, *each.points], dtype=np.float64) for each in baseline.features}
+    return [bins.get(name, np.empty(0)) for name in door.signature.names]
+
+
+def short(error: Exception) -> str:
+    """An exception in a few words."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+
+
+def written(verdict: Verdict, folder: Path) -> str:
+    """Puts the file beside the artifact; its name."""
+    from driftlead_inference.cache import write_whole  # noqa: PLC0415
+
+    name = f"model-{verdict.dtype}.onnx"
+    write_whole(folder / name, verdict.model)
+    return name
