@@ -1,0 +1,92 @@
+"""The operator renders the environment of other rooms' containers: each variable is a setting that they have."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+from driftlead_drift.settings import CheckSettings, RetrainSettings
+from driftlead_inference.settings import Settings as ServeSettings
+from driftlead_operator import manifests, templates
+from driftlead_operator.facts import Defaults, Facts, RegistryFacts
+from driftlead_operator.spec import parse
+from pydantic import AliasChoices
+from pydantic_settings import BaseSettings
+
+RESOURCE = """
+apiVersion: driftlead.dev/v1alpha1
+kind: ModelDeployment
+metadata: {name: demo, namespace: models, uid: u}
+spec:
+  model: Flights
+  prod: {stage: Production}
+  canary: {stage: Staging}
+  drift: {schedule: "0 * * * *", window: 1h, period: none, rule: psi, q: "0.05", tau: "0.2", persistence: 1, assumeIndependent: true}
+  retraining: {trigger: OnDrift, function: "a:b", parameters: {months: "1"}}
+"""
+# Read by the libraries themselves, or by the user's own function.
+ELSEWHERE = ("MLFLOW_", "DRIFTLEAD_PARAM_")
+
+
+def variables(settings: type[BaseSettings]) -> set[str]:
+    """Every name under which a setting is read from the environment."""
+    prefix = settings.model_config.get("env_prefix", "")
+    names = {f"{prefix}{name}".upper() for name in settings.model_fields}
+    for each in settings.model_fields.values():
+        alias = each.validation_alias
+        choices = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias else []
+        names |= {str(choice) for choice in choices}
+    return names
+
+
+def containers() -> dict[str, dict[str, Any]]:
+    defaults = Defaults(cluster="c", inference_image="i", drift_image="d", train_image="t")
+    facts = Facts(
+        resource=yaml.safe_load(RESOURCE),
+        registry=RegistryFacts(name="default", tracking_uri="http://mlflow"),
+        defaults=defaults,
+        now=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    spec, faults = parse(facts.resource)
+    assert spec is not None, faults
+    assert spec.drift is not None
+    assert spec.retraining is not None
+    context = templates.Context.of(facts, spec)
+    cronjob = manifests.drift_cronjob(context, spec.drift, version="3")
+    job = manifests.retrain_job(context, spec.retraining, name="j", champion="3", report="r")
+    return {
+        "serve": templates.serving(context, "prod", "3")["spec"]["containers"][0],
+        "check": cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0],
+        "retrain": job["spec"]["template"]["spec"]["containers"][0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [("serve", ServeSettings), ("check", CheckSettings), ("retrain", RetrainSettings)],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_every_variable_that_the_operator_sets_is_a_setting_of_the_command_it_starts(
+    command: str, settings: type[BaseSettings]
+) -> None:
+    container = containers()[command]
+    assert container["args"][0] == command
+    rendered = {each["name"] for each in container["env"] if not each["name"].startswith(ELSEWHERE)}
+    assert rendered - {"DRIFTLEAD_CONNECTIONS_DIR"}, "nothing was rendered"
+    assert rendered - variables(settings) <= {"DRIFTLEAD_CONNECTIONS_DIR"}
+
+
+def test_no_rendered_value_is_refused_by_the_server_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in containers()["serve"]["env"]:
+        monkeypatch.setenv(each["name"], each.get("value", "pod"))
+    settings = ServeSettings()
+    assert settings.model == "models:/Flights/3"
+    assert settings.deployment == "prod"
+
+
+def test_no_rendered_value_is_refused_by_the_check_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in containers()["check"]["env"]:
+        monkeypatch.setenv(each["name"], each.get("value", "pod"))
+    settings = CheckSettings(model="models:/Flights/3")
+    assert (settings.rule, settings.q, settings.tau, settings.persistence) == ("psi", 0.05, 0.2, 1)
+    assert settings.assume_independent
