@@ -1,17 +1,18 @@
-"""The operator renders the environment of other rooms' containers: each variable is a setting that they have."""
+"""Each variable that the operator renders for another room's container is a setting that the room has."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
+from pydantic import AliasChoices
+from pydantic_settings import BaseSettings
+
 from driftlead_drift.settings import CheckSettings, RetrainSettings
 from driftlead_inference.settings import Settings as ServeSettings
 from driftlead_operator import manifests, templates
 from driftlead_operator.facts import Defaults, Facts, RegistryFacts
 from driftlead_operator.spec import parse
-from pydantic import AliasChoices
-from pydantic_settings import BaseSettings
 
 RESOURCE = """
 apiVersion: driftlead.dev/v1alpha1
@@ -21,7 +22,9 @@ spec:
   model: Flights
   prod: {stage: Production}
   canary: {stage: Staging}
-  drift: {schedule: "0 * * * *", window: 1h, period: none, rule: psi, q: "0.05", tau: "0.2", persistence: 1, assumeIndependent: true}
+  drift:
+    {schedule: "0 * * * *", window: 1h, period: none, rule: psi, q: "0.05", tau: "0.2", persistence: 1,
+     assumeIndependent: true}
   retraining: {trigger: OnDrift, function: "a:b", parameters: {months: "1"}}
 """
 # Read by the libraries themselves, or by the user's own function.
