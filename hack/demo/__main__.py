@@ -45,7 +45,7 @@ def main(words: list[str]) -> int:
         if not words:
             play(system)
     except OutcomeError as error:
-        return fail(error)
+        return fail(error, system.diagnosis())
     return 0
 
 

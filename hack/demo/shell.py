@@ -41,13 +41,16 @@ def show(*command: str | Path, words: str = "", only: Sequence[str] = ()) -> str
     return output
 
 
-def run(*command: str | Path, given: str = "", expect: int = 0) -> str:
-    """Runs a command quietly; OutcomeError with its own words when it ends otherwise than expected."""
+def run(*command: str | Path, given: str = "", expect: int | None = 0) -> str:
+    """Runs a command quietly; OutcomeError with its own words when it ends otherwise than expected.
+
+    With `expect=None` any ending will do.
+    """
     line = [str(word) for word in command]
     done = subprocess.run(
         line, check=False, input=given, capture_output=True, text=True, env=ENVIRONMENT, cwd=ROOT
     )
-    if done.returncode != expect:
+    if expect is not None and done.returncode != expect:
         said = (done.stdout + done.stderr).strip()
         raise OutcomeError(f"{shlex.join(line)}\nended with {done.returncode}, expected {expect}:\n{said}")
     return done.stdout
@@ -93,7 +96,7 @@ def background(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
-def fail(error: OutcomeError) -> int:
-    """The demo's last words when something is wrong."""
-    print(f"\nthe demo failed: {error}", file=sys.stderr, flush=True)
+def fail(error: OutcomeError, diagnosis: str) -> int:
+    """The demo's last words when something is wrong: how things stand, then the sentence."""
+    print(f"\n{diagnosis}\n\nthe demo failed: {error}", file=sys.stderr, flush=True)
     return 1

@@ -116,6 +116,16 @@ class System:
         """Shows `kubectl wait` for a condition or a jsonpath of a resource."""
         return show(*self.kubectl("wait", resource, f"--for={condition}", f"--timeout={seconds}s"))
 
+    def diagnosis(self) -> str:
+        """What a person would look at first when something is wrong: pods, and the words of those not well."""
+        pods = run(*self.kubectl("get", "pods", "-o", "wide"))
+        logs = [
+            f"--- {name}\n{run(*self.kubectl('logs', name, '--tail=15', '--all-containers'), expect=None)}"
+            for name in (pod["metadata"]["name"] for pod in self.get("pods")["items"] if not _well(pod))
+        ]
+        resources = run(*self.kubectl("get", "modeldeployments", "-o", "yaml"), expect=None)
+        return "\n".join([pods, *logs, resources])
+
     def check_now(self, job: str, name: str = "demo") -> Mapping[str, Any]:
         """Triggers the drift CronJob and returns the summary that its pod left."""
         show(*self.kubectl("create", "job", job, f"--from=cronjob/{name}-drift"))
@@ -127,6 +137,11 @@ class System:
         pods = self.get("pods", "-l", f"batch.kubernetes.io/job-name={job}")["items"]
         ended = [_terminated(pod) for pod in pods]
         return next((each["message"] for each in ended if each.get("message")), "")
+
+
+def _well(pod: Mapping[str, Any]) -> bool:
+    ready = [each["ready"] for each in pod.get("status", {}).get("containerStatuses", [])]
+    return pod["status"].get("phase") == "Succeeded" or (bool(ready) and all(ready))
 
 
 def _terminated(pod: Mapping[str, Any]) -> Mapping[str, Any]:
