@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from driftlead_data.baseline import Baseline
 from driftlead_inference.flavours import Loaded
 from driftlead_inference.onnx_engine import Session
+from driftlead_inference.onnx_missing import route_missing
 from driftlead_inference.onnx_reference import Matrix, Untold, reference_rows
 from driftlead_inference.rows import Door
 
@@ -84,6 +85,7 @@ def converted(estimator: Any, width: int, dtype: str) -> bytes:
         initial_types=[("x", kind([None, width]))],
         options={id(final): options} if options else None,
     )
+    route_missing(model, estimator)
     return bytes(model.SerializeToString())
 
 

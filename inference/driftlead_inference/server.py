@@ -11,10 +11,12 @@ from driftlead_data.exit_codes import ExitCode
 from driftlead_inference import loading, locate
 from driftlead_inference.app import create_app
 from driftlead_inference.failures import StartFailed, leave_message
+from driftlead_inference.guarded import Guarded
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.service import Service
-from driftlead_inference.settings import Settings
+from driftlead_inference.settings import Front, Settings
 from driftlead_inference.watchdog import watch
+from driftlead_inference.wire import wire_of
 
 log = structlog.get_logger()
 
@@ -68,8 +70,9 @@ async def serve(settings: Settings) -> ExitCode:
     service = Service(settings, Metrics(settings.stage))
     app = create_app(service)
     service.published = lambda source: app.publish(source.name, source.version)
+    protocol = wire_of(service) if settings.front is Front.WIRE else Guarded
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, loop="none", http="httptools", ws="none",
+        app, host=settings.host, port=settings.port, loop="none", http=protocol, ws="none",
         lifespan="off", access_log=False, server_header=False, log_config=None, timeout_keep_alive=75,
         timeout_graceful_shutdown=round(settings.drain_seconds) or None, backlog=2048,
     )  # fmt: skip
