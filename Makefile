@@ -62,9 +62,10 @@ demo-down: ## remove what the demo installed
 bench: setup ## repeat the measurements of benchmarks/README.md
 	@$(PY) benchmarks
 
-docs: setup ## write reference pages, schema and dashboards anew
+docs: setup ## write reference pages, dashboards and install.yaml anew
 	@$(PY) hack/reference.py
 	@$(PY) hack/values_reference.py
 	@$(PY) hack/dashboards
+	@$(PY) hack/install.py
 
 .PHONY: help setup lock lint format crds test test-unit test-e2e up down images demo demo-down bench docs

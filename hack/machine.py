@@ -13,6 +13,7 @@ from pathlib import Path
 PACKAGES = {
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     "prometheus": "promtool",
+    "lua5.1": "lua5.1",
     "chromium": "chromium",
     "curl": "curl",
 }

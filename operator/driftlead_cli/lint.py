@@ -1,4 +1,4 @@
-"""Judges manifests without a cluster, by the schema and the rules of the API server."""
+"""Judges manifests without a cluster: as the API server would, then as the operator would."""
 
 import difflib
 import json
@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from driftlead_cli.errors import Refused
+from driftlead_operator.spec import parse
 
 API_VERSION = "driftlead.dev/v1alpha1"
 KIND = "ModelDeployment"
@@ -21,7 +22,7 @@ UNTRANSLATED = "autoscaling.minReplicas must not be more than autoscaling.maxRep
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that the API server would refuse: in which document (from 1), at which field, and why."""
+    """One thing that would be refused: in which document (from 1), at which field, and why."""
 
     document: int
     path: str
@@ -92,14 +93,18 @@ def _explained(error: ValidationError) -> Iterator[tuple[str, str]]:
 
 
 def _compared(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Rules of the API server that set one field against another: no schema can say them."""
-    prod = document.get("spec", {}).get("prod", {}) if isinstance(document.get("spec"), Mapping) else {}
-    scaling = prod.get("autoscaling") if isinstance(prod, Mapping) else None
-    if not isinstance(scaling, Mapping):
-        return
-    fewest, most = scaling.get("minReplicas", 1), scaling.get("maxReplicas")
-    if isinstance(fewest, int) and isinstance(most, int) and fewest > most:
+    """What the API server sets against one another in a document whose every field is good."""
+    scaling = document["spec"]["prod"].get("autoscaling")
+    if scaling and scaling.get("minReplicas", 1) > scaling["maxReplicas"]:
         yield "spec.prod.autoscaling", UNTRANSLATED
+
+
+def _judged(document: Any) -> Iterator[tuple[str, str]]:
+    """Everything wrong with one resource. The operator is asked only about what the API server would take."""
+    errors = sorted(validator().iter_errors(document), key=lambda each: _place(list(each.absolute_path)))
+    found = [pair for error in errors for pair in _explained(error)]
+    found = found or list(_compared(document))
+    yield from found or (("spec", sentence) for sentence in parse(document)[1])
 
 
 def lint(text: str) -> tuple[int, list[Problem]]:
@@ -109,7 +114,5 @@ def lint(text: str) -> tuple[int, list[Problem]]:
         if not is_ours(document):
             continue
         ours += 1
-        errors = sorted(validator().iter_errors(document), key=lambda each: _place(list(each.absolute_path)))
-        found = [pair for error in errors for pair in _explained(error)]
-        problems += [Problem(number, *pair) for pair in dict.fromkeys([*found, *_compared(document)])]
+        problems += [Problem(number, *pair) for pair in dict.fromkeys(_judged(document))]
     return ours, problems

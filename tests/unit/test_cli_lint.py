@@ -80,6 +80,11 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "spec.prod.autoscaling",
         "'maxReplicas' is a required property",
     ),
+    "a minute that is none": (
+        {"drift": {"schedule": "61 * * * *"}},
+        "spec",
+        "spec.drift.schedule '61 * * * *' is no schedule: '61' is no minute from 0 to 59",
+    ),
     "the operator's variable": (
         {"inference": {"overlay": {"env": [{"name": "DRIFTLEAD_MODEL", "value": "x"}]}}},
         "spec.inference.overlay.env[0]",

@@ -1,0 +1,43 @@
+"""Writes charts/install/install.yaml, the chart rendered for `kubectl apply`; `--check` compares instead."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tools import TOOLS
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "charts/install"
+TARGET = FOLDER / "install.yaml"
+HEAD = """\
+# Written by `make docs` from the chart with charts/install/values.yaml; edit those instead.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: driftlead
+  labels: {pod-security.kubernetes.io/enforce: restricted}
+"""
+
+
+def rendered() -> str:
+    """The namespace and everything that the chart makes in it, but not its tests."""
+    command = [TOOLS["helm"](), "template", "driftlead", ROOT / "charts/driftlead", "-n", "driftlead"]
+    values = ["--skip-tests", "-f", FOLDER / "values.yaml"]
+    done = subprocess.run([*command, *values], check=True, stdout=subprocess.PIPE, text=True)
+    return HEAD + done.stdout
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the file, or says that it is stale; 1 when it is."""
+    text = rendered()
+    if TARGET.exists() and TARGET.read_text() == text:
+        return 0
+    if "--check" in arguments:
+        print(f"stale: {TARGET.relative_to(ROOT)}; run: make docs")
+        return 1
+    TARGET.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
