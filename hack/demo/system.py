@@ -117,7 +117,7 @@ class System:
         return show(*self.kubectl("wait", resource, f"--for={condition}", f"--timeout={seconds}s"))
 
     def diagnosis(self) -> str:
-        """What a person would look at first when something is wrong: pods, and the words of those not well."""
+        """What to look at first when something is wrong: pods, the words of those not well, resources."""
         pods = run(*self.kubectl("get", "pods", "-o", "wide"))
         logs = [
             f"--- {name}\n{run(*self.kubectl('logs', name, '--tail=15', '--all-containers'), expect=None)}"
