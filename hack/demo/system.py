@@ -69,8 +69,7 @@ class System:
             return
         if defined():
             show(*self.kubectl("delete", "modeldeployments", "--all", "--timeout=60s"))
-        if self.release in run("helm", "list", "--namespace", self.namespace, "--all", "--short").split():
-            show("helm", "uninstall", self.release, "--namespace", self.namespace)
+        show("helm", "uninstall", self.release, "--namespace", self.namespace, "--ignore-not-found")
         show("kubectl", "delete", "namespace", self.namespace, "--timeout=180s")
 
     def make_namespace(self) -> None:
