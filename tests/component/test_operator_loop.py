@@ -1,7 +1,6 @@
 """The operator's I/O half against a real API server and MLflow, with a plan of a few lines for ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -17,48 +16,14 @@ from neighbours.operators import (
     follow_production,
     move,
     own_names,
-    register,
     resource,
     running_operator,
+    serves,
     service,
     until,
 )
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@pytest.fixture
-async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiServer]:
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    async with ApiServer() as server:
-        await operators.install_crd(server)
-        yield server
-
-
-@pytest.fixture
-async def where(api: ApiServer, request: pytest.FixtureRequest) -> str:
-    """A namespace for this test alone."""
-    return await operators.namespace(api, request.node.name.replace("_", "-")[:60].strip("-"))
-
-
-@pytest.fixture
-def registries(mlflow_uri: str, tmp_path: Path, where: str) -> Path:
-    """The declared registry `default`; the model named like the namespace has 1 in Production, and 2."""
-    register(mlflow_uri, where, 2)
-    move(mlflow_uri, where, "1", "Production")
-    return operators.declare(tmp_path, "default", mlflow_uri)
-
-
-async def version_of_child(api: ApiServer, where: str, name: str = "demo") -> str:
-    child = await api.get("Service", where, name)
-    return str(child["spec"]["selector"].get("serves", "")) if child else ""
-
-
-def serves(api: ApiServer, where: str, version: str, name: str = "demo") -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        return await version_of_child(api, where, name) == version
-
-    return ask
 
 
 def writes() -> float:

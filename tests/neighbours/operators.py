@@ -3,9 +3,12 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
+import subprocess
 import sys
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,8 @@ from driftlead_operator.facts import Deletion, Event, Facts, Plan, Ref
 from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
-from neighbours.processes import ROOT
+from neighbours.mlflow import answers
+from neighbours.processes import ROOT, free_port, running
 
 Json = dict[str, Any]
 
@@ -105,6 +109,16 @@ async def until(true: Callable[[], Any], *, seconds: float = 15.0, every: float 
         await asyncio.sleep(every)
 
 
+def serves(api: ApiServer, where: str, version: str, name: str = "demo") -> Callable[[], Awaitable[bool]]:
+    """Whether the child of the plan below selects that version ("": whether there is none)."""
+
+    async def ask() -> bool:
+        child = await api.get("Service", where, name)
+        return bool((child["spec"]["selector"].get("serves") if child else "") == version)
+
+    return ask
+
+
 @contextlib.asynccontextmanager
 async def running_operator(decisions: Decisions, **settings: Any) -> AsyncIterator[Operator]:
     """The operator in this loop, leading and with everything seen, until the block ends."""
@@ -183,10 +197,43 @@ def follow_production(facts: Facts) -> Plan:
 FOLLOW = decisions(follow_production, own_names)
 
 
+def stop_before_the_next_apply(trap: Path) -> None:
+    """While the file is there, this process stops itself between a write's last check and its request."""
+    apply = ApiServer.apply
+
+    def fall() -> None:
+        if trap.exists():
+            trap.unlink()
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    async def apply_late(self: ApiServer, manifest: Mapping[str, Any], *, force: bool) -> Json:
+        fall()
+        return await apply(self, manifest, force=force)
+
+    ApiServer.apply = apply_late  # type: ignore[method-assign]
+
+
 def main() -> None:
     """An operator with the plan above and settings from flags and environment: a process to kill and stop."""
     logs.configure("info", terminal=False)
+    if trap := os.environ.get("TRAP"):
+        stop_before_the_next_apply(Path(trap))
     asyncio.run(Operator(OperatorSettings(_cli_parse_args=sys.argv[1:]), FOLLOW).run())
+
+
+@contextlib.contextmanager
+def operator_process(home: Path, name: str, **settings: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The operator above in a process of its own, ready. In `home` are its NAME.log and its NAME.trap."""
+    port = free_port()
+    flags = {"port": port, "pod_name": name, "poll_seconds": 0.5} | settings
+    words = [f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items()]
+    with running(
+        [sys.executable, "-m", "neighbours.operators", *words],
+        log=home / f"{name}.log",
+        answers=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
+        environment={"PYTHONPATH": f"{ROOT / 'tests'}", "TRAP": str(home / f"{name}.trap")},
+    ) as process:
+        yield process
 
 
 if __name__ == "__main__":

@@ -1,0 +1,32 @@
+"""Fixtures that the operator's component tests share."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from driftlead_operator.cluster import ApiServer
+from neighbours import operators
+
+
+@pytest.fixture
+async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiServer]:
+    """An administrator's connection to an API server that knows our kind."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    async with ApiServer() as server:
+        await operators.install_crd(server)
+        yield server
+
+
+@pytest.fixture
+async def where(api: ApiServer, request: pytest.FixtureRequest) -> str:
+    """A namespace for this test alone."""
+    return await operators.namespace(api, request.node.name.replace("_", "-")[:60].strip("-"))
+
+
+@pytest.fixture
+def registries(mlflow_uri: str, tmp_path: Path, where: str) -> Path:
+    """The declared registry `default`; the model named like the namespace has 1 in Production, and 2."""
+    operators.register(mlflow_uri, where, 2)
+    operators.move(mlflow_uri, where, "1", "Production")
+    return operators.declare(tmp_path / "registries", "default", mlflow_uri)

@@ -1,0 +1,269 @@
+"""What is away comes back: watches that are cut, an API server that restarts, registries slow or gone."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driftlead_operator.cluster import ApiServer
+from driftlead_operator.facts import Facts, Plan
+from neighbours import operators
+from neighbours.operators import (
+    FOLLOW,
+    decisions,
+    follow_production,
+    move,
+    own_names,
+    resource,
+    running_operator,
+    serves,
+    until,
+)
+from neighbours.processes import ROOT, free_port
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@dataclass
+class Proxy:
+    """Passes bytes on to a server, until told to cut every connection or to let none in."""
+
+    host: str
+    port: int
+    here: int = field(default_factory=free_port)
+    silent: bool = False
+    refuses: bool = False
+    delay: float = 0.0
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    async def meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            if self.refuses:
+                writer.close()
+                return
+            await asyncio.sleep(self.delay)
+            onward = await asyncio.open_connection(self.host, self.port)
+            self.writers |= {writer, onward[1]}
+            await asyncio.gather(self.pass_on(reader, onward[1]), self.pass_on(onward[0], writer))
+
+    async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        self.writers.discard(writer)
+        writer.close()
+
+    def cut(self) -> None:
+        for writer in list(self.writers):
+            writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def proxy_to(url: str) -> AsyncIterator[Proxy]:
+    parts = urllib.parse.urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    proxy = Proxy(parts.hostname, parts.port)
+    server = await asyncio.start_server(proxy.meet, "127.0.0.1", proxy.here)
+    try:
+        yield proxy
+    finally:
+        proxy.refuses = True
+        server.close()
+        proxy.cut()
+
+
+def kubeconfig_through(proxy: Proxy, kubeconfig: Path, folder: Path) -> Path:
+    content = json.loads(kubeconfig.read_text())
+    content["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{proxy.here}"
+    path = folder / "through-proxy.kubeconfig"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def server_of(kubeconfig: Path) -> str:
+    return str(json.loads(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
+
+
+@pytest.fixture
+async def proxy(
+    api: ApiServer, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Proxy]:
+    """Stands between the operator and the API server; `api` goes past it."""
+    async with proxy_to(server_of(kubeconfig)) as proxy:
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig_through(proxy, kubeconfig, tmp_path)))
+        yield proxy
+
+
+async def test_what_changes_and_what_goes_while_every_connection_is_cut_is_seen_afterwards(
+    api: ApiServer, where: str, registries: Path, proxy: Proxy
+) -> None:
+    for name in ("kept", "edited", "gone", "unwanted"):
+        await api.create(resource(where, name, model=where))
+    settings = {"registries_dir": registries, "watch_namespaces": where}
+    async with running_operator(FOLLOW, **settings) as operator:
+        for name in ("kept", "edited", "gone", "unwanted"):
+            await until(serves(api, where, "1", name))
+        proxy.refuses = True
+        proxy.cut()
+        child = await api.get("Service", where, "gone")
+        assert child
+        await api.delete("Service", where, "gone", child["metadata"]["uid"])
+        await api.merge("Service", where, "edited", {"spec": {"selector": {"serves": "by-hand"}}})
+        unwanted = await api.get("ModelDeployment", where, "unwanted")
+        assert unwanted
+        await api.delete("ModelDeployment", where, "unwanted", unwanted["metadata"]["uid"])
+        await until(lambda: not operator.leader.leads)  # it renews through the proxy as well
+        await asyncio.sleep(2.0)
+        proxy.refuses = False
+        await until(serves(api, where, "1", "gone"), seconds=40)
+        await until(serves(api, where, "1", "edited"))
+        known = {name for _, name in operator.cache.names("ModelDeployment")}
+        assert known == {"kept", "edited", "gone"}
+        assert operator.watch.alive
+
+
+async def test_a_watch_that_is_silent_is_noticed_by_the_next_listing(
+    api: ApiServer, where: str, registries: Path
+) -> None:
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(FOLLOW, registries_dir=registries, audit_seconds=1) as operator:
+        await until(serves(api, where, "1"))
+        take, operator.watch._sink = operator.watch._sink, lambda *_: None
+        await api.merge("ModelDeployment", where, "demo", {"metadata": {"labels": {"told": "no"}}})
+        await until(lambda: operator.audit._missed, seconds=10)
+        assert not operator._faults()
+        operator.audit._missed = {
+            name: missed._replace(since=missed.since - 1000)
+            for name, missed in operator.audit._missed.items()
+        }
+        assert any("a listing has shown changes" in fault for fault in operator._faults())
+        operator.watch._sink = take
+
+
+@contextlib.contextmanager
+def control_plane() -> Iterator[tuple[Path, Callable[[str], None]]]:
+    """An API server of its own, and a way to end it and to start it again."""
+    devcluster = [sys.executable, str(ROOT / "hack/devcluster")]
+    with tempfile.TemporaryDirectory(prefix="driftlead-api-") as state:
+
+        def run(*words: str) -> str:
+            command = [*devcluster, *words, "--state", state]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+            return done.stdout.strip()
+
+        path = Path(run("up", "--control-plane").splitlines()[-1])
+
+        def again(name: str) -> None:
+            pid = (Path(state) / f"log/{name}.pid").read_text().split()[0]
+            subprocess.run(["kill", "-9", pid], check=True)
+            run("up", "--control-plane")
+
+        try:
+            yield path, again
+        finally:
+            run("down")
+
+
+async def test_an_api_server_that_restarts_kills_nobody_and_is_watched_again(
+    mlflow_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operators.register(mlflow_uri, "restarted", 2)
+    move(mlflow_uri, "restarted", "1", "Production")
+    registries = operators.declare(tmp_path / "registries", "default", mlflow_uri)
+    with control_plane() as (kubeconfig, restart):
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        async with ApiServer() as api:
+            await operators.install_crd(api)
+            await api.create(resource("default", "demo", model="restarted"))
+            async with running_operator(FOLLOW, registries_dir=registries) as operator:
+                await until(serves(api, "default", "1"))
+                await asyncio.to_thread(restart, "kube-apiserver")
+                move(mlflow_uri, "restarted", "2", "Production")
+                await until(serves(api, "default", "2"), seconds=60)
+                child = await api.get("Service", "default", "demo")
+                assert child
+                await api.delete("Service", "default", "demo", child["metadata"]["uid"])
+                await until(serves(api, "default", "2"), seconds=30)
+                assert not operator._faults()
+
+
+async def test_a_registry_that_goes_away_disturbs_nothing_and_says_since_when(
+    api: ApiServer, where: str, mlflow_uri: str, registries: Path, tmp_path: Path
+) -> None:
+    seen: list[Facts] = []
+
+    def watch(facts: Facts) -> Plan:
+        seen.append(facts)
+        return follow_production(facts)
+
+    async with proxy_to(mlflow_uri) as proxy:
+        through = operators.declare(tmp_path / "through", "default", f"http://127.0.0.1:{proxy.here}")
+        await api.create(resource(where, "demo", model=where))
+        async with running_operator(decisions(watch, own_names), registries_dir=through):
+            await until(serves(api, where, "1"))
+            proxy.refuses = True
+            proxy.cut()
+            await until(lambda: seen[-1].registry.away_since)
+            assert "did not answer" in seen[-1].registry.error
+            assert [each.version for each in seen[-1].registry.versions] == ["2", "1"]
+            child = await api.get("Service", where, "demo")
+            assert child
+            await api.delete("Service", where, "demo", child["metadata"]["uid"])
+            await until(serves(api, where, "1"))  # children are mended from the last answer
+            move(mlflow_uri, where, "2", "Production")
+            proxy.refuses = False
+            await until(serves(api, where, "2"), seconds=30)
+            assert seen[-1].registry.away_since is None
+
+
+async def test_a_slow_registry_delays_only_those_that_follow_it(
+    api: ApiServer, where: str, mlflow_uri: str, registries: Path
+) -> None:
+    async with proxy_to(mlflow_uri) as proxy:
+        proxy.delay = 30.0
+        operators.declare(registries, "slow", f"http://127.0.0.1:{proxy.here}")
+        await api.create(resource(where, "waits", model=where, registry="slow"))
+        async with running_operator(FOLLOW, registries_dir=registries):
+            await api.create(resource(where, "demo", model=where))
+            await until(serves(api, where, "1"), seconds=5)
+            assert await api.get("Service", where, "waits") is None
+
+
+async def test_a_registry_declares_who_may_use_it_and_who_may_write(
+    api: ApiServer, where: str, mlflow_uri: str, registries: Path
+) -> None:
+    seen: dict[str, Any] = {}
+
+    def watch(facts: Facts) -> Plan:
+        seen[facts.resource["metadata"]["name"]] = facts.registry
+        return Plan()
+
+    files = {"allow_write": "false", "allowed_namespaces": "elsewhere\nother\n"}
+    operators.declare(registries, "guarded", mlflow_uri, **files)
+    for name, registry in (("open", "default"), ("guarded", "guarded"), ("unknown", "nowhere")):
+        await api.create(resource(where, name, model=where, registry=registry))
+    async with running_operator(
+        decisions(watch, own_names), registries_dir=registries, watch_namespaces=where
+    ):
+        await until(lambda: len(seen) == 3 and seen["open"].asked)
+        await asyncio.sleep(1)
+    assert (seen["open"].declared, seen["open"].namespace_allowed, seen["open"].allow_write) == (
+        True,
+        True,
+        True,
+    )
+    assert (seen["guarded"].namespace_allowed, seen["guarded"].allow_write) == (False, False)
+    assert seen["guarded"].asked is None
+    assert seen["guarded"].versions == ()
+    assert not seen["unknown"].declared
