@@ -45,6 +45,7 @@ def compare(
     *,
     alpha: float,
     seed: int = 0,
+    resamples: int = RESAMPLES,
 ) -> Comparison:
     """Scores both models' answers on the same hold-out rows and resamples the difference.
 
@@ -56,13 +57,13 @@ def compare(
     blocks = np.array_split(np.arange(len(target)), min(BLOCKS, len(target)))
     random = np.random.default_rng(seed)
     differences = []
-    for _ in range(RESAMPLES):
+    for _ in range(resamples):
         rows = np.concatenate([blocks[i] for i in random.integers(0, len(blocks), len(blocks))])
         try:
             differences.append(score(target[rows], challenger[rows]) - score(target[rows], champion[rows]))
         except ValueError:
             continue  # a resample without one of the classes says nothing
-    if len(differences) < RESAMPLES / 2:
+    if len(differences) < resamples / 2:
         raise ValueError("more than half of the resamples cannot be scored; give a larger hold-out")
     low, high = np.quantile(differences, [alpha / 2, 1 - alpha / 2])
     return Comparison(

@@ -132,15 +132,23 @@ class Registry:
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
-            said = error.read(300).decode(errors="replace")
+            advice = "check MLFLOW_TRACKING_TOKEN" if error.code in (401, 403) else "check what was asked for"
             raise CannotJudgeError(
-                f"MLflow at {self.uri} refused with HTTP {error.code}: {said}; check MLFLOW_TRACKING_TOKEN"
+                f"MLflow at {self.uri} refused with HTTP {error.code}: {_said(error.read())}; {advice}"
             ) from error
         except OSError as error:
             reason = getattr(error, "reason", error)
             raise CannotJudgeError(
                 f"MLflow at {self.uri} does not answer ({reason}); check MLFLOW_TRACKING_URI and that it runs"
             ) from error
+
+
+def _said(body: bytes) -> str:
+    """MLflow's own words in an error's body, which is JSON or a proxy's page."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
 
 
 def _authorization() -> dict[str, str]:

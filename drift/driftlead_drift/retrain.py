@@ -11,6 +11,7 @@ A training function looks like this:
 """
 
 import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -108,8 +109,8 @@ def retrain(settings: RetrainSettings, now: datetime) -> Outcome:
 
 def _retrain(settings: RetrainSettings, now: datetime) -> Outcome:
     _check(settings)
-    _prepare_environment(settings)
     function = load_function(settings.function)
+    _prepare_environment(settings)
     context = make_context(settings, now)
     trained = _call(function, context, settings.function)
     comparison = against_champion(trained, context, settings)
@@ -337,14 +338,12 @@ def _check(settings: RetrainSettings) -> None:
         raise CannotJudgeError(
             "--to-stage and --to-alias were both given; the new version goes to one of them"
         )
-    try:
-        import mlflow  # noqa: F401, PLC0415
-        import sklearn  # noqa: F401, PLC0415
-    except ImportError as error:
+    missing = [name for name in ("mlflow", "sklearn") if importlib.util.find_spec(name) is None]
+    if missing:
         raise CannotJudgeError(
-            f"{error.name} is not installed here; retraining needs the training image, or pip install "
-            f"'driftlead[drift,train]'"
-        ) from error
+            f"{' and '.join(missing)} are not installed here; retraining needs the training image, or "
+            "pip install 'driftlead[drift,train]'"
+        )
 
 
 def _prepare_environment(settings: RetrainSettings) -> None:

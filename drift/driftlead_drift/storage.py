@@ -16,12 +16,12 @@ MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 @cache
 def client() -> "S3Client":
     """One client a process; its endpoint and keys come from the environment, as MLflow's do."""
-    import boto3  # noqa: PLC0415 - a run on files never needs it, and it takes 0.2 s
+    import boto3.session  # noqa: PLC0415 - a run on files never needs it, and it takes 0.2 s
     from botocore.config import Config  # noqa: PLC0415
 
     endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
     config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
-    return boto3.client(
+    return boto3.session.Session().client(
         "s3",
         endpoint_url=endpoint,
         region_name=os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",

@@ -1,26 +1,146 @@
-"""The report for people: a page, and lines for a terminal."""
+"""The report for people: one self-contained page, and lines for a terminal. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from driftlead_drift.durations import in_words
+from driftlead_drift.policy import REASONS
+from driftlead_drift.report import svg
+
+CARDS = 60
+"""So many features get a picture, the ones that moved most; the table and report.json hold all."""
+GLYPHS = {
+    "stable": "○",
+    "changed": "◆",
+    "drift": "▲",
+    "severe": "■",
+    "insufficient": "…",
+    "error": "✕",
+}
+"""A shape for each status, so that no colour is needed to tell them apart."""
+HEADLINES = {
+    "stable": "No drift",
+    "changed": "Changed, too little to matter",
+    "drift": "Drift",
+    "severe": "Severe drift",
+    "insufficient": "Not enough data to tell",
+    "error": "The check could not judge",
+}
+ORDER = ("severe", "drift", "changed", "insufficient", "stable", "error")
+
+
+def render(report: Mapping[str, Any]) -> str:
+    """The page of a report (`drift-report/v1`): no script, no network request, whatever names the data
+    brings."""
+    ranked = sorted(report["features"], key=_rank)
+    html: str = _template().render(
+        report=report,
+        verdict=report["verdict"],
+        window=report["window"],
+        model=report["model"],
+        prediction=report["prediction"],
+        ranked=ranked,
+        cards=[*([report["prediction"]] if report["prediction"] else []), *ranked[:CARDS]],
+        uncarded=max(len(ranked) - CARDS, 0),
+        facts=facts(report),
+        reasons=REASONS,
+    )
+    return html
+
+
+def facts(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What a reader must know to weigh the verdict: name, value, explanation."""
+    window, baseline, verdict = report["window"], report["baseline"], report["verdict"]
+    start, end = datetime.fromisoformat(window["from"]), datetime.fromisoformat(window["to"])
+    sampled = "" if window["sampling"] == 1 else f", a sample of {window['rows_scanned']:,}"
+    found = [
+        ("Rows", f"{window['rows']:,}", f"of this window{sampled}"),
+        ("Window", in_words(end - start), f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"),
+    ]
+    if baseline is not None:
+        found.append(("Baseline", f"{baseline['rows']:,} rows", _times(baseline)))
+        found.append(("Dependence", INDEPENDENCE[verdict["independence"]], baseline["reference"]))
+        rate = verdict["expected_false_alarm_rate"]
+        said = "unknown" if rate is None else f"{100 * rate:.3g} %"
+        found.append(("False alarms", said, "chance that a window without drift alarms, by this rule"))
+        found.append(
+            ("In a row", str(verdict["consecutive"]), f"of {report['policy']['persistence']} windows needed")
+        )
+    return found
+
+
+INDEPENDENCE = {
+    "time": "known",
+    "groups": "known",
+    "live": "estimated",
+    "stated": "stated",
+    "assumed": "assumed independent",
+}
+
+
+def _times(baseline: Mapping[str, Any]) -> str:
+    if baseline["from"] is None:
+        return "without times"
+    start, end = (datetime.fromtimestamp(baseline[name]).astimezone() for name in ("from", "to"))
+    return f"{start:%Y-%m-%d} to {end:%Y-%m-%d}"
 
 
 def words(report: Mapping[str, Any], uri: str) -> str:
     """The verdict for a terminal."""
     verdict, window = report["verdict"], report["window"]
     lines = [f"{verdict['status']}: {verdict['summary']}"]
-    ranked = sorted(report["features"], key=lambda feature: feature["psi"], reverse=True)
-    for feature in ranked[:5]:
-        low, high = feature["psi_ci90"]
+    for feature in sorted(report["features"], key=_rank)[:5]:
+        low, high = (svg.number(end) for end in feature["psi_ci90"])
         lines.append(
-            f"  {feature['name']:<24} {feature['status']:<12} PSI {feature['psi']:.4f} ({low:.4f} to "
-            f"{high:.4f})"
+            f"  {svg.visible(feature['name'], 24):<24} {feature['status']:<12} "
+            f"PSI {svg.number(feature['psi']):>6}, corrected {svg.number(feature['psi_corrected']):>6} "
+            f"({low} to {high})"
         )
-    lines.append(f"{window['rows']:,} rows from {window['from']} to {window['to']}; {verdict['what_to_do']}")
-    if uri:
-        lines.append(f"report: {uri}")
-    return "\n".join(lines)
+    lines.append(
+        f"{window['rows']:,} rows, {_utc(window['from'])} to {_utc(window['to'])}; {verdict['what_to_do']}"
+    )
+    lines += [f"note: {note}" for note in report["notes"]]
+    if verdict["independence_assumed"]:
+        lines.append(f"note: {report['baseline']['reference']}")
+    if report["policy"]["rule"] == "psi":
+        lines.append(
+            f"note: rule psi; expected false alarms {verdict['expected_false_alarm_rate']:.3g} per window"
+        )
+    return "\n".join([*lines, f"report: {uri}"] if uri else lines)
 
 
-def render(report: Mapping[str, Any]) -> str:
-    """The page."""
-    return "<!doctype html>" + words(report, "")
+def _utc(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _rank(feature: Mapping[str, Any]) -> tuple[int, float]:
+    return ORDER.index(feature["status"]), -(feature["psi_corrected"] or 0.0)
+
+
+def count(features: Sequence[Mapping[str, Any]]) -> str:
+    """How many features have each status, in words."""
+    statuses = [feature["status"] for feature in features]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in ORDER if status in statuses)
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("driftlead_drift", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(svg=svg, glyphs=GLYPHS, headlines=HEADLINES, count=count)
+    environment.filters.update(visible=svg.visible, number=svg.number, utc=_utc, percent=_percent)
+    return environment.get_template("page.html.j2")
+
+
+def _percent(value: float | None) -> Markup:
+    return Markup("") if value is None else Markup("{} %").format(svg.share(value, 1.0))
