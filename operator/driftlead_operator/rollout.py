@@ -67,11 +67,11 @@ def reject(
 
     A template that served once on all pods is never given up: what ails it then is not the model.
     """
-    if target.version is None or asked_again:
+    if target.version is None:
         return None
     held = objects.mapping(before.get("rejected"))
     if held.get("version") == target.version and objects.whole(held.get("generation")) == generation:
-        return Rejection(version=target.version, generation=generation)
+        return None if asked_again else Rejection(version=target.version, generation=generation)
     good = objects.dig(before, "lastGood", "template")
     if view.version != target.version or view.current is None or view.current.template == good:
         return None

@@ -172,8 +172,11 @@ def _stage_events(look: Look, stage: StageDecision) -> Iterator[Event]:
     if stage.served and stage.served != objects.dig(before, "version"):
         words = f"{stage.name} serves version {stage.served} now: {_evidence(look, stage)}"
         yield Event(reason=Happening.ROLLED_OUT, message=words)
-    if stage.target.ambiguous and list(stage.target.ambiguous) != list(
-        objects.dig(before, "ambiguous") or ()
+    shown = stage.name == "prod" or stage.manifest is not None
+    if (
+        shown
+        and stage.target.ambiguous
+        and list(stage.target.ambiguous) != list(objects.dig(before, "ambiguous") or ())
     ):
         words = (
             f"{stage.name}: versions {', '.join(stage.target.ambiguous)} stand in {stage.target.source}; "
