@@ -28,10 +28,7 @@ def wanted(target: Target, view: StageView, prod: StageDecision, registry: Regis
 
 
 def _is_newer(version: str | None, live: str | None, prod: StageDecision) -> bool:
-    """Whether a version is higher than what prod serves.
-
-    One that prod is to serve anyway is not tried first.
-    """
+    """Whether a version is higher than prod's; one that prod is to serve anyway is not tried first."""
     if number(version) <= number(prod.served):
         return False
     return number(version) > number(prod.target.version) or version == live

@@ -100,10 +100,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryWrite:
-    """Tells the registry once that a version is promoted.
-
-    To a registry stage (archiving what stood there), or by an alias.
-    """
+    """Tells the registry once of a promotion: to a stage (archiving what stood there), or by an alias."""
 
     model: str
     version: str

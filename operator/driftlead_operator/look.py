@@ -33,9 +33,9 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What was decided. `behind` names the children that are not yet as wanted.
+    """What was decided.
 
-    `taken` names that strangers hold.
+    `behind` names the children that are not as wanted yet, `taken` those whose names strangers hold.
     """
 
     facts: Facts

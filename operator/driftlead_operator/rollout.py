@@ -18,10 +18,7 @@ from driftlead_operator.templates import Context, Template
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A version that cannot be served, for which generation of spec, and, when it is news.
-
-    How its pod ended.
-    """
+    """A version given up for a generation of spec; `ending` is how its pod ended, where that is news."""
 
     version: str
     generation: int
@@ -108,10 +105,7 @@ def decide(
     wanted: str | None,
     rejection: Rejection | None,
 ) -> StageDecision:
-    """The stage's Deployment. `wanted` is None for none.
-
-    And the live version where the target says nothing.
-    """
+    """The stage's Deployment; `wanted` is the live version where the target is silent, None for none."""
     stage = view.name
     block = context.spec.stage(stage) or Stage()
     last_good = _last_good(view, before)
@@ -161,10 +155,7 @@ def _replicas(block: Stage, view: StageView) -> int:
 
 
 def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: StageView) -> Mapping[str, Any]:
-    """Under an autoscaler replicas are not ours, once somebody else owns the field.
-
-    Before, leaving it out resets it to 1.
-    """
+    """Leaves replicas out under an autoscaler, once another manager owns them: before, that resets them to 1."""
     owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
     others = [each for each in owners if each.get("manager") != MANAGER and _owns_replicas(each)]
     if not block.autoscaling or not others or not view.asked:
@@ -191,10 +182,7 @@ def kept(view: StageView) -> tuple[Template, str] | None:
 
 
 def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
-    """The template that made the ReplicaSet, so that its pods stay.
-
-    Deployments hand their annotations down.
-    """
+    """The template that made the ReplicaSet, so that its pods stay: Deployments hand annotations down."""
     return _annotated(replica_set.manifest) or _bare(replica_set.manifest)
 
 

@@ -88,10 +88,7 @@ class StageView:
         return [pod for pod in self.pods if self.current and pod.template == self.current.template]
 
     def settled(self) -> bool:
-        """Whether every pod that counts is of the present template and ready.
-
-        And the controller has said so too.
-        """
+        """Whether all pods that count are ready and of the present template, and the controller says so too."""
         if self.deployment is None or self.current is None or not _seen_by_controller(self.deployment):
             return False
         status = objects.mapping(self.deployment.get("status"))
@@ -112,10 +109,7 @@ def template_version(template: Any) -> str | None:
 
 
 def view(facts: Facts, stage: StageName, deployment: Manifest | None) -> StageView:
-    """What is seen of a stage whose Deployment is `deployment`, ours.
-
-    All by uid, so that strangers never count.
-    """
+    """What is seen of a stage whose Deployment is ours; all by uid, so that strangers never count."""
     if deployment is None:
         return StageView(name=stage)
     sets = {objects.uid(each): each for each in facts.replicasets if objects.owned_by(each, deployment)}
@@ -212,10 +206,7 @@ def sort_children(facts: Facts, names: Iterator[Ref] | Sequence[Ref]) -> Childre
 
 
 def is_ours(child: Manifest, resource: Manifest) -> bool:
-    """Whether a child belongs to this resource.
-
-    By its controller, or, orphaned, by the labels that only we write.
-    """
+    """Whether a child is this resource's: by its controller or, orphaned, by labels that only we write."""
     if objects.controller(child):
         return objects.owned_by(child, resource)
     labels = objects.labels(child)

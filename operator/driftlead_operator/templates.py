@@ -21,10 +21,7 @@ USER = 65532
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What every child is made from.
-
-    The resource's identity and spec, and what the chart and registry decide.
-    """
+    """What every child is made from: the resource's identity and spec, what chart and registry decide."""
 
     name: str
     namespace: str
@@ -74,10 +71,7 @@ def image(context: Context) -> str:
 
 
 def inputs(context: Context, stage: StageName, version: str) -> str:
-    """A hash of all that people decide about a stage's pods.
-
-    And of nothing that an upgrade of the operator changes.
-    """
+    """A hash of what people decide about a stage's pods, and of nothing that an upgrade changes."""
     spec = context.spec
     return objects.digest(
         {
@@ -260,10 +254,7 @@ def job(
     resources: Mapping[str, Any],
     service_account: str = "",
 ) -> Template:
-    """The pod template of a Job.
-
-    One container named as its component, that runs once and leaves a message.
-    """
+    """The pod template of a Job: one container, named as its component, runs once and leaves a message."""
     overlay = context.spec.inference.overlay
     container = {
         "name": component,

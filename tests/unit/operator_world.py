@@ -1,4 +1,4 @@
-"""A small cluster and registry, in memory, that carries plans out as the real ones would: for tests of decisions."""
+"""A small cluster and registry in memory, which carry plans out as the real ones would."""
 
 import copy
 import json
@@ -35,7 +35,7 @@ class Version:
     exit_code: int = 0
 
 
-class Conflict(Exception):
+class ConflictError(Exception):
     """What the API server answers to a write about an object that is no longer so."""
 
 
@@ -213,9 +213,9 @@ class World:
         ref, live = objects.ref(manifest), self.children.get(objects.ref(manifest))
         seen = objects.metadata(manifest).get("resourceVersion")
         if live is not None and seen != objects.metadata(live)["resourceVersion"]:
-            raise Conflict(ref)
+            raise ConflictError(ref)
         if live is None and seen is not None:
-            raise Conflict(ref)
+            raise ConflictError(ref)
         new = copy.deepcopy(dict(manifest))
         old_meta, meta = dict(objects.metadata(live)), new["metadata"]
         if live is not None and "replicas" in live["spec"]:

@@ -1,4 +1,4 @@
-"""A random walk of people, registry, pods and time: whatever happens, it ends where it should when it stops."""
+"""A random walk of people, registry, pods and time: whatever happens, it ends where it should."""
 
 import json
 from typing import Any
@@ -156,7 +156,7 @@ class Walk(RuleBasedStateMachine):
             assert len(json.dumps(self.world.status)) < 64 * 1024
 
     def teardown(self) -> None:
-        """When events stop, prod and canary end where the registry, the pins and the versions themselves say."""
+        """When events stop, prod and canary end where registry, pins and the versions themselves say."""
         if not hasattr(self, "world"):
             return
         world = self.world
@@ -192,7 +192,7 @@ class Walk(RuleBasedStateMachine):
             good = self.world.versions[target].exit_code == 0
             assert self.world.serving("canary") == [target] or not good
         elif there is not None:
-            # It stays only until prod serves the version that it was promoted to, or while the target is undecided.
+            # It stays only until prod serves it.
             version = objects.labels(there["spec"]["template"])["driftlead.dev/version"]
             assert version in (prod_target, target)
 
