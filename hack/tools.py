@@ -68,10 +68,26 @@ def minio() -> Path:
     return target
 
 
+def kstatus() -> Path:
+    """Our own small program around the kstatus library, which Flux judges resources by."""
+    source = Path(__file__).resolve().parent / "kstatus"
+    content = b"".join((source / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
+    target = cache() / f"kstatus-{hashlib.sha256(content).hexdigest()[:12]}" / "kstatus"
+    if target.exists():
+        return target
+    if not shutil.which("go"):
+        raise SystemExit("tools: Go is missing, and kstatus is built with it; install Go 1.25 or newer")
+    print("building kstatus (the first time: up to 2 minutes)", file=sys.stderr, flush=True)
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    subprocess.run(["go", "build", "-trimpath", "-o", target, "."], check=True, cwd=source, env=environment)
+    return target
+
+
 TOOLS = {
     "kubectl": lambda: kubernetes_tools() / "kubectl",
     "helm": lambda: kubernetes_tools() / "helm",
     "minio": minio,
+    "kstatus": kstatus,
 }
 
 
