@@ -118,7 +118,6 @@ class Operator:
             now=utcnow,
         )
         self.reconciler = self._reconciler()
-        self.port, self.hook_port = settings.port, settings.hook_port
         self._stopping = asyncio.Event()
 
     def _declared(self) -> Mapping[str, Any]:
@@ -240,7 +239,7 @@ class Operator:
             queue=lambda: (len(self.queue), self.queue.oldest),
             fleet=lambda: Fleet(self.cache.unpackers(RESOURCE), utcnow()) if self.is_leading() else None,
         )
-        runner, self.port = await serve(probes.app(), self.settings.port)
+        runner = await serve(probes.app(), self.settings.port)
         stack.push_async_callback(runner.cleanup)
         if secret := self.settings.hook_secret_file:
             hooks = Hooks(
@@ -249,7 +248,7 @@ class Operator:
                 forward_to=lambda: self.leader.forward_to,
                 hurry=self.pollers.hurry,
             )
-            runner, self.hook_port = await serve(hooks.app(), self.settings.hook_port)
+            runner = await serve(hooks.app(), self.settings.hook_port)
             stack.push_async_callback(runner.cleanup)
 
     def _faults(self) -> Collection[str]:

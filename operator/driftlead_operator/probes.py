@@ -75,10 +75,9 @@ class Probes:
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-async def serve(app: web.Application, port: int) -> tuple[web.AppRunner, int]:
-    """Serves an application on all addresses; the runner to clean up, and the port that it got."""
+async def serve(app: web.Application, port: int) -> web.AppRunner:
+    """Serves an application on all addresses, of both families; the runner is to be cleaned up."""
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
-    site = web.TCPSite(runner, None, port)
-    await site.start()
-    return runner, runner.addresses[0][1]
+    await web.TCPSite(runner, None, port).start()
+    return runner

@@ -53,8 +53,8 @@ class OperatorSettings(BaseSettings):
     hook_secret_file: Path | None = Field(
         default=None, description="File with the webhook's secret; without it there is no webhook."
     )
-    port: int = Field(default=8080, ge=0, le=65535, description="Port of /healthz, /readyz and /metrics.")
-    hook_port: int = Field(default=8081, ge=0, le=65535, description="Port of /hooks/mlflow.")
+    port: int = Field(default=8080, ge=1, le=65535, description="Port of /healthz, /readyz and /metrics.")
+    hook_port: int = Field(default=8081, ge=1, le=65535, description="Port of /hooks/mlflow.")
     workers: int = Field(default=16, ge=1, description="How many resources are worked on at once.")
     reconcile_seconds: float = Field(default=60.0, gt=0, description="Longest time for one resource's turn.")
     health_seconds: float = Field(

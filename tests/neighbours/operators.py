@@ -120,13 +120,17 @@ def serves(api: ApiServer, where: str, version: str, name: str = "demo") -> Call
 
 
 @contextlib.asynccontextmanager
-async def running_operator(decisions: Decisions, **settings: Any) -> AsyncIterator[Operator]:
-    """The operator in this loop, leading and with everything seen, until the block ends."""
-    defaults = {"port": 0, "hook_port": 0, "poll_seconds": 0.5, "grace_seconds": 2.0}
+async def running_operator(
+    decisions: Decisions, *, leads: bool = True, **settings: Any
+) -> AsyncIterator[Operator]:
+    """The operator in this loop until the block ends, with everything seen; leading, unless told not to."""
+    defaults = {"port": free_port(), "hook_port": free_port(), "poll_seconds": 0.5, "grace_seconds": 2.0}
     operator = Operator(OperatorSettings(**(defaults | settings)), decisions)
     task = asyncio.create_task(operator.run())
     try:
-        await until(lambda: task.done() or operator.queue.open, seconds=30)
+        await until(
+            lambda: task.done() or (operator.queue.open if leads else operator.audit.synced), seconds=30
+        )
         yield operator
     finally:
         operator.stop()
