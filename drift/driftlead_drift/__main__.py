@@ -1,4 +1,4 @@
-"""`driftlead-drift`: baseline, check, retrain, migrate.
+"""`driftlead-drift`: baseline, check, compare, retrain, migrate.
 
 Exit codes: 0 no drift found, 2 drift, 1 it could not judge; a wrong flag is a 1 too.
 """
@@ -17,6 +17,7 @@ from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import (
     BaselineSettings,
     CheckSettings,
+    CompareSettings,
     Connections,
     MigrateSettings,
     RetrainSettings,
@@ -47,6 +48,14 @@ def check(settings: CheckSettings) -> Ended:
     return run(settings)
 
 
+def compare(settings: CompareSettings) -> Ended:
+    """Compares the canary with prod: 0 not worse or too early to tell, 2 worse, 1 it could not be
+    compared."""
+    from driftlead_drift.compare import run  # noqa: PLC0415
+
+    return run(settings)
+
+
 def retrain(settings: RetrainSettings) -> Ended:
     """Trains a new version."""
     from driftlead_drift.commands import retrain_command  # noqa: PLC0415
@@ -64,6 +73,7 @@ def migrate(settings: MigrateSettings) -> Ended:
 COMMANDS = {
     "baseline": Command(BaselineSettings, baseline, "make a baseline of training rows in a file"),
     "check": Command(CheckSettings, check, "judge logged traffic, or a file, against a baseline"),
+    "compare": Command(CompareSettings, compare, "compare the canary with prod"),
     "retrain": Command(
         RetrainSettings, retrain, "train by your function, and register what beats the champion"
     ),

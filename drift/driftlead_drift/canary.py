@@ -157,8 +157,8 @@ def _pairs(
         arrays = [prod.latency.sum(axis=1), _slow(prod.latency, threshold)]
         arrays += [canary.latency.sum(axis=1), _slow(canary.latency, threshold)]
         out.append(("latency", policy.latency_margin, [a * used for a in arrays]))
-    if None not in (prod.labelled, prod.wrong, canary.labelled, canary.wrong):
-        labels = [prod.labelled, prod.wrong, canary.labelled, canary.wrong]
+    labels = [a for a in (prod.labelled, prod.wrong, canary.labelled, canary.wrong) if a is not None]
+    if len(labels) == 4:
         out.append(("quality", policy.quality_margin, [np.asarray(a) for a in labels]))
     return out
 
@@ -259,7 +259,7 @@ def _split(prod: Arm, canary: Arm, policy: CanaryPolicy, alpha: float) -> SplitC
             sentence=f"The canary got {percent(m, n + m)} of the requests; no split is configured.",
         )
     evidence = float(sequential.wrong_split(prod.requests, canary.requests, policy.split).max(initial=0.0))
-    mismatch = evidence >= np.log(1 / alpha)
+    mismatch = bool(evidence >= np.log(1 / alpha))
     meant = float(np.asarray(policy.split).reshape(-1)[-1])
     judged = "which is not the split that is configured" if mismatch else "as configured"
     return SplitCheck(

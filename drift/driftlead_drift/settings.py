@@ -180,16 +180,47 @@ class BaselineSettings(Connections):
     exclude: str = Field("", description="Columns to leave out (comma-separated), the target for example")
 
 
-class CompareSettings(Rule):
+class CompareSettings(Connections):
     """Settings of `driftlead-drift compare`."""
 
     model: str = Field(
         "", description="Registered model whose rows are compared; by default any that the deployments logged"
     )
+    baseline: Path | None = Field(
+        None, description="Baseline in whose bins predictions are compared, instead of prod's version's own"
+    )
     prod: str = Field("prod", description="Value of the column `deployment` for prod's rows")
     canary: str = Field("canary", description="Value of the column `deployment` for the canary's rows")
-    window: Length = Field("1h", description="How far back the compared traffic reaches")
+    window: Length = Field(
+        "1h", description="How far back the compared traffic reaches, at most to the canary's start"
+    )
+    alpha: float = Field(
+        0.05, description="Chance of ever calling a canary worse that is not, over all looks"
+    )
+    error_margin: float = Field(0.005, description="So much may the share of failed requests exceed prod's")
+    latency_margin: float = Field(0.01, description="So much may the share of slow requests exceed prod's")
+    latency_threshold_ms: float | None = Field(
+        None, description="From when on a request is slow; by default prod's 99th percentile at the start"
+    )
+    quality_margin: float = Field(
+        0.02, description="So much may the share of wrong predictions exceed prod's, where labels come"
+    )
+    same_shift: float = Field(
+        0.10, description="Predictions whose distribution functions differ by less are the same"
+    )
+    max_shift: float | None = Field(
+        None,
+        description="Predictions that surely differ by more make a canary worse; by default they only inform",
+    )
+    split: float | None = Field(
+        None, description="The canary's share of requests, where each request is routed by itself; tested"
+    )
     report: Path | None = Field(None, description="Folder to write compare.json and compare.html into")
+    follow: bool = Field(
+        False, description="Go on comparing, from the canary's start, and answer GET /verdict"
+    )
+    port: int = Field(8000, ge=0, le=65535, description="Port of `--follow`")
+    interval: Length = Field("15s", description="How often `--follow` looks")
 
 
 class RetrainSettings(Connections):

@@ -19,7 +19,7 @@ def prefix(bucket: str, place: Place, deployment: str) -> str:
     return "/".join([f"s3://{bucket}/driftlead/reports", *(part or "-" for part in parts)])
 
 
-def upload(where: str, run_id: str, files: dict[str, bytes]) -> str:
+def upload(where: str, run_id: str, files: dict[str, bytes], page: str = "report.html") -> str:
     """Puts a run's files below `where`, under its id and as `latest`; the URI of its page. Raises
     CannotJudgeError.
     """
@@ -27,7 +27,7 @@ def upload(where: str, run_id: str, files: dict[str, bytes]) -> str:
     for folder in (run_id, "latest"):
         for name, body in files.items():
             storage.put(f"{where}/{folder}/{name}", body, CONTENT_TYPES[name.rpartition(".")[2]])
-    return f"{where}/{run_id}/report.html"
+    return f"{where}/{run_id}/{page}"
 
 
 CONTENT_TYPES = {"json": "application/json", "html": "text/html; charset=utf-8"}

@@ -103,14 +103,17 @@ class Counter:
         )
 
 
-def condition(traffic: Traffic) -> str:
-    """The rows of a Traffic as SQL; COPY takes no parameters, so the values are quoted here."""
+def condition(traffic: Traffic, table: str = "") -> str:
+    """The rows of a Traffic as SQL; COPY takes no parameters, so the values are quoted here.
+
+    `table`: what stands before each column (`l.`).
+    """
     parts = {
         "model_name": traffic.model_name,
         "model_version": traffic.model_version,
         **deployment_columns(traffic),
     }
-    return " AND ".join(f"{name} = {literal(value)}" for name, value in parts.items())
+    return " AND ".join(f"{table}{name} = {literal(value)}" for name, value in parts.items())
 
 
 def deployment_columns(traffic: Traffic) -> dict[str, str]:
@@ -212,11 +215,16 @@ async def count_json(
 
 def in_window(traffic: Traffic, window: Window, every: int) -> str:
     """The rows of a window as SQL, each `every`-th of them."""
-    start, end = literal(window.start.isoformat()), literal(window.end.isoformat())
     sampled = f" AND id % {every} = 0" if every > 1 else ""
+    return in_stretch(traffic, window.start, window.end) + sampled
+
+
+def in_stretch(traffic: Traffic, start: datetime, end: datetime) -> str:
+    """The rows from `start` to before `end` as SQL; partitions of earlier days are not touched."""
+    since, until = literal(start.isoformat()), literal(end.isoformat())
     return (
-        f"{condition(traffic)} AND ts >= {start} AND ts < {end} "
-        f"AND logged_at >= {start}::timestamptz - interval '{SLACK}'{sampled}"
+        f"{condition(traffic)} AND ts >= {since} AND ts < {until} "
+        f"AND logged_at >= {since}::timestamptz - interval '{SLACK}'"
     )
 
 

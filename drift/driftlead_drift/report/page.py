@@ -130,16 +130,23 @@ def count(features: Sequence[Mapping[str, Any]]) -> str:
 
 @cache
 def _template() -> Any:
-    environment = Environment(
+    templates = environment()
+    templates.globals.update(glyphs=GLYPHS, headlines=HEADLINES, count=count)
+    return templates.get_template("page.html.j2")
+
+
+def environment() -> Environment:
+    """Where both pages' templates come from: everything is escaped, and an unknown name is an error."""
+    made = Environment(
         loader=PackageLoader("driftlead_drift", "report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(svg=svg, glyphs=GLYPHS, headlines=HEADLINES, count=count)
-    environment.filters.update(visible=svg.visible, number=svg.number, utc=_utc, percent=_percent)
-    return environment.get_template("page.html.j2")
+    made.globals.update(svg=svg)
+    made.filters.update(visible=svg.visible, number=svg.number, utc=_utc, percent=_percent)
+    return made
 
 
 def _percent(value: float | None) -> Markup:

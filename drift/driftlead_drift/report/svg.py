@@ -37,7 +37,8 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.1f}" if percent < 99.95 or part == whole else ">99.9"
 
 
-def _svg(text: str) -> Markup:
+def picture(text: str) -> Markup:
+    """Marks text as an image of ours, which the page must not escape again."""
     return Markup(text)  # noqa: S704 - only numbers of ours, and text that was escaped
 
 
@@ -47,7 +48,7 @@ def ruler(feature: Mapping[str, Any]) -> Markup:
     low, high = feature["psi_ci90"]
     points = [width * place(psi) for psi in (low, high, feature["psi_corrected"])]
     marks = "".join(f"M{width * place(tick):.0f} 2v14" for tick in TICKS)
-    return _svg(
+    return picture(
         f'<svg class="ruler" viewBox="0 0 {width} 18" width="{width}" height="18" role="img" '
         f'aria-label="corrected PSI {number(feature["psi_corrected"])}, {number(low)} to {number(high)}">'
         f'<path class="axis" d="M0 {middle}H{width}{marks}"/>'
@@ -60,7 +61,7 @@ def ruler_scale() -> Markup:
     """The numbers of the ruler's marks."""
     width = 150
     texts = "".join(f'<text x="{width * place(tick):.0f}" y="10">{tick:g}</text>' for tick in TICKS)
-    return _svg(
+    return picture(
         f'<svg class="ruler scale" viewBox="0 0 {width} 12" width="{width}" height="12" aria-hidden="true">'
         f'<text x="0" y="10" style="text-anchor:start">0</text>{texts}</svg>'
     )
@@ -77,7 +78,7 @@ def sparkline(values: Sequence[float | None]) -> Markup:
     line = "L".join(f"{x:.0f} {y:.1f}" for x, y in spots)
     tau = height - 3 - (height - 6) * place(TICKS[0])
     said = ", ".join(number(value) for _, value in known)
-    return _svg(
+    return picture(
         f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="PSI of the last windows: {said}"><path class="axis" d="M0 {tau:.1f}H{width}"/>'
         f'<path class="line" d="M{line}"/><circle class="dot" '
@@ -128,7 +129,9 @@ def labels(feature: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def distribution(feature: Mapping[str, Any]) -> Markup:
+def distribution(
+    feature: Mapping[str, Any], heads: tuple[str, str, str] = ("now %", "before", "of PSI")
+) -> Markup:
     """Both distributions, a row for each bin: training as outline, the window filled, and each bin's part of
     PSI.
 
@@ -163,11 +166,12 @@ def distribution(feature: Mapping[str, Any]) -> Markup:
             f'<text class="b" x="{PARTS - 6}" y="{base}">{escape(share(each.before, before))}</text>'
         )
     height = 14 + len(bins) * ROW + 2
-    return _svg(
+    return picture(
         f'<svg class="bins" viewBox="0 0 {WIDTH} {height}" role="img" '
         f'aria-label="{escape(visible(feature["sentence"], 300))}">'
-        f'<text class="h" x="{NUMBERS}" y="9">now %</text><text class="h" x="{PARTS - 6}" y="9">before</text>'
-        f'<text class="h" x="{WIDTH}" y="9">of PSI</text>'
+        f'<text class="h" x="{NUMBERS}" y="9">{heads[0]}</text>'
+        f'<text class="h" x="{PARTS - 6}" y="9">{heads[1]}</text>'
+        f'<text class="h" x="{WIDTH}" y="9">{heads[2]}</text>'
         f'<path class="now" d="{"".join(fill)}"/><path class="loud" d="{"".join(loud)}"/>'
         f'<path class="before" d="{"".join(outline)}"/><path class="part" d="{"".join(parts)}"/>'
         f"{''.join(texts)}</svg>"
@@ -178,7 +182,8 @@ def hatch() -> Markup:
     """The pattern of bins that stand out; once a page."""
     return Markup(
         '<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs>'
-        '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" '
+        '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" '
+        'patternTransform="rotate(45)"><rect width="5" height="5" '
         'class="loud-ground"/><path d="M0 0V5" class="loud-line"/></pattern></defs></svg>'
     )
 

@@ -1,0 +1,115 @@
+"""The comparison's report as a JSON document (`canary-report/v1`). Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from driftlead_drift.comparison import CanaryPolicy
+
+if TYPE_CHECKING:
+    from driftlead_drift.compare import Look
+
+SCHEMA = "canary-report/v1"
+
+
+def report(
+    run_id: str, created: datetime, look: "Look", policy: CanaryPolicy, tool_version: str
+) -> dict[str, Any]:
+    """The document of one look at both sides."""
+    judgement = look.judgement
+    return {
+        "schema": SCHEMA,
+        "run_id": run_id,
+        "created": created.isoformat(),
+        "prod": _side(look, 0),
+        "canary": _side(look, 1),
+        "window": {
+            "from": look.start.isoformat(),
+            "to": look.end.isoformat(),
+            "minutes": judgement.minutes,
+        },
+        "policy": {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in asdict(policy).items()
+        },
+        "verdict": {
+            "status": judgement.verdict,
+            "summary": judgement.summary,
+            "requests_needed": judgement.requests_needed,
+            "latency_threshold_ms": judgement.latency_threshold_ms,
+        },
+        "checks": [
+            {
+                **asdict(check),
+                "interval": None if check.interval is None else list(check.interval),
+            }
+            for check in judgement.checks
+        ],
+        "predictions": {
+            **asdict(judgement.predictions),
+            "labels": list(look.bins.labels) if look.bins else [],
+            "kind": look.bins.kind if look.bins else "numeric",
+            "prod_counts": _total(look, 0),
+            "canary_counts": _total(look, 1),
+        },
+        "split": asdict(judgement.split),
+        "not_tested": list(judgement.not_tested),
+        "notes": list(look.notes),
+        "tool": {"name": "driftlead-drift", "version": tool_version},
+    }
+
+
+def _side(look: "Look", place: int) -> dict[str, Any]:
+    side = look.sides[place]
+    return {
+        "model": side.traffic.model_name,
+        "version": side.traffic.model_version,
+        "deployment": side.traffic.deployment,
+        "requests": sum(side.requests.values()),
+        "errors": sum(side.errors.values()),
+        "predictions": sum(_total(look, place)),
+    }
+
+
+def _total(look: "Look", place: int) -> list[int]:
+    counts = list(look.sides[place].predictions.values())
+    return [int(count) for count in np.sum(counts, axis=0)] if counts else []
+
+
+def summary(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "schema": "canary-summary/v1",
+        "report": document["run_id"],
+        "verdict": document["verdict"]["status"],
+        "message": document["verdict"]["summary"],
+        "prod": document["prod"]["version"],
+        "canary": document["canary"]["version"],
+        "requests_needed": document["verdict"]["requests_needed"],
+        "checks": {check["name"]: check["verdict"] for check in document["checks"]},
+        "predictions": document["predictions"]["verdict"],
+    }
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    text = files("driftlead_data").joinpath("schemas/canary-report-v1.schema.json").read_text()
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """The document as it is stored, after it was held against its schema."""
+    import jsonschema  # noqa: PLC0415 - 0.1 s that other commands need not pay
+    import orjson  # noqa: PLC0415
+
+    body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
+    jsonschema.Draft202012Validator(schema()).validate(orjson.loads(body))
+    return body

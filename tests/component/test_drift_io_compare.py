@@ -1,0 +1,217 @@
+"""`driftlead-drift compare`, and its judge, against a real Postgres."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+
+from driftlead_data.baseline import build
+from driftlead_data.histograms import CLASSES, LATENCY_BINS, latency_counts, pack
+from driftlead_drift.__main__ import main
+from driftlead_drift.migrate import migrate
+from neighbours.processes import free_port
+
+MINUTES = 40
+
+
+@pytest.fixture(scope="module")
+def environment(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("compare")
+    random = np.random.default_rng(0)
+    baseline = build({"x": random.normal(size=3000)}, prediction=random.integers(0, 2, 3000).astype(float))
+    (folder / "baseline.json").write_bytes(baseline.to_json())
+    before = dict(os.environ)
+    os.environ.update(
+        DRIFTLEAD_POSTGRES_DSN=database,
+        DRIFTLEAD_BASELINE=f"{folder}/baseline.json",
+        DRIFTLEAD_RESOURCE="demo",
+    )
+    migrate(database)
+    try:
+        yield folder
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+async def traffic(
+    deployment: str, *, each: int, errors: float = 0.0, slow: float = 0.002, ones: float = 0.5, seed: int = 0
+) -> None:
+    """Histograms and rows of both tables for the last minutes, `each` requests a minute."""
+    random = np.random.default_rng(seed)
+    connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    version = "2" if "canary" in deployment else "1"
+    for ago in range(MINUTES, 0, -1):
+        minute = now - timedelta(minutes=ago)
+        failed = int(random.binomial(each, errors))
+        latency = np.zeros((len(CLASSES), LATENCY_BINS), dtype=np.int64)
+        latency[0] = latency_counts(np.where(random.random(each - failed) < slow, 80.0, 2.0))
+        await connection.execute(
+            "INSERT INTO drift_hist (minute, spool_id, model_name, model_version, deployment, resource, "
+            "rows, failed_5xx, features, prediction, latency) "
+            "VALUES ($1, $2, 'demo', $3, $4, 'demo', $5, $6, $7, $7, $8)",
+            minute, uuid.uuid4(), version, deployment, each - failed, failed,
+            pack(np.zeros(0)), pack(latency),
+        )  # fmt: skip
+        rows = [
+            (minute + timedelta(seconds=i * 59 / each), "demo", version, 2.0, "[0.5]",
+             float(random.random() < ones), deployment, "demo", f"{deployment}-{ago}-{i}", 0)
+            for i in range(each - failed)
+        ]  # fmt: skip
+        columns = ["ts", "model_name", "model_version", "latency_ms", "features", "prediction", "deployment",
+                   "resource", "request_id", "row"]  # fmt: skip
+        await connection.copy_records_to_table("inference_logs", records=rows, columns=columns)
+    await connection.close()
+
+
+def compare(prod: str, canary: str, *more: str) -> int:
+    return main(["compare", "--prod", prod, "--canary", canary, *more])
+
+
+def document(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "out/compare.json").read_bytes())
+    return found
+
+
+@pytest.fixture(scope="module")
+def prod(environment: Path) -> str:
+    asyncio.run(traffic("prod", each=250, errors=0.01))
+    return "prod"
+
+
+def test_a_canary_with_more_errors_is_worse_and_exits_2(environment: Path, prod: str) -> None:
+    asyncio.run(traffic("canary-failing", each=100, errors=0.10, seed=1))
+    assert compare(prod, "canary-failing", "--report", f"{environment}/out") == 2
+    found = document(environment)
+    assert found["verdict"]["status"] == "worse"
+    assert {check["name"]: check["verdict"] for check in found["checks"]}["errors"] == "worse"
+    html = (environment / "out/compare.html").read_text()
+    assert "The canary is worse" in html
+    assert len(html) < 60_000
+
+
+def test_a_slow_canary_is_worse(environment: Path, prod: str) -> None:
+    asyncio.run(traffic("canary-slow", each=100, errors=0.01, slow=0.2, seed=2))
+    assert compare(prod, "canary-slow", "--report", f"{environment}/out") == 2
+    checks = {check["name"]: check["verdict"] for check in document(environment)["checks"]}
+    assert checks["latency"] == "worse"
+    assert checks["errors"] != "worse"
+
+
+def test_an_equal_canary_is_never_worse_and_its_predictions_are_the_same(
+    environment: Path, prod: str
+) -> None:
+    asyncio.run(traffic("canary-equal", each=100, errors=0.01, seed=3))
+    assert compare(prod, "canary-equal", "--report", f"{environment}/out") == 0
+    found = document(environment)
+    assert found["verdict"]["status"] in ("undecided", "non-inferior")
+    assert found["canary"]["predictions"] == found["canary"]["requests"] - found["canary"]["errors"]
+    assert found["predictions"]["verdict"] in ("same", "undecided")
+
+
+def test_other_predictions_inform_and_decide_only_where_that_is_set(environment: Path, prod: str) -> None:
+    asyncio.run(traffic("canary-other", each=100, errors=0.01, ones=0.9, seed=4))
+    assert compare(prod, "canary-other", "--report", f"{environment}/out") == 0
+    assert document(environment)["predictions"]["verdict"] == "different"
+    assert compare(prod, "canary-other", "--max-shift", "0.1") == 2
+
+
+def test_labels_that_come_later_are_compared(environment: Path, prod: str) -> None:
+    asyncio.run(traffic("canary-wrong", each=100, errors=0.01, seed=5))
+
+    async def label() -> None:
+        connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
+        # Every label of prod is what it predicted; every second one of the canary is not.
+        await connection.execute(
+            'INSERT INTO feedback (request_id, "row", label, received_at) SELECT request_id, "row", '
+            "CASE WHEN deployment = 'canary-wrong' AND id % 2 = 0 THEN 1 - prediction ELSE prediction END, "
+            "ts FROM inference_logs WHERE deployment IN ('prod', 'canary-wrong')"
+        )
+        await connection.close()
+
+    asyncio.run(label())
+    assert compare(prod, "canary-wrong", "--report", f"{environment}/out") == 2
+    checks = {check["name"]: check for check in document(environment)["checks"]}
+    assert checks["quality"]["verdict"] == "worse"
+    assert checks["quality"]["prod"] == 0
+
+
+def test_a_split_that_is_not_as_configured_makes_it_undecided(environment: Path, prod: str) -> None:
+    assert compare(prod, "canary-failing", "--split", "0.5", "--report", f"{environment}/out") == 0
+    assert document(environment)["split"]["mismatch"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--canary", "nobody"], "deployment nobody logged nothing"),
+        (["--alpha", "7"], "alpha must lie between 0 and 1"),
+        (["--postgres-dsn", "postgresql://x@127.0.0.1:1/y"], "cannot be reached"),
+    ],
+)
+def test_what_cannot_be_compared_ends_with_1_and_a_sentence(
+    environment: Path, prod: str, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main(["compare", "--prod", prod, *arguments]) == 1
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def ask(port: int, path: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
+            return reply.status, reply.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+def test_the_judge_answers_verdict_and_metrics_and_follows_until_told_to_stop(
+    environment: Path, prod: str
+) -> None:
+    port = free_port()
+    judge = subprocess.Popen(
+        [sys.executable, "-m", "driftlead_drift", "compare", "--follow", "--prod", prod,
+         "--canary", "canary-failing", "--port", str(port), "--interval", "1s"],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 60
+        while ask(port, "/verdict")[0] != 200 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        answer = json.loads(ask(port, "/verdict")[1])
+        assert (answer["verdict"], answer["prod"], answer["canary"], answer["trouble"]) == (
+            "worse",
+            "1",
+            "2",
+            "",
+        )
+        assert ask(port, "/livez")[0] == 200
+        exposed = ask(port, "/metrics")[1].decode()
+        assert 'driftlead_drift_canary_verdict{check="errors"} -1.0' in exposed
+        first = answer["at"]
+        while (later := json.loads(ask(port, "/verdict")[1]))["at"] == first and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert later["at"] > first
+        assert later["requests"]["canary"] >= answer["requests"]["canary"]
+        judge.send_signal(signal.SIGTERM)
+        assert judge.wait(20) == 0
+    finally:
+        judge.kill()
