@@ -63,7 +63,16 @@ OURS = [
         value="images.train",
     ),
     Image(
-        name="flights", dockerfile="examples/flights/Dockerfile", inputs=["examples/flights"], base="train"
+        name="flights",
+        dockerfile="examples/flights/Dockerfile",
+        inputs=[
+            "examples/flights/requirements.txt",
+            *(
+                f"examples/flights/{name}.py"
+                for name in ("flights", "models", "train", "retrain", "replay", "compare")
+            ),
+        ],
+        base="train",
     ),
     Image(
         name="mlflow",
