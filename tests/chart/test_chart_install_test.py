@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from kubernetes import client, config
 from chart.rendering import CHART, Object, Objects, Render
 from driftlead_cli.lint import lint
 from driftlead_drift.migrate import migrate
-from neighbours import S3
+from neighbours import S3, postgres
 
 SCRIPT = CHART / "files/test_install.py"
 DEV = {"devStack": {"enabled": True}}
@@ -195,6 +196,55 @@ def test_a_database_without_tables_and_a_bucket_that_is_missing_are_sentences(
     assert done.returncode == 1
     assert "did the migration run?" in done.stdout
     assert "FAILED  s3: bucket no-such-bucket: " in done.stdout
+
+
+def openssl(*words: str | Path) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def private_authority(tmp_path: Path) -> Path:
+    """An authority of one's own, and a certificate of 127.0.0.1 that it signed."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    subject = ["-nodes", "-newkey", "rsa:2048", "-subj"]
+    authority = ["-keyout", folder / "ca.key", "-out", folder / "ca.crt"]
+    openssl("req", "-x509", "-days", "2", *subject, "/CN=our authority", *authority)
+    server = ["-keyout", folder / "server.key", "-out", folder / "server.csr"]
+    openssl("req", *subject, "/CN=127.0.0.1", *server)
+    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
+    signing = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "2"]
+    made = ["-extfile", folder / "names", "-out", folder / "server.crt"]
+    openssl("x509", "-req", "-in", folder / "server.csr", *signing, *made)
+    return folder
+
+
+def test_postgres_with_a_certificate_of_ones_own_authority_is_known_by_the_bundle_and_refused_without(
+    tmp_path: Path, private_authority: Path
+) -> None:
+    with postgres() as server:
+        for name in ("server.crt", "server.key"):
+            target = server.data / name
+            shutil.copy(private_authority / name, target)
+            target.chmod(0o600)
+            shutil.chown(target, server.user or os.geteuid())
+        plain = server.create_database()
+        migrate(plain)
+        subprocess.run(
+            [server.bin / "psql", plain, "-c", "ALTER SYSTEM SET ssl = on", "-c", "SELECT pg_reload_conf()"],
+            check=True,
+            capture_output=True,
+        )
+        bundle = tmp_path / "connections/DRIFTLEAD_CA_BUNDLE"
+        mount(
+            tmp_path / "connections",
+            DRIFTLEAD_POSTGRES_DSN=f"{plain}?sslmode=verify-full",
+            DRIFTLEAD_CA_BUNDLE=(private_authority / "ca.crt").read_text(),
+            PGSSLROOTCERT=str(bundle),
+        )
+        assert "ok      postgres: inference_logs is there, empty" in run(tmp_path).stdout
+        (tmp_path / "connections/PGSSLROOTCERT").unlink()
+        assert "FAILED  postgres: inference_logs cannot be read:" in run(tmp_path).stdout
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("registries", [{"name": "d", "trackingURI": "http://m", "allowWrite": "no"}], BOOLEAN),
     ("connections.namespaces", ["-a"], "'-a' does not match pattern"),
     ("connections.existingSecret", "a/b", "'a/b' does not match pattern"),
+    ("connections.caBundle", "/etc/ssl/ca.pem", "'/etc/ssl/ca.pem' does not match pattern"),
     ("connections.postgres.dsn", "mysql://db", "'mysql://db' does not match pattern"),
     ("connections.postgres.dsn", "host=db dbname=driftlead", "does not match pattern"),
     ("connections.s3.endpoint", "minio:9000", "'minio:9000' does not match pattern"),

@@ -146,6 +146,13 @@ def test_connections_are_in_the_release_namespace_and_in_those_asked_for(render:
         }
 
 
+def test_one_authority_serves_postgres_s3_and_mlflow_from_a_mounted_file(render: Render) -> None:
+    data = render({}, "everything").one("ConfigMap", "driftlead-connections", "team-a")["data"]
+    assert data["DRIFTLEAD_CA_BUNDLE"].startswith("-----BEGIN CERTIFICATE-----")
+    names = ("AWS_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH", "PGSSLROOTCERT")
+    assert {data[name] for name in names} == {"/etc/driftlead/connections/DRIFTLEAD_CA_BUNDLE"}
+
+
 def test_generated_passwords_are_the_same_wherever_they_are_used(render: Render) -> None:
     objects = render(DEV)
     passwords = objects.one("Secret", "driftlead-dev-credentials")["stringData"]

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from driftlead_data.connections import export_connections
+
 ACCOUNT = Path(os.environ.get("TEST_ACCOUNT_DIR", "/var/run/secrets/kubernetes.io/serviceaccount"))
 CONNECTIONS = Path(os.environ.get("DRIFTLEAD_CONNECTIONS_DIR", "/etc/driftlead/connections"))
 REGISTRIES = Path(os.environ.get("DRIFTLEAD_REGISTRIES_DIR", "/etc/driftlead/registries"))
@@ -131,7 +133,7 @@ def postgres() -> str:
 
     try:
         found = asyncio.run(rows())
-    except (asyncpg.PostgresError, OSError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Refused(f"inference_logs cannot be read: {error}; did the migration run?") from error
     return "inference_logs is there" + ("" if found else ", empty")
 
@@ -144,14 +146,7 @@ def bucket() -> str:
 
     name = text(CONNECTIONS / "DRIFTLEAD_REPORT_BUCKET")
     once = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
-    s3 = boto3.client(
-        "s3",
-        endpoint_url=text(CONNECTIONS / "MLFLOW_S3_ENDPOINT_URL") or None,
-        aws_access_key_id=text(CONNECTIONS / "AWS_ACCESS_KEY_ID") or None,
-        aws_secret_access_key=text(CONNECTIONS / "AWS_SECRET_ACCESS_KEY") or None,
-        region_name=text(CONNECTIONS / "AWS_DEFAULT_REGION") or None,
-        config=once,
-    )
+    s3 = boto3.client("s3", endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL"), config=once)
     try:
         s3.head_bucket(Bucket=name)
     except (BotoCoreError, ClientError) as error:
@@ -168,13 +163,6 @@ def prediction() -> str:
 
     import driftlead_drift
 
-    for name in (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_DEFAULT_REGION",
-        "MLFLOW_S3_ENDPOINT_URL",
-    ):
-        os.environ.setdefault(name, text(CONNECTIONS / name))
     model_name, url = os.environ["TEST_MODEL"], os.environ["TEST_URL"]
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(ROWS, len(FEATURES))), columns=FEATURES)
     model = LogisticRegression().fit(table, table["a"] > 0)
@@ -247,6 +235,7 @@ def trials() -> Iterator[tuple[str, Callable[[], str]]]:
 
 def main() -> int:
     """Prints a line for each trial; 1 when one failed."""
+    export_connections(CONNECTIONS)
     failed = 0
     for name, trial in trials():
         try:
