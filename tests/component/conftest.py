@@ -1,5 +1,6 @@
 """Fixtures that the operator's component tests share."""
 
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ async def api(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 @pytest.fixture
 async def where(api: ApiServer, request: pytest.FixtureRequest) -> str:
     """A namespace for this test alone."""
-    return await operators.namespace(api, request.node.name.replace("_", "-")[:60].strip("-"))
+    words = request.node.originalname.replace("_", "-")[:50].strip("-")
+    return await operators.namespace(api, f"{words}-{uuid.uuid4().hex[:6]}")
 
 
 @pytest.fixture
