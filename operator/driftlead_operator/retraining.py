@@ -36,7 +36,7 @@ class RetrainingDecision:
 def decide(
     facts: Facts, context: Context, *, served: str | None, report: Mapping[str, Any] | None
 ) -> RetrainingDecision:
-    """Follows the last Job to its end; else starts one if the last report asks for it and nothing holds it."""
+    """Follows the last Job to its end; else starts one if the last report asks and nothing holds it."""
     retraining = context.spec.retraining
     before = objects.mapping(objects.dig(facts.resource, "status", "retraining"))
     if retraining is None:

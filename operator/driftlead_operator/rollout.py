@@ -155,7 +155,7 @@ def _replicas(block: Stage, view: StageView) -> int:
 
 
 def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: StageView) -> Mapping[str, Any]:
-    """Leaves replicas out under an autoscaler, once another manager owns them: before, that resets them to 1."""
+    """Leaves replicas out under an autoscaler once another manager owns them; before, it would reset them."""
     owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
     others = [each for each in owners if each.get("manager") != MANAGER and _owns_replicas(each)]
     if not block.autoscaling or not others or not view.asked:

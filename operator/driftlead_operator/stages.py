@@ -88,7 +88,7 @@ class StageView:
         return [pod for pod in self.pods if self.current and pod.template == self.current.template]
 
     def settled(self) -> bool:
-        """Whether all pods that count are ready and of the present template, and the controller says so too."""
+        """Whether all pods that count are ready and of the present template, as the controller says too."""
         if self.deployment is None or self.current is None or not _seen_by_controller(self.deployment):
             return False
         status = objects.mapping(self.deployment.get("status"))

@@ -73,6 +73,7 @@ class World:
         self.model_exists: bool | None = None
         self.lost_writes = False
         self.writes: list[Any] = []
+        self.applied: dict[Ref, Manifest] = {}
         self.events: list[str] = []
         self._count = 0
 
@@ -195,6 +196,7 @@ class World:
                 self.alias(write.version, write.alias)
         for manifest in (*made.apply, *made.create):
             self._apply(manifest)
+            self.applied[objects.ref(manifest)] = manifest
         for deletion in made.delete:
             live = self.children.get(deletion.ref)
             if live is not None and objects.uid(live) == deletion.uid:

@@ -1,0 +1,138 @@
+"""Which version is tried beside prod, and when it goes."""
+
+from dataclasses import replace
+
+import pytest
+
+from driftlead_operator.facts import Ref
+from driftlead_operator.plan import plan
+from unit.operator_world import World
+
+CANARY = Ref("Deployment", "demo-canary")
+
+
+@pytest.fixture
+def world() -> World:
+    """Version 3 serves as prod."""
+    world = World()
+    world.register("3", stage="Production")
+    world.settle()
+    return world
+
+
+def test_a_newer_version_becomes_the_canary_by_itself(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    assert world.serving("canary") == ["4"] and world.serving("prod") == ["3", "3"]
+    assert world.condition("CanaryHealthy")["reason"] == "CanaryServing"
+
+
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_an_older_version_is_ignored(world: World, number: str) -> None:
+    world.register(number, stage="Staging")
+    world.settle()
+    assert CANARY not in world.children and "canary" not in world.status
+    assert world.condition("CanaryHealthy")["reason"] == "NoCanary"
+
+
+def test_a_pin_makes_even_an_older_version_the_canary(world: World) -> None:
+    world.register("2", stage="Archived")
+    world.patch(canary__version="2")
+    world.settle()
+    assert world.serving("canary") == ["2"]
+
+
+def test_before_anything_serves_as_prod_the_canary_may(world: World) -> None:
+    fresh = World()
+    fresh.register("1", stage="Staging")
+    fresh.settle()
+    assert fresh.serving("canary") == ["1"] and fresh.ready() == ("False", "WaitingForModel")
+
+
+def test_a_promoted_canary_goes_only_after_prod_serves_it_on_all_pods(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.transition("4", "Production")
+    for _ in range(20):
+        world.reconcile()
+        if world.serving("prod") != ["4", "4"]:
+            assert world.serving("canary") == ["4"]
+        world.step()
+    assert CANARY not in world.children
+    assert any("CanaryEnded: canary version 4 ended: prod serves version 4" in each for each in world.events)
+
+
+def test_a_promoted_canary_that_prod_cannot_serve_stays(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.versions["4"].exit_code = 3
+    world.transition("4", "Production")
+    world.settle()
+    assert world.ready() == ("False", "VersionRejected")
+    assert world.serving("canary") == ["4"] and world.serving("prod") == ["3", "3"]
+
+
+def test_a_version_that_goes_to_production_at_once_is_not_tried_first(world: World) -> None:
+    world.register("4", stage="Production")
+    world.transition("4", "Staging")
+    world.versions["3"].stage = "Production"
+    world.register("5", stage="Production")
+    world.versions["4"].stage = "Staging"
+    world.reconcile()
+    assert CANARY not in world.children
+
+
+def test_a_canary_withdrawn_from_staging_ends(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.versions["4"].stage = "Archived"
+    world.settle()
+    assert CANARY not in world.children and world.serving("canary") == []
+    assert any("it is wanted no longer" in each for each in world.events)
+
+
+def test_a_registry_that_lost_its_models_takes_no_canary_away(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.model_exists = False
+    world.settle()
+    assert world.serving("canary") == ["4"]
+
+
+def test_a_canary_that_cannot_be_served_is_given_up_and_prod_is_ready(world: World) -> None:
+    world.register("4", stage="Staging", exit_code=3)
+    world.settle()
+    assert world.ready()[0] == "True"
+    assert world.condition("CanaryHealthy")["reason"] == "VersionRejected"
+    assert world.status["canary"]["lastFailure"]["message"] == "version 4 fell over"
+    assert world.child(*CANARY)["spec"]["replicas"] == 0
+    world.register("5", stage="Staging")
+    world.settle()
+    assert world.serving("canary") == ["5"]
+
+
+def test_a_canary_goes_back_to_the_one_that_served_as_long_as_that_is_what_it_has(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.register("5", stage="Staging", exit_code=4)
+    world.settle()
+    assert world.serving("canary") == ["4"]
+    assert world.status["canary"]["display"] == "4>5"
+
+
+def test_without_its_block_the_canary_goes_with_its_service(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.patch(canary=None)
+    world.settle()
+    assert CANARY not in world.children and Ref("Service", "demo-canary") not in world.children
+    assert not world.condition("CanaryHealthy")
+
+
+def test_a_canary_that_is_worse_is_said_to_be(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    made = plan(replace(world.facts(), verdict={"verdict": "worse", "message": "errors: 3 % against 1 %"}))
+    world.carry_out(made)
+    assert world.condition("CanaryHealthy")["reason"] == "CanaryWorse"
+    assert world.condition("CanaryHealthy")["message"] == "errors: 3 % against 1 %"

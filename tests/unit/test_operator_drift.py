@@ -1,0 +1,285 @@
+"""What a check's message does to status, when it retrains, and what it never does."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from driftlead_operator import objects
+from driftlead_operator.facts import Ref
+from unit.operator_world import World
+
+RETRAINING: dict[str, Any] = {"function": "train:train", "cooldown": "1h", "maxAttemptsPerDay": 2}
+
+
+@pytest.fixture
+def world() -> World:
+    """Version 3 serves as prod, with a check every hour and retraining on drift."""
+    world = World(drift={"schedule": "@hourly"}, retraining=RETRAINING)
+    world.register("3", stage="Production")
+    world.settle()
+    world.now += timedelta(minutes=30)
+    return world
+
+
+def jobs(world: World) -> list[str]:
+    return [ref.name for ref in world.children if ref.kind == "Job" and "retrain" in ref.name]
+
+
+def finish(world: World, result: str, **more: Any) -> None:
+    job = world.child("Job", world.status["retraining"]["lastJob"])
+    world.now += timedelta(minutes=1)
+    world.end_job(job, json.dumps({"schema": "retrain-summary/v1", "result": result, **more}))
+    world.settle()
+
+
+def test_a_verdict_of_drift_is_in_status_with_its_numbers_and_leaves_ready_alone(world: World) -> None:
+    ended = objects.stamp(world.now)
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    assert world.status["drift"] == {
+        "lastRunTime": ended,
+        "report": "r1",
+        "version": "3",
+        "verdict": "drift",
+        "exitCode": 2,
+        "consecutive": 2,
+        "rows": 41667,
+        "message": "temp is far off (drift)",
+        "reportURI": "s3://mlflow/r1/report.html",
+        "topFeatures": [{"name": "temp", "psi": "9.81", "low": "9.55", "high": "10.1"}],
+    }
+    assert world.condition("DriftDetected")["status"] == "True"
+    assert world.ready() == ("True", "Serving")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "detected", "failed"),
+    [
+        ("severe", ("True", "DriftFound"), ("False", "Checked")),
+        ("changed", ("False", "NoDrift"), ("False", "Checked")),
+        ("stable", ("False", "NoDrift"), ("False", "Checked")),
+        ("insufficient", ("Unknown", "NotEnoughData"), ("False", "Checked")),
+        ("error", ("Unknown", "NotCheckedYet"), ("True", "CheckFailed")),
+    ],
+)
+def test_each_verdict_has_its_conditions(
+    world: World, verdict: str, detected: tuple[str, str], failed: tuple[str, str]
+) -> None:
+    world.drift_run(verdict, report="r1", version="3")
+    world.settle()
+    found = [
+        (each["status"], each["reason"])
+        for each in map(world.condition, ("DriftDetected", "DriftCheckFailed"))
+    ]
+    assert found == [detected, failed]
+
+
+def test_a_check_that_ends_without_a_summary_says_its_last_words(world: World) -> None:
+    world.drift_run("stable", report="r1", version="3")
+    pod = world.pods["demo-drift-r1-pod"]
+    terminated = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    terminated.update(exitCode=1, message="no baseline, and no rows to make one of")
+    world.settle()
+    assert world.condition("DriftCheckFailed")["status"] == "True"
+    assert "no baseline, and no rows" in world.condition("DriftCheckFailed")["message"]
+    assert any(each.startswith("DriftCheckFailed") for each in world.events)
+
+
+def test_a_pod_that_no_job_of_our_cronjob_owns_is_not_believed(world: World) -> None:
+    world.drift_run("drift", report="forged", version="3", owner="somebody-else")
+    world.settle()
+    assert "drift" not in world.status and jobs(world) == []
+
+
+def test_a_verdict_about_the_version_before_says_nothing_of_this_one(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.register("4", stage="Production")
+    world.settle()
+    assert world.condition("DriftDetected")["status"] == "Unknown"
+    assert "the last check was of version 3; 4 serves now" in world.condition("DriftDetected")["message"]
+
+
+def test_the_check_follows_the_version_that_serves(world: World) -> None:
+    world.register("4", stage="Production")
+    world.settle()
+    spec = world.child("CronJob", "demo-drift")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert "models:/Flights/4" in spec["containers"][0]["args"]
+
+
+def test_drift_starts_one_job_whose_intent_was_saved_first(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    made = world.plan()
+    (job,) = made.create
+    assert made.status is not None and made.status["retraining"]["lastJob"] == job["metadata"]["name"]
+    assert made.status["retraining"]["lastResult"] == "Starting"
+    variables = {
+        each["name"]: each.get("value") for each in job["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert variables["DRIFTLEAD_CHAMPION"] == "models:/Flights/3"
+    assert (variables["DRIFTLEAD_TO_STAGE"], variables["DRIFTLEAD_REPORT_ID"]) == ("Staging", "r1")
+    world.settle()
+    assert len(jobs(world)) == 1 and world.status["retraining"]["lastResult"] == "Running"
+
+
+def test_a_job_that_was_not_made_after_its_intent_was_saved_is_made_under_the_same_name(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    made = world.plan()
+    world.resource["status"] = dict(made.status or {})  # and here the operator was killed
+    again = world.plan()
+    assert [objects.name(each) for each in again.create] == [objects.name(each) for each in made.create]
+    assert again.create[0] == made.create[0]
+
+
+def test_what_the_job_did_is_told_and_its_version_becomes_the_canary(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    world.register("4", stage="Staging")
+    finish(world, "Registered", version="4", message="AUC 0.74 against 0.70")
+    retraining = world.status["retraining"]
+    assert (retraining["lastResult"], retraining["lastVersion"]) == ("Registered", "4")
+    assert world.serving("canary") == ["4"]
+    assert any("RetrainingFinished" in each and "version 4. AUC 0.74" in each for each in world.events)
+
+
+def test_the_cooldown_holds_and_after_it_the_next_report_may(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    finish(world, "NotBetter", message="no")
+    world.drift_run("drift", report="r2", version="3")
+    world.settle()
+    assert len(jobs(world)) == 1
+    world.now += timedelta(hours=2)
+    world.settle()
+    assert len(jobs(world)) == 1  # r2 came within the cooldown
+    world.drift_run("drift", report="r3", version="3")
+    world.settle()
+    assert len(jobs(world)) == 2
+
+
+def test_attempts_of_a_day_end_and_the_next_day_begins_anew(world: World) -> None:
+    for number in range(3):
+        world.drift_run("drift", report=f"r{number}", version="3")
+        world.settle()
+        if number < 2:
+            finish(world, "NotBetter", message="no")
+        world.now += timedelta(hours=1, minutes=30)
+    assert len(jobs(world)) == 2
+    assert "2 of 2 attempts of this day are used" in world.status["retraining"]["message"]
+    assert sum("RetrainingHeld" in each for each in world.events) == 1
+    retry = world.plan().retry_after
+    assert retry is not None and 0 < retry <= 24 * 3600
+    world.now += timedelta(days=1)
+    world.settle()
+    assert len(jobs(world)) == 3 and world.status["retraining"]["attemptsToday"] == 1
+
+
+@pytest.mark.parametrize("verdict", ["stable", "changed", "insufficient", "error"])
+def test_only_drift_retrains(world: World, verdict: str) -> None:
+    world.drift_run(verdict, report="r1", version="3")
+    world.settle()
+    assert jobs(world) == []
+
+
+def test_a_report_that_assumed_independence_retrains_only_by_a_persons_word(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3", independence_assumed=True)
+    world.settle()
+    assert jobs(world) == [] and "independence of rows was assumed" in world.status["retraining"]["message"]
+    world.patch(drift__assumeIndependent=True)
+    world.settle()
+    assert len(jobs(world)) == 1
+
+
+def test_with_trigger_never_and_while_suspended_nothing_is_retrained(world: World) -> None:
+    world.patch(retraining__trigger="Never")
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    world.patch(retraining__trigger="OnDrift", suspend=True)
+    world.settle()
+    assert jobs(world) == []
+
+
+def test_a_registry_that_must_not_be_written_is_not_retrained_into(world: World) -> None:
+    world.allow_write = False
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    assert jobs(world) == [] and "allowWrite: false" in world.status["retraining"]["message"]
+
+
+def test_status_wiped_retrains_nothing_that_was_reported_before(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    finish(world, "NotBetter", message="no")
+    world.delete(Ref("Job", jobs(world)[0]))
+    world.now += timedelta(hours=3)
+    world.resource.pop("status")
+    world.settle()
+    assert jobs(world) == [] and world.status["drift"]["verdict"] == "drift"
+
+
+def test_a_report_of_another_version_retrains_nothing(world: World) -> None:
+    world.drift_run("drift", report="r1", version="2")
+    world.settle()
+    assert jobs(world) == []
+
+
+def test_a_job_deleted_by_hand_is_not_made_again(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    world.delete(Ref("Job", jobs(world)[0]))
+    world.settle()
+    assert jobs(world) == [] and world.status["retraining"]["lastResult"] == "Lost"
+
+
+@pytest.mark.parametrize(
+    ("type_", "result", "words"),
+    [
+        ("Failed", "Failed", "DeadlineExceeded: Job was active longer than specified deadline"),
+        ("Complete", "Failed", "its pod was gone before it could be read"),
+    ],
+)
+def test_a_job_that_ends_without_a_pod_to_read_is_failed(
+    world: World, type_: str, result: str, words: str
+) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    world.child("Job", jobs(world)[0])["status"] = {
+        "conditions": [
+            {
+                "type": type_,
+                "status": "True",
+                "reason": "DeadlineExceeded",
+                "message": "Job was active longer than specified deadline",
+            }
+        ]
+    }
+    world.settle()
+    assert world.status["retraining"]["lastResult"] == result
+    assert words in world.status["retraining"]["message"]
+
+
+def test_a_trainer_that_falls_leaves_its_last_words(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    world.end_job(world.child("Job", jobs(world)[0]), "no labels for June", exit_code=1)
+    world.settle()
+    assert world.status["retraining"]["message"] == "exit code 1, and no summary: no labels for June"
+
+
+def test_a_job_that_is_never_taken_is_given_up_with_the_servers_words(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.resource["status"] = dict(world.plan().status or {})
+    world.now += timedelta(minutes=11)
+    made = world.plan()
+    assert made.create == () and made.status is not None
+    assert made.status["retraining"]["lastResult"] == "Failed"
+
+
+def test_without_its_block_the_check_and_its_conditions_go(world: World) -> None:
+    world.drift_run("stable", report="r1", version="3")
+    world.settle()
+    world.patch(drift=None, retraining=None)
+    world.settle()
+    assert Ref("CronJob", "demo-drift") not in world.children
+    assert not world.condition("DriftDetected") and "drift" not in world.status
