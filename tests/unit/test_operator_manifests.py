@@ -4,9 +4,11 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
+from pydantic_settings import BaseSettings
 
 from driftlead_data.exit_codes import ExitCode
 from driftlead_drift.settings import CheckSettings, RetrainSettings, variable_names
+from driftlead_inference import settings as inference_settings
 from driftlead_operator import manifests, objects, templates
 from driftlead_operator.facts import Defaults, Manifest, Ref
 from driftlead_operator.plan import plan
@@ -175,12 +177,9 @@ def test_each_variable_of_the_drift_jobs_is_one_that_they_read() -> None:
 
 
 def test_each_variable_of_a_serving_pod_is_one_that_it_reads() -> None:
-    inference = pytest.importorskip("driftlead_inference.settings")
-    from pydantic_settings import BaseSettings
-
     known = {
         name
-        for settings in vars(inference).values()
+        for settings in vars(inference_settings).values()
         if isinstance(settings, type) and issubclass(settings, BaseSettings)
         for field, info in settings.model_fields.items()
         for name in variable_names(field, info.validation_alias, str(settings.model_config.get("env_prefix")))

@@ -1,4 +1,4 @@
-"""What status says for people and tools: conditions, history, the log's health; written only when it is another."""
+"""What status says for people and tools: conditions, history, the health of the log."""
 
 import json
 from dataclasses import replace
