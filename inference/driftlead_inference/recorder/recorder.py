@@ -112,6 +112,7 @@ class Recorder:
         """Begins to deliver."""
         if self._task is None:
             self._task = asyncio.create_task(self._writer.run(), name="prediction log")
+            self._task.add_done_callback(self._ended)
 
     async def drain(self, seconds: float) -> None:
         """Delivers what is left, for half the time at most when there is a store to hand the rest over to.
@@ -219,6 +220,12 @@ class Recorder:
     def _without_redacted(self, row: Row) -> Row:
         features, packed = tuples.redacted(row.features_json, row.features_f32, self._redacted)
         return replace(row, features_json=features, features_f32=packed)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """The writer never ends by itself; should it, health says so rather than nothing."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._writer.progress.error = f"the writer ended: {error!r}"
+            log.error("the writer of the prediction log ended", exc_info=error)
 
     def _settle(self, seq: int) -> None:
         """Everything up to `seq` is committed."""

@@ -16,6 +16,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -96,7 +97,7 @@ class Spool:
     @property
     def current(self) -> Source:
         """Whose rows are appended."""
-        return self._sources[self.run]
+        return self._current
 
     @property
     def end(self) -> int:
@@ -116,9 +117,11 @@ class Spool:
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
+            self._give_way()
             raise NoRoom("disk-full", f"{self.folder}: {error.strerror}") from error
         if written != length:
             os.ftruncate(self._fd, active.size)
+            self._give_way()
             raise NoRoom("disk-full", f"{self.folder}: only {written} of {length} bytes could be written")
         active.size += length
         self.size += length
@@ -188,6 +191,19 @@ class Spool:
         damage = [part for part in found if isinstance(part, Damage)]
         return Chunk(source, frames, damage, found[-1].end)
 
+    def skip_to(self, offset: int) -> None:
+        """Goes on behind `offset`, which this folder never wrote: a copy of it was used elsewhere."""
+        self.run = (offset >> RUN_BITS) + 1
+        self._describe(self.current)
+        old, self._fd = self._fd, self._begin(self.run << RUN_BITS)
+        os.close(old)
+
+    def _give_way(self) -> None:
+        """On a full disk: begins a new segment, so that the present one is deleted once it is delivered."""
+        if self.segments[-1].size:
+            with suppress(OSError):
+                self._roll()
+
     def _roll(self) -> Segment:
         old, self._fd = self._fd, self._begin(self.end)
         os.close(old)
@@ -218,7 +234,7 @@ class Spool:
         if source.baseline is not None:
             _write_whole(_baseline_path(self.folder, source.baseline_sha), source.baseline.to_json())
         _write_whole(_run_path(self.folder, self.run), describe(source))
-        self._sources[self.run] = source
+        self._sources[self.run] = self._current = source
         described = [path.read_bytes() for path in self.folder.glob("run-*.json")]
         for path in self.folder.glob("baseline-*.json"):
             if not any(path.stem.removeprefix("baseline-").encode() in text for text in described):

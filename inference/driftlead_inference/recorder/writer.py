@@ -17,7 +17,10 @@ from driftlead_inference.recorder.types import RecorderSettings
 
 HEARTBEAT_SECONDS = 60.0
 BACKOFF_SECONDS = (0.1, 10.0)
-AWAY = (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (
+    OSError, TimeoutError, ValueError,
+    asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+)  # fmt: skip
 EVICT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1 AND pid <> pg_backend_pid()
 """
@@ -44,7 +47,7 @@ class Progress:
 
 
 class Writer:
-    """Delivers a spool. `delivered` is called after each commit with the number up to which rows are safe."""
+    """Delivers a spool; `delivered` is called after each commit with the number up to which rows are safe."""
 
     def __init__(self, spool: Spool, settings: RecorderSettings, delivered: Callable[[int], None]) -> None:
         self._spool, self._settings, self._delivered = spool, settings, delivered
@@ -76,14 +79,16 @@ class Writer:
                 await self._idle(time.monotonic())
                 pause = BACKOFF_SECONDS[0]
                 await self._wait(self._settings.flush_seconds)
-            except AWAY as error:
+            except (Exception, asyncio.CancelledError) as error:
+                # Whatever it is, the rows wait and it goes on. A connection that breaks in the middle of a
+                # COPY ends in a CancelledError of asyncpg's own, although nobody cancelled us.
                 self._lost(error)
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
                 self._wake.clear()
                 await self._wait(pause * random.uniform(0.5, 1.0))
                 pause = min(2 * pause, 0.5 if self._finish else high)
-            except asyncio.CancelledError as error:
-                self._lost(error)  # in the middle of a transaction, perhaps
-                raise
 
     async def flush(self) -> None:
         """Delivers everything that is in the spool now. Raises what the database or the network raises."""
@@ -178,6 +183,9 @@ class Writer:
         """The position is known: everything before it, and up to `seq`, is in the database."""
         done = self.progress
         done.off, done.floor, done.seq = off, max(done.floor, off or 0), max(done.seq, seq)
+        if done.floor > self._spool.end:
+            log.error("a copy of this spool is used elsewhere; rows since then may be missing", off=off)
+            self._spool.skip_to(done.floor)
         self._delivered(done.seq)
 
     async def _connected(self) -> asyncpg.Connection:
@@ -195,7 +203,9 @@ class Writer:
 
     def _lost(self, error: BaseException) -> None:
         said = f"{type(error).__name__}: {error}".split("\n")[0]
-        if not self.progress.error:
+        if not isinstance(error, (*AWAY, asyncio.CancelledError)):
+            log.error("the writer of the prediction log met what it does not know", exc_info=error)
+        elif not self.progress.error:
             log.warning("the prediction log is not delivered; rows wait in the spool", error=said)
         self.progress.error = said
         self.progress.failures += 1

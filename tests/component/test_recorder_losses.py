@@ -1,0 +1,410 @@
+"""What a recorder does when something is full, damaged, away, twice or wrong: one in this process."""
+
+import asyncio
+import errno
+import os
+import resource
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from driftlead_data.histograms import unpack
+from driftlead_data.spool import delivery, statements
+from driftlead_drift.migrate import apply
+from driftlead_inference.recorder import Recorder, RecorderSettings, SpoolFull, SpoolUnusable
+from neighbours import Postgres, recording
+
+AWAY = "postgresql://driftlead@127.0.0.1:9/none"
+
+
+@pytest.fixture
+async def dsn(postgres_server: Postgres) -> str:
+    database = postgres_server.create_database()
+    await apply(database)
+    return database
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
+
+
+def opened(folder: Path, dsn: str = AWAY, **more: Any) -> Recorder:
+    settings = RecorderSettings(dsn=lambda: dsn, spool_dir=folder, flush_seconds=0.01, **more)
+    return Recorder.open(settings, recording.IDENTITY, recording.BASELINE)
+
+
+@asynccontextmanager
+async def delivering(folder: Path, dsn: str, **more: Any) -> AsyncIterator[Recorder]:
+    recorder = opened(folder, dsn, **more)
+    await recorder.start()
+    yield recorder
+    await recorder.drain(20)
+
+
+async def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to that"
+        await asyncio.sleep(0.01)
+
+
+async def ids(database: asyncpg.Connection) -> list[str]:
+    return [r[0] for r in await database.fetch("SELECT request_id FROM inference_logs ORDER BY id")]
+
+
+def named(count: int, prefix: str = "r") -> list[str]:
+    return [f"{prefix}{number}/0" for number in range(count)]
+
+
+def fill(recorder: Recorder, count: int, prefix: str = "r") -> None:
+    for name in named(count, prefix):
+        recorder.append([recording.row(name)])
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.seg") if path.stat().st_size)
+
+
+async def test_an_outage_delays_rows_and_nothing_else(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    address = [AWAY]
+    settings = RecorderSettings(
+        dsn=lambda: address[0], spool_dir=tmp_path, flush_seconds=0.01, batch_bytes=20_000
+    )
+    recorder = Recorder.open(settings, recording.IDENTITY, recording.BASELINE)
+    await recorder.start()
+    fill(recorder, 2000)
+    await until(lambda: bool(recorder.health()["error"]))
+    await asyncio.sleep(0.1)
+    health = recorder.health()
+    assert health["pending"] == 2000 and health["dropped"] == 0
+    assert float(str(health["lag_seconds"])) >= 0.1
+    address[0] = dsn
+    await until(lambda: recorder.pending == 0)
+    assert recorder.health()["lag_seconds"] == 0
+    assert recorder.health()["error"] == ""
+    await recorder.drain(5)
+    assert await ids(database) == named(2000)
+    assert await database.fetchval("SELECT bool_and(logged_at >= ts) FROM inference_logs")
+
+
+async def test_a_poison_row_among_a_thousand_is_put_aside_whole(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with delivering(tmp_path, dsn, batch_bytes=2**20) as recorder:
+        batch = [recording.row(name) for name in named(1000)]
+        batch[617] = replace(batch[617], features_json=b'["\\u0000"]')
+        recorder.append(batch)
+        await until(lambda: recorder.pending == 0)
+        assert recorder.health()["rejected"] == 1
+        fill(recorder, 1, "after")
+    assert await ids(database) == [n for n in named(1000) if n != "r617/0"] + ["after0/0"]
+    rejected = await database.fetchrow("SELECT * FROM inference_logs_rejected")
+    assert rejected["seq"] == 618 and rejected["sqlstate"] == "22P05"
+    assert b"r617/0" in rejected["record"]
+
+
+async def test_a_second_server_on_one_folder_is_refused(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    with pytest.raises(SpoolUnusable, match="another server uses"):
+        opened(tmp_path)
+    await first.drain(0.1)
+    await opened(tmp_path).drain(0.1)
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolUnusable, match=r"cannot be written.*DRIFTLEAD_SPOOL_DIR"):
+        opened(tmp_path / "file")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "payload bit", "header bit", "garbage behind"])
+async def test_a_damaged_tail_is_found_counted_and_never_sent(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path, damage: str
+) -> None:
+    recorder = opened(tmp_path)
+    fill(recorder, 100)
+    await recorder.drain(0.1)
+    path = segments(tmp_path)[-1]
+    content = bytearray(path.read_bytes())
+    last = content.rindex(b"DLS1")
+    hurt = len(content) - last
+    if damage == "truncated":
+        del content[-7:]
+        hurt -= 7
+    elif damage == "payload bit":
+        content[-20] ^= 4
+    elif damage == "header bit":
+        content[last + 9] ^= 1
+    else:
+        hurt = 33
+        content += os.urandom(hurt)
+    path.write_bytes(content)
+    async with delivering(tmp_path, dsn) as recorder:
+        fill(recorder, 3, "new")
+        await until(lambda: recorder.pending == 0)
+        assert recorder.health()["corrupt_bytes"] == hurt
+    kept = 100 if damage == "garbage behind" else 99
+    assert await ids(database) == named(kept) + named(3, "new")
+    noted = await database.fetchrow("SELECT * FROM inference_logs_dropped")
+    assert (noted["reason"], noted["bytes"]) == ("corrupt", hurt)
+    assert noted["rows_dropped"] == (1 if damage in {"truncated", "payload bit"} else 0)
+
+
+async def test_a_flipped_bit_in_the_middle_costs_one_frame_and_says_which(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    recorder = opened(tmp_path)
+    fill(recorder, 50)
+    await recorder.drain(0.1)
+    path = segments(tmp_path)[-1]
+    content = bytearray(path.read_bytes())
+    place = content.index(b"DLS1", len(content) // 2)
+    content[place + 5] ^= 1  # in a header: what is lost is told by the hole in the numbers
+    path.write_bytes(content)
+    async with delivering(tmp_path, dsn):
+        pass
+    present = {r[0] for r in await database.fetch("SELECT seq FROM inference_logs")}
+    missing = set(range(1, 51)) - present
+    assert len(missing) == 1
+    noted = await database.fetch("SELECT * FROM inference_logs_dropped WHERE rows_dropped > 0")
+    assert [(n["first_seq"], n["last_seq"], n["reason"]) for n in noted] == [(*missing, *missing, "corrupt")]
+
+
+async def test_rows_after_a_lost_tail_that_was_delivered_are_not_taken_for_delivered(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with delivering(tmp_path, dsn) as recorder:
+        fill(recorder, 40)
+    for path in segments(tmp_path):
+        os.truncate(path, 0)  # the machine crashed before the page cache reached the disk
+    async with delivering(tmp_path, dsn) as recorder:
+        fill(recorder, 40, "new")
+    assert await ids(database) == named(40) + named(40, "new")
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_full_disk_drops_by_number_and_goes_on_when_there_is_room(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    async with delivering(tmp_path, dsn) as recorder:
+        fill(recorder, 10)
+        await until(lambda: recorder.pending == 0)
+
+        def full(fd: int, buffers: Any) -> int:
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr("driftlead_inference.recorder.spool.os.writev", full)
+        fill(recorder, 5, "lost")
+        monkeypatch.undo()
+        fill(recorder, 10, "new")
+        assert recorder.health()["dropped"] == 5
+    assert await ids(database) == named(10) + named(10, "new")
+    noted = await database.fetch(
+        "SELECT first_seq, last_seq, rows_dropped, reason FROM inference_logs_dropped"
+    )
+    assert [tuple(n) for n in noted] == [(11, 15, 5, "disk-full")]
+
+
+async def test_a_write_that_the_disk_takes_half_leaves_no_half_frame(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    recorder = opened(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (66_000, hard))  # a real short write, then a real error
+    try:
+        for name in named(400):
+            recorder.append([recording.row(name)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    dropped = int(str(recorder.health()["dropped"]))
+    assert dropped > 0
+    await recorder.drain(0.1)
+    async with delivering(tmp_path, dsn) as recorder:
+        pass
+    assert recorder.health()["corrupt_bytes"] == 0
+    assert len(await ids(database)) == 400 - dropped
+    assert await database.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
+
+
+async def test_a_full_spool_refuses_where_the_setting_says_so(tmp_path: Path) -> None:
+    recorder = opened(tmp_path, spool_bytes=2000, spool_full="refuse")
+    with pytest.raises(SpoolFull, match="rows wait for the database"):
+        fill(recorder, 100)
+    assert recorder.health()["dropped"] == 0
+    assert recorder.last_seq == recorder.health()["pending"]
+    await recorder.drain(0.1)
+
+
+async def test_durable_answers_after_the_commit_and_one_commit_serves_all_who_wait(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with delivering(tmp_path, dsn, mode="durable") as recorder:
+
+        async def client(name: str) -> None:
+            await recorder.durable(recorder.append([recording.row(name)]))
+            assert await database_has(dsn, name)
+
+        async def database_has(dsn: str, name: str) -> bool:
+            connection = await asyncpg.connect(dsn)
+            try:
+                return bool(
+                    await connection.fetchval("SELECT 1 FROM inference_logs WHERE request_id = $1", name)
+                )
+            finally:
+                await connection.close()
+
+        await asyncio.gather(*(client(name) for name in named(30)))
+        assert recorder.writer.progress.transactions < 10
+    assert sorted(await ids(database)) == sorted(named(30))
+
+
+async def test_a_predecessor_that_slept_before_its_transaction_writes_nothing(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    recorder = opened(tmp_path)
+    fill(recorder, 30)
+    spool = recorder.spool
+    chunk = spool.read(0, 10**6)
+    assert chunk is not None
+    first = spool.segments[0]
+    await delivery.register(database, chunk.source, first.start, 0)
+    piece = delivery.Piece(chunk.source, first.start, chunk.end, chunk.frames)
+    successor = await asyncpg.connect(dsn)
+    await delivery.deliver(successor, piece, delivery.Minutes())
+    with pytest.raises(delivery.Moved) as moved:  # awake again, with the place that it knew
+        await delivery.deliver(database, piece, delivery.Minutes())
+    assert moved.value.off == chunk.end
+    assert await ids(database) == named(30)
+    assert await database.fetchval("SELECT sum(rows) FROM drift_hist") == 30
+    await successor.close()
+    await recorder.drain(0.1)
+
+
+async def test_a_predecessor_that_stalls_in_its_transaction_is_ended_and_writes_nothing(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        statements, "BEGIN", statements.BEGIN.replace("lock_timeout = '5s'", "lock_timeout = '200ms'")
+    )
+    recorder = opened(tmp_path, dsn)
+    fill(recorder, 30)
+    await recorder.start()
+    await until(lambda: recorder.pending == 0)
+    name = f"driftlead-log {recorder.spool.id}"
+    stalled = await asyncpg.connect(dsn, server_settings={"application_name": name})
+    await stalled.execute("BEGIN")
+    await stalled.fetch(statements.LOCK, recorder.spool.id)
+    fill(recorder, 5, "new")
+    await until(lambda: recorder.pending == 0)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+        await stalled.execute("COMMIT")
+    await recorder.drain(5)
+    assert await ids(database) == named(30) + named(5, "new")
+
+
+async def test_a_clock_that_jumps_moves_minutes_and_nothing_else(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    noon = 1_790_000_000.0 // 60 * 60
+    jumps = [0, 1, 3600, -86_400, 2, 59, 60, 40_000_000, 3]
+    async with delivering(tmp_path, dsn) as recorder:
+        for number, jump in enumerate(jumps):
+            recorder.append([recording.row(f"j{number}", ts=noon + jump)])
+            assert float(str(recorder.health()["lag_seconds"])) >= 0
+            await asyncio.sleep(0.02)
+    assert await ids(database) == [f"j{number}" for number in range(len(jumps))]
+    minutes = await database.fetch("SELECT minute, rows FROM drift_hist ORDER BY minute")
+    assert [(m["minute"].timestamp() - noon, m["rows"]) for m in minutes] == [
+        (-86_400, 1), (0, 5), (60, 1), (3600, 1), (39_999_960, 1),
+    ]  # fmt: skip
+
+
+async def test_credentials_are_asked_for_at_each_connection(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    suffix = dsn[-8:]
+    for role in ("first", "second"):
+        await database.execute(f"CREATE ROLE {role}_{suffix} LOGIN")
+        await database.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}_{suffix}")
+        await database.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}_{suffix}")
+    current = [f"first_{suffix}"]
+    settings = RecorderSettings(
+        dsn=lambda: dsn.replace("driftlead@", f"{current[0]}@"),
+        spool_dir=tmp_path,
+        flush_seconds=0.01,
+        pooler=True,
+    )
+    recorder = Recorder.open(settings, recording.IDENTITY)
+    await recorder.start()
+    fill(recorder, 10)
+    await until(lambda: recorder.pending == 0)
+    current[0] = f"second_{suffix}"
+    await database.execute(f"ALTER ROLE first_{suffix} NOLOGIN")
+    await database.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", f"first_{suffix}"
+    )
+    fill(recorder, 10, "new")
+    await until(lambda: recorder.pending == 0)
+    await recorder.drain(5)
+    assert await ids(database) == named(10) + named(10, "new")
+
+
+async def test_sampling_logs_a_share_of_requests_and_counts_all(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with delivering(tmp_path, dsn, sample=0.25) as recorder:
+        for number in range(400):
+            recorder.append(recording.rows(f"s{number}", 2))
+        recorder.count_status(4, 1.0)
+        recorder.count_status(5, 9.0)
+    logged = await database.fetch(
+        "SELECT split_part(request_id, '/', 1) AS request, seq FROM inference_logs ORDER BY id"
+    )
+    assert 120 < len(logged) < 280
+    assert [r["seq"] for r in logged] == list(range(1, len(logged) + 1))
+    counted = await database.fetch("SELECT * FROM drift_hist")
+    assert sum(c["rows"] for c in counted) == 800
+    assert sum(unpack(c["features"]).sum() for c in counted) == 800 * recording.FEATURES
+    assert sum(c["failed_4xx"] for c in counted) == sum(c["failed_5xx"] for c in counted) == 1
+    assert await database.fetchval("SELECT count(*) FROM inference_logs_dropped") == 0
+
+
+async def test_a_redacted_feature_reaches_neither_disk_nor_database_nor_histogram(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    names = tuple(f"f{place}" for place in range(recording.FEATURES))
+    secret = recording.row("secret")
+    text = secret.features_json.split(b",")[2].strip()
+    recorder = opened(tmp_path, dsn, redact=("f2",), feature_names=names)
+    recorder.append([secret])
+    assert text not in segments(tmp_path)[0].read_bytes()
+    await recorder.drain(5)
+    row = await database.fetchrow("SELECT features->2 = 'null' AS gone, features_f32 FROM inference_logs")
+    assert row["gone"]
+    counts = unpack(await database.fetchval("SELECT features FROM drift_hist"))
+    assert counts.sum() == recording.FEATURES - 1
+
+
+async def test_tables_that_are_not_yet_there_are_waited_for(
+    postgres_server: Postgres, tmp_path: Path
+) -> None:
+    dsn = postgres_server.create_database()
+    async with delivering(tmp_path, dsn) as recorder:
+        fill(recorder, 10)
+        await until(lambda: "log_spools" in str(recorder.health()["error"]))
+        await apply(dsn)
+        await until(lambda: recorder.pending == 0)
+    connection = await asyncpg.connect(dsn)
+    assert await ids(connection) == named(10)
+    await connection.close()
