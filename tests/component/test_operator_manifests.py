@@ -144,3 +144,10 @@ def test_the_whole_status_is_kept_by_the_api_server(kubectl: Kubectl) -> None:
     assert json.loads(kubectl(*words))["status"] == world.status
     table = kubectl("get", "mdep", "kept")
     assert table.split()[:5] == ["NAME", "READY", "PROD", "CANARY", "DRIFT"]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda path: path.parent.name)
+def test_each_example_is_taken_by_the_api_server(path: Path, kubectl: Kubectl) -> None:
+    if "kind: ModelDeployment" in path.read_text():
+        words = ("apply", "-n", "kube-public", "--dry-run=server", "--validate=strict", "-f", str(path))
+        assert "server dry run" in kubectl(*words)

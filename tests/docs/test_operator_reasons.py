@@ -1,4 +1,4 @@
-"""Every condition, reason and event that the operator may write stands in the reference, and nothing else does."""
+"""Every condition, reason and event that the operator writes stands in the reference, and no other does."""
 
 import re
 from pathlib import Path
