@@ -63,7 +63,8 @@ def health(resource: Manifest) -> tuple[Mark, str]:
         return Mark.NONE, "suspended"
     if is_true(resource, "Stalled"):
         stalled = condition(resource, "Stalled") or {}
-        return Mark.BAD, f"stalled: {stalled.get('reason', '')}"
+        mark = Mark.WARNING if is_true(resource, "Available") else Mark.BAD
+        return mark, f"stalled: {stalled.get('reason', '')}"
     if is_true(resource, "Ready"):
         return Mark.GOOD, "Ready"
     reason = (ready or {}).get("reason", "Pending")
@@ -77,10 +78,15 @@ def stage_words(stage: Manifest | None) -> str:
     if not stage:
         return "nothing to serve"
     target = stage.get("target", {})
-    versions = stage.get("display") or stage.get("version") or target.get("version") or "none"
+    display = str(stage.get("display") or stage.get("version") or "")
+    serves = "nothing yet"
+    if display.startswith(">"):
+        serves = f"nothing yet, version {display[1:]} wanted"
+    elif display:
+        serves = f"version {display}"
     replicas = f"{stage.get('readyReplicas', 0)}/{stage.get('replicas', 0)}"
     source = f" ({target['source']})" if target.get("source") else ""
-    return f"version {versions}{source}  {replicas}"
+    return f"{serves}{source}  {replicas}"
 
 
 def drift_words(family: Family) -> tuple[Mark, str]:
@@ -145,7 +151,7 @@ def deployment_row(deployment: Manifest, family: Family) -> Row:
     status, role = status_of(deployment), component(deployment)
     wanted, ready = deployment["spec"].get("replicas", 1), status.get("readyReplicas", 0)
     behind = status.get("updatedReplicas", 0) < wanted or ready < wanted
-    mark = Mark.BUSY if behind else Mark.GOOD
+    mark = Mark.BUSY if behind else Mark.GOOD if wanted else Mark.NONE
     template = deployment["spec"].get("template", {"metadata": {}})
     info = f"version {version_label(template)}" if version_label(template) else ""
     own = [pod_row(each, family) for each in family.pods if component(each) == role]
@@ -208,7 +214,7 @@ def tree(family: Family) -> Row:
     resource = family.resource
     mark, words = health(resource)
     since = age(resource["metadata"].get("creationTimestamp"), family.now)
-    rollout = status_of(resource).get("rollout", {})
+    rollout = status_of(resource).get("rollout", {}) if mark is Mark.GOOD else {}
     return Row(
         "⟳",
         "",

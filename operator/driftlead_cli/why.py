@@ -10,7 +10,6 @@ from driftlead_cli.facts import (
     Manifest,
     age,
     component,
-    condition,
     is_true,
     moment,
     name_of,
@@ -42,11 +41,6 @@ def is_bad(each: Manifest) -> bool:
     return kind in (BAD_WHEN_TRUE if status == "True" else BAD_WHEN_FALSE)
 
 
-def _since(family: Family, each: Manifest) -> str:
-    passed = age(each.get("lastTransitionTime"), family.now)
-    return "" if passed == "-" else f" for {passed}"
-
-
 def _operator_absent(family: Family) -> Iterator[Finding]:
     """Nobody has looked at this generation of the resource."""
     generation = family.resource["metadata"].get("generation", 0)
@@ -60,31 +54,53 @@ def _operator_absent(family: Family) -> Iterator[Finding]:
         )
 
 
+def _mark(group: Sequence[Manifest], resource: Manifest) -> Mark:
+    """How bad it is: nothing is down while prod answers, or while the first model is awaited."""
+    kinds = {each["type"] for each in group}
+    if "Reconciling" in kinds:
+        return Mark.BUSY
+    away = "Available" in kinds and not is_true(resource, "Reconciling")
+    stuck = "Stalled" in kinds and not is_true(resource, "Available")
+    return Mark.BAD if away or stuck else Mark.WARNING
+
+
 def _conditions(family: Family) -> Iterator[Finding]:
+    """What is wrong, said once however many conditions say it."""
+    groups: dict[tuple[str, str], list[Manifest]] = {}
     for each in status_of(family.resource).get("conditions", []):
-        if is_bad(each):
-            mark = Mark.BAD if each["type"] in ("Stalled", "Available") else Mark.WARNING
-            what = f"{each['type']} is {each['status']}{_since(family, each)}: {each.get('reason', '')}"
-            yield Finding(mark, what, [each["message"]] if each.get("message") else [])
-    if reconciling := condition(family.resource, "Reconciling"):
-        words = f"At work{_since(family, reconciling)}: {reconciling.get('reason', '')}"
-        yield Finding(Mark.BUSY, words, [str(reconciling.get("message", ""))])
+        moves = each["type"] == "Reconciling" and each["status"] == "True"
+        if moves or (is_bad(each) and each["type"] != "DriftDetected"):
+            groups.setdefault((str(each.get("reason", "")), str(each.get("message", ""))), []).append(each)
+    for (reason, message), group in groups.items():
+        said = ", ".join(f"{each['type']} is {each['status']}" for each in group)
+        passed = age(group[0].get("lastTransitionTime"), family.now)
+        since = "" if passed == "-" else f" for {passed}"
+        do = _retry(family) if reason == "VersionRejected" else ""
+        seen = [message] if message else []
+        yield Finding(_mark(group, family.resource), f"{reason}: {said}{since}", seen, do)
+
+
+def _retry(family: Family) -> str:
+    namespace, name = family.resource["metadata"].get("namespace", "default"), name_of(family.resource)
+    return (
+        f"register a mended version, or try this one again: kubectl annotate modeldeployment {name}"
+        f" -n {namespace} --overwrite driftlead.dev/requestedAt=$(date -u +%FT%TZ)"
+    )
 
 
 def _last_failures(family: Family) -> Iterator[Finding]:
-    namespace, name = family.resource["metadata"].get("namespace", "default"), name_of(family.resource)
+    """What failed before, unless a condition says it already."""
+    said = " ".join(
+        str(each.get("message")) for each in status_of(family.resource).get("conditions", []) if is_bad(each)
+    )
     for stage in STAGES:
         failure = status_of(family.resource).get(stage, {}).get("lastFailure")
-        if not failure:
+        if not failure or str(failure.get("message")) in said:
             continue
         code = f", exit code {failure['exitCode']}" if "exitCode" in failure else ""
         what = f"Version {failure['version']} failed on {stage}: {failure['reason']}{code}"
         now = f"{age(failure.get('at'), family.now)} ago: {failure.get('message', '')}"
-        retry = (
-            f"register a mended version, or try this one again: kubectl annotate modeldeployment {name}"
-            f" -n {namespace} --overwrite driftlead.dev/requestedAt=$(date -u +%FT%TZ)"
-        )
-        yield Finding(Mark.BAD, what, [now], retry)
+        yield Finding(Mark.NONE, what, [now])
 
 
 def _pods(family: Family) -> Iterator[Finding]:
@@ -101,10 +117,12 @@ def _pods(family: Family) -> Iterator[Finding]:
 
 
 def _drift(family: Family) -> Iterator[Finding]:
+    """What DriftDetected says, with the features and the report."""
     drift = status_of(family.resource).get("drift", {})
     if drift.get("verdict") not in ("drift", "severe"):
         return
-    seen = [
+    seen = [str(drift["message"])] if drift.get("message") else []
+    seen += [
         f"{each['name']}: PSI {each['psi']} (90 % between {each.get('low', '?')} and {each.get('high', '?')})"
         for each in drift.get("topFeatures", [])
     ]
@@ -122,7 +140,11 @@ def _retraining(family: Family) -> Iterator[Finding]:
         what = f"Retraining waits until {retraining['notBefore']}"
         last = f"{retraining.get('lastJob', 'the last Job')}: {retraining.get('lastResult', 'unknown')}"
         attempts = retraining.get("attemptsToday")
-        yield Finding(Mark.NONE, what, [last, *([f"{attempts} attempts today"] if attempts else [])])
+        yield Finding(
+            Mark.NONE,
+            what,
+            [last, *([f"{attempts} attempt{'s' if attempts > 1 else ''} today"] if attempts else [])],
+        )
 
 
 def _events(family: Family) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ import yaml
 
 from chart.rendering import ROOT, Objects
 from driftlead_cli.lint import lint
+from unit.operator_world import World
 
 HEALTH = ROOT / "charts/gitops/argocd/driftlead.dev/ModelDeployment"
 INSTALL = ROOT / "charts/install"
@@ -33,13 +34,19 @@ def lua(value: Any) -> str:
     return {None: "nil", True: "true", False: "false"}.get(value) or json.dumps(value)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: Path(case["inputPath"]).stem)
-def test_argo_cd_sees_each_state_as_it_is(case: dict[str, Any]) -> None:
-    resource = yaml.safe_load((HEALTH / case["inputPath"]).read_text())
+def health(resource: Any) -> tuple[str, str]:
+    """Argo CD's status and message."""
     program = f"obj = {lua(resource)}\n{HARNESS % (HEALTH / 'health.lua').read_text()}"
     done = subprocess.run(["lua5.1", "-"], input=program, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     status, message = done.stdout.splitlines()
+    return status, message
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: Path(case["inputPath"]).stem)
+def test_argo_cd_sees_each_state_as_it_is(case: dict[str, Any]) -> None:
+    resource = yaml.safe_load((HEALTH / case["inputPath"]).read_text())
+    status, message = health(resource)
     assert {"status": status, "message": message} == case["healthStatus"]
 
 
@@ -51,9 +58,31 @@ def test_every_fixture_is_tried_and_is_a_resource_that_the_api_takes() -> None:
 
 
 def test_a_resource_without_any_status_is_progressing() -> None:
-    program = f"obj = {{metadata = {{generation = 1}}}}\n{HARNESS % (HEALTH / 'health.lua').read_text()}"
-    done = subprocess.run(["lua5.1", "-"], input=program, check=True, capture_output=True, text=True)
-    assert done.stdout.splitlines()[0] == "Progressing"
+    assert health({"metadata": {"generation": 1}})[0] == "Progressing"
+
+
+def test_argo_cd_follows_what_the_operator_really_writes() -> None:
+    world = World(drift={"schedule": "@hourly"})
+    world.reconcile()
+    assert health(world.resource)[0] == "Progressing"
+    world.register("3", stage="Production")
+    world.settle()
+    world.drift_run("drift", report="r1", version="3")
+    world.settle()
+    assert health(world.resource) == (
+        "Healthy",
+        "Serving: version 3 (stage Production) serves on 2 of 2 pods",
+    )
+    world.register("4", stage="Production", exit_code=3)
+    world.reconcile()
+    assert health(world.resource)[0] == "Progressing"
+    world.settle()
+    status, message = health(world.resource)
+    assert status == "Degraded"
+    assert message.startswith("VersionRejected: version 4 cannot be served: LoadFailed")
+    world.patch(suspend=True)
+    world.settle()
+    assert health(world.resource)[0] == "Suspended"
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ SEEN = {
     "newer-spec": "InProgress",
     "rolling-out": "InProgress",
     "waiting-for-model": "InProgress",
-    "rejected": "InProgress",
+    "rejected": "Failed",
     "stalled": "Failed",
 }
 

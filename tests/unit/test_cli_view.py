@@ -229,9 +229,9 @@ BROKEN = Family(
 
 def test_why_of_a_broken_version_gives_the_loaders_words_and_the_way_out() -> None:
     text = printed(render.findings(why(BROKEN)), width=250)
-    assert "⚠ Ready is False for 10m: VersionRejected\n  version 4 does not load; version 3 serves on" in text
+    assert "⚠ VersionRejected: Ready is False for 10m\n  version 4 does not load; version 3 serves on" in text
     assert (
-        "✖ Version 4 failed on prod: LoadFailed, exit code 3\n  90s ago: No module named 'lightgbm'" in text
+        "· Version 4 failed on prod: LoadFailed, exit code 3\n  90s ago: No module named 'lightgbm'" in text
     )
     assert "--overwrite driftlead.dev/requestedAt=$(date -u +%FT%TZ)" in text
     assert "✖ Pod demo-prod-x of prod is not ready: CrashLoopBackOff" in text
