@@ -4,8 +4,7 @@ import asyncio
 import errno
 import os
 import resource
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from driftlead_data.spool import delivery, statements
 from driftlead_drift.migrate import apply
 from driftlead_inference.recorder import Recorder, RecorderSettings, SpoolFull, SpoolUnusable
 from neighbours import Postgres, recording
+from neighbours.recording import until
 
 AWAY = "postgresql://driftlead@127.0.0.1:9/none"
 
@@ -48,13 +48,6 @@ async def delivering(folder: Path, dsn: str, **more: Any) -> AsyncIterator[Recor
     await recorder.start()
     yield recorder
     await recorder.drain(20)
-
-
-async def until(true: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to that"
-        await asyncio.sleep(0.01)
 
 
 async def ids(database: asyncpg.Connection) -> list[str]:

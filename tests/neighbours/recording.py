@@ -7,7 +7,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -159,6 +159,13 @@ async def _client(
             await recorder.durable(seq)
         pipe.send((seq, [one.request_id for one in batch]))  # the answer
         await asyncio.sleep(0.001)
+
+
+async def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Waits until something is true; fails when it does not come to that."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what is waited for knows no event
+            await asyncio.sleep(0.01)
 
 
 def in_flight(children: Sequence[Child], clients: int = 4, most: int = 7) -> int:

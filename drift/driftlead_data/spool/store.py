@@ -31,10 +31,13 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class S3Store:
-    """A bucket. Endpoint and keys are asked of `variables` at each use, so rotated keys count at once."""
+    """A bucket. Endpoint and keys are those of `variables`, asked at each use, over the environment's.
+
+    So rotated keys count at once.
+    """
 
     bucket: str
-    variables: Callable[[], Mapping[str, str]] = lambda: os.environ
+    variables: Callable[[], Mapping[str, str]] = dict
 
     def list(self, prefix: str) -> "list[str]":
         """Keys below `prefix`, in order."""
@@ -68,7 +71,7 @@ class S3Store:
         import boto3  # noqa: PLC0415 - 0.2 s and 20 MB that most pods never need
         from botocore.config import Config  # noqa: PLC0415
 
-        found = self.variables()
+        found = {**os.environ, **self.variables()}
         return boto3.client(
             "s3",
             endpoint_url=found.get("MLFLOW_S3_ENDPOINT_URL") or found.get("AWS_ENDPOINT_URL_S3"),
