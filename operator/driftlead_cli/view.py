@@ -89,6 +89,13 @@ def stage_words(stage: Manifest | None) -> str:
     return f"{serves}{source}  {replicas}"
 
 
+def feature_words(feature: Manifest) -> str:
+    """How far a feature moved, with the interval in which its index lies at 90 %."""
+    known = "low" in feature and "high" in feature
+    interval = f" ({feature['low']} to {feature['high']})" if known else ""
+    return f"{feature.get('name', '?')} PSI {feature.get('psi', '?')}{interval}"
+
+
 def drift_words(family: Family) -> tuple[Mark, str]:
     """The last drift check in a sign and a few words."""
     drift = status_of(family.resource).get("drift", {})
@@ -100,9 +107,7 @@ def drift_words(family: Family) -> tuple[Mark, str]:
         return Mark.NONE, "not checked yet" if "drift" in family.resource.get("spec", {}) else "not asked for"
     words = [str(verdict)]
     if top := drift.get("topFeatures"):
-        first = top[0]
-        interval = f" ({first['low']} to {first['high']})" if "low" in first and "high" in first else ""
-        words.append(f"{first['name']} PSI {first['psi']}{interval}")
+        words.append(feature_words(top[0]))
     if "rows" in drift:
         words.append(f"{drift['rows']:,} rows")
     words.append(f"{age(drift.get('lastRunTime'), family.now)} ago")

@@ -15,7 +15,7 @@ from driftlead_cli.facts import (
     name_of,
     status_of,
 )
-from driftlead_cli.view import STAGES, Mark, health
+from driftlead_cli.view import STAGES, Mark, feature_words, health
 
 EVENTS_FROM = timedelta(hours=1)
 EVENTS_SHOWN = 5
@@ -98,7 +98,8 @@ def _last_failures(family: Family) -> Iterator[Finding]:
         if not failure or str(failure.get("message")) in said:
             continue
         code = f", exit code {failure['exitCode']}" if "exitCode" in failure else ""
-        what = f"Version {failure['version']} failed on {stage}: {failure['reason']}{code}"
+        version, reason = failure.get("version", "?"), failure.get("reason", "?")
+        what = f"Version {version} failed on {stage}: {reason}{code}"
         now = f"{age(failure.get('at'), family.now)} ago: {failure.get('message', '')}"
         yield Finding(Mark.NONE, what, [now])
 
@@ -122,10 +123,7 @@ def _drift(family: Family) -> Iterator[Finding]:
     if drift.get("verdict") not in ("drift", "severe"):
         return
     seen = [str(drift["message"])] if drift.get("message") else []
-    seen += [
-        f"{each['name']}: PSI {each['psi']} (90 % between {each.get('low', '?')} and {each.get('high', '?')})"
-        for each in drift.get("topFeatures", [])
-    ]
+    seen += [feature_words(each) for each in drift.get("topFeatures", [])]
     windows = drift.get("consecutive", 1)
     what = f"The traffic drifted from the training data of version {drift.get('version', '?')}"
     what += f", {windows} windows in a row" if windows > 1 else ""

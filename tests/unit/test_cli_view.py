@@ -172,7 +172,7 @@ def test_the_tree_shows_stages_pods_drift_and_retraining_in_this_order() -> None
 def test_why_of_drift_names_the_features_and_the_report() -> None:
     text = printed(render.findings(why(HEALTHY)))
     assert "The traffic drifted from the training data of version 3, 2 windows in a row" in text
-    assert "temp: PSI 9.81 (90 % between 9.55 and 10.1)" in text
+    assert "temp PSI 9.81 (9.55 to 10.1)" in text
     assert (
         "do: read the report s3://mlflow/driftlead/reports/default/models/demo/prod/latest/report.html"
         in text
