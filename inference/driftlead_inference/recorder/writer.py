@@ -91,17 +91,22 @@ class Writer:
                 pause = min(2 * pause, 0.5 if self._finish else high)
 
     async def flush(self) -> None:
-        """Delivers everything that is in the spool now. Raises what the database or the network raises."""
+        """Delivers what is in the spool. Raises what the database or the network raises.
+
+        What came meanwhile waits for the next flush, unless it fills a batch, somebody waits for the commit,
+        or this is the end.
+        """
+        to_the_end = self._settings.mode == "durable"
         while True:
             began = time.monotonic()
             self._wake.clear()
             if not await self._move():
                 return
-            behind = self._spool.end - self.progress.floor
-            if behind > self._settings.batch_bytes and not self._finish:
-                # Far behind: the database has others to serve too.
-                took = time.monotonic() - began
-                await asyncio.sleep(took * (1 / self._settings.duty - 1))
+            if self._spool.end - self.progress.floor > self._settings.batch_bytes:
+                if not self._finish:  # far behind: the database has others to serve too
+                    await asyncio.sleep((time.monotonic() - began) * (1 / self._settings.duty - 1))
+            elif not (to_the_end or self._finish):
+                return
 
     async def close(self) -> None:
         """Closes the connection."""
