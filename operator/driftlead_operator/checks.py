@@ -5,7 +5,7 @@ from typing import Any
 
 from driftlead_operator import objects, troubles
 from driftlead_operator.look import Course, Look, Verdict
-from driftlead_operator.reasons import Reason
+from driftlead_operator.reasons import Condition, Reason
 from driftlead_operator.rollout import StageDecision
 
 Check = Callable[[Look], Verdict | None]
@@ -272,8 +272,18 @@ def canary_health(look: Look) -> Verdict | None:
 
 
 def _compared(look: Look, canary: StageDecision) -> Verdict:
-    verdict = objects.mapping(look.facts.verdict)
-    if verdict.get("verdict") == "worse":
-        return Verdict(Reason.CANARY_WORSE, str(verdict.get("message") or "the canary is worse than prod"))
-    words = f"version {canary.wanted} serves on {canary.replicas} canary pods"
-    return Verdict(Reason.CANARY_SERVING, words, "True")
+    """What the judge says of this canary. Its words stand while its verdict does, whatever its figures."""
+    found = objects.mapping(look.facts.verdict)
+    verdict = found.get("verdict") if found.get("canary") in (None, canary.served) else None
+    known = {
+        "worse": (Reason.CANARY_WORSE, "False"),
+        "non-inferior": (Reason.CANARY_NOT_WORSE, "True"),
+    }.get(str(verdict))
+    if known is None:
+        words = f"version {canary.wanted} serves on {canary.replicas} canary pods"
+        return Verdict(Reason.CANARY_SERVING, words, "True")
+    reason, status = known
+    words = f"version {canary.served}: {found.get('message') or verdict}"
+    said = objects.condition(look.facts.resource, Condition.CANARY_HEALTHY)
+    same = said.get("reason") == reason and str(said.get("message")).startswith(f"version {canary.served}: ")
+    return Verdict(reason, str(said.get("message")) if same else words, status)

@@ -10,8 +10,8 @@ from driftlead_operator import objects
 from driftlead_operator.look import Look, Verdict
 from driftlead_operator.reasons import Reason
 
-# Delivery takes seconds; five minutes mean that Postgres does not take rows.
-LAG_SECONDS = 300
+# Delivery takes seconds; two minutes mean that Postgres does not take rows. It is one of health.LAG_STEPS.
+LAG_SECONDS = 120
 
 
 def verdict(look: Look) -> Verdict:

@@ -5,7 +5,8 @@ from typing import Any
 
 from driftlead_operator import objects, templates
 from driftlead_operator.facts import Manifest, Ref, StageName
-from driftlead_operator.spec import Drift, Retraining, seconds
+from driftlead_operator.spec import Drift, Retraining, Stage, seconds
+from driftlead_operator.stages import VERSION_LABEL
 from driftlead_operator.templates import Context, Template
 
 API_VERSIONS = {
@@ -23,6 +24,7 @@ LARGEST_TEMPLATE = 64 * 1024
 KEPT_JOBS = 10
 DRIFT_CONTAINER = "drift"
 RETRAIN_CONTAINER = "retrain"
+JUDGE_CONTAINER = "judge"
 DRIFT_DEADLINE = 3600
 MISSED_START = 600
 FINISHED_JOB_SECONDS = 7 * 86400
@@ -34,6 +36,7 @@ def child_refs(resource: Manifest) -> set[Ref]:
     last_job = objects.dig(resource, "status", "retraining", "lastJob")
     return {
         Ref("Service", name),
+        Ref("Deployment", f"{name}-judge"),
         *(Ref(kind, f"{name}-{stage}") for stage in ("prod", "canary") for kind in ("Deployment", "Service")),
         *(Ref("PodDisruptionBudget", f"{name}-{stage}") for stage in ("prod", "canary")),
         Ref("HorizontalPodAutoscaler", f"{name}-prod"),
@@ -134,6 +137,40 @@ def disruption_budget(context: Context, stage: StageName) -> dict[str, Any] | No
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
     return _child(context, "PodDisruptionBudget", f"{context.name}-{stage}", stage, spec)
+
+
+def judge(context: Context, *, canary: str) -> dict[str, Any]:
+    """The Deployment that compares this canary with prod and answers /verdict; each canary gets its own."""
+    block = context.spec.canary or Stage()
+    values = {
+        **templates.identity(context),
+        "DRIFTLEAD_MODEL": context.spec.model,
+        "DRIFTLEAD_PROD": context.spec.log_as("prod"),
+        "DRIFTLEAD_CANARY": context.spec.log_as("canary"),
+        "DRIFTLEAD_ERROR_MARGIN": block.judge.error_margin,
+        "DRIFTLEAD_LATENCY_MARGIN": block.judge.latency_margin,
+        "DRIFTLEAD_LATENCY_THRESHOLD_MS": str(block.judge.latency_threshold_milliseconds or ""),
+        "DRIFTLEAD_MAX_SHIFT": block.judge.max_shift,
+    }
+    pod = templates.answering(
+        templates.job(
+            context,
+            JUDGE_CONTAINER,
+            image=context.defaults.drift_image,
+            args=["compare", "--follow", "--port", str(templates.PORT)],
+            env=templates.environment(values),
+            resources={"requests": {"cpu": "10m", "memory": "128Mi"}},
+        )
+    )
+    pod["metadata"]["labels"][VERSION_LABEL] = canary
+    spec = {
+        "replicas": 1,
+        "revisionHistoryLimit": 0,
+        "selector": {"matchLabels": templates.judge_selector(context)},
+        "strategy": {"type": "Recreate"},
+        "template": pod,
+    }
+    return _child(context, "Deployment", f"{context.name}-judge", JUDGE_CONTAINER, spec)
 
 
 def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dict[str, Any]:

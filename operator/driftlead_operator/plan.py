@@ -184,9 +184,18 @@ def _children(
             yield from filter(None, [manifests.disruption_budget(context, stage.name)])
     if prod.manifest is not None:
         yield from filter(None, [manifests.autoscaler(context)])
+    if canary_stage is not None and _is_judged(context, prod, canary_stage):
+        yield manifests.judge(context, canary=str(canary_stage.served))
     cronjob = Ref("CronJob", f"{context.name}-drift")
     if context.spec.drift and cronjob not in _left_alone(facts, context):
         yield manifests.drift_cronjob(context, context.spec.drift, version=prod.served)
+
+
+def _is_judged(context: Context, prod: StageDecision, canary_stage: StageDecision) -> bool:
+    """Whether there are two versions that serve and are logged, to be compared."""
+    logged = context.spec.inference.prediction_log.mode != "off"
+    both = prod.served is not None and canary_stage.served is not None and canary_stage.manifest is not None
+    return both and logged and prod.served != canary_stage.served and canary_stage.block.judge.enabled
 
 
 def _left_alone(facts: Facts, context: Context) -> set[Ref]:

@@ -103,6 +103,7 @@ class Reason(Documented):
     NO_CANARY = "NoCanary", "there is no newer version to try"
     CANARY_STARTING = "CanaryStarting", "the canary's pods are not all ready yet"
     CANARY_SERVING = "CanaryServing", "the canary serves; nothing says that it is worse than prod"
+    CANARY_NOT_WORSE = "CanaryNotWorse", "the comparison has evidence that the canary is not worse than prod"
     CANARY_WORSE = "CanaryWorse", "the comparison has evidence that the canary is worse than prod"
     DRIFT_FOUND = "DriftFound", "features of the traffic drifted"
     NO_DRIFT = "NoDrift", "no drift was found"
@@ -112,7 +113,7 @@ class Reason(Documented):
     CHECKED = "Checked", "the last check gave a verdict"
     DELIVERING = "Delivering", "predictions reach the log"
     LOG_OFF = "LogOff", "spec switches the prediction log off"
-    LAGGING = "Lagging", "predictions wait in spools for longer than five minutes"
+    LAGGING = "Lagging", "predictions wait in spools for longer than two minutes"
     DROPPING = "Dropping", "predictions were answered but not logged"
     UNKNOWN = "Unknown", "no pod has said anything yet"
 

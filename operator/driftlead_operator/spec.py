@@ -42,6 +42,16 @@ class Autoscaling(Part):
     target_cpu: int = Field(80, ge=1, alias="targetCPUUtilizationPercentage")
 
 
+class Judge(Part):
+    """How the canary is compared with prod; what is empty is the comparison's own default."""
+
+    enabled: bool = True
+    error_margin: str = ""
+    latency_margin: str = ""
+    latency_threshold_milliseconds: int | None = None
+    max_shift: str = ""
+
+
 class Stage(Part):
     """What a stage follows, and how many pods serve it."""
 
@@ -51,6 +61,7 @@ class Stage(Part):
     replicas: Count = 1
     autoscaling: Autoscaling | None = None
     log_as: str = ""
+    judge: Judge = Judge()
 
     @property
     def fewest(self) -> int:

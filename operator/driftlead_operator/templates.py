@@ -65,6 +65,11 @@ def selector(context: Context, stage: StageName) -> dict[str, str]:
     return {"driftlead.dev/name": context.name, "driftlead.dev/stage": stage}
 
 
+def judge_selector(context: Context) -> dict[str, str]:
+    """Selects the judge's pod."""
+    return {"driftlead.dev/name": context.name, "app.kubernetes.io/component": "judge"}
+
+
 def image(context: Context) -> str:
     """The image that a pod made now would run."""
     return context.spec.inference.image or context.defaults.inference_image
@@ -278,3 +283,16 @@ def job(
         "volumes": [{"name": "tmp", "emptyDir": {}}, connections_volume(context)],
     }
     return {"metadata": {"labels": labels(context, component)}, "spec": objects.without_empty(spec)}
+
+
+def answering(pod: Template) -> Template:
+    """The same pod, but one that runs on and answers on the port of all our pods."""
+    (container,) = pod["spec"]["containers"]
+    served = {
+        **container,
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+        "readinessProbe": _probe("/readyz", period=5, failures=3),
+        "livenessProbe": _probe("/livez", period=20, failures=6),
+    }
+    spec = {key: value for key, value in pod["spec"].items() if key != "restartPolicy"}
+    return {**pod, "spec": {**spec, "containers": [served]}}

@@ -129,10 +129,57 @@ def test_without_its_block_the_canary_goes_with_its_service(world: World) -> Non
     assert not world.condition("CanaryHealthy")
 
 
-def test_a_canary_that_is_worse_is_said_to_be(world: World) -> None:
+def judged(world: World, **verdict: str) -> dict[str, str]:
+    made = plan(replace(world.facts(), verdict=verdict))
+    world.carry_out(made)
+    return world.condition("CanaryHealthy")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "reason"),
+    [
+        ("worse", "False", "CanaryWorse"),
+        ("non-inferior", "True", "CanaryNotWorse"),
+        ("undecided", "True", "CanaryServing"),
+    ],
+)
+def test_what_the_judge_says_is_the_canarys_health(
+    world: World, verdict: str, status: str, reason: str
+) -> None:
     world.register("4", stage="Staging")
     world.settle()
-    made = plan(replace(world.facts(), verdict={"verdict": "worse", "message": "errors: 3 % against 1 %"}))
-    world.carry_out(made)
-    assert world.condition("CanaryHealthy")["reason"] == "CanaryWorse"
-    assert world.condition("CanaryHealthy")["message"] == "errors: 3 % against 1 %"
+    found = judged(world, verdict=verdict, canary="4", message="errors: 3 % against 1 %")
+    assert (found["status"], found["reason"]) == (status, reason)
+
+
+def test_the_judges_words_stand_while_its_verdict_does(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    first = judged(world, verdict="worse", canary="4", message="errors: 3 % against 1 %")
+    assert first["message"] == "version 4: errors: 3 % against 1 %"
+    assert judged(world, verdict="worse", canary="4", message="errors: 4 % against 1 %") == first
+
+
+def test_a_verdict_about_another_canary_is_not_believed(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    assert judged(world, verdict="worse", canary="5", message="bad")["reason"] == "CanaryServing"
+
+
+def test_a_judge_runs_only_while_two_versions_serve_and_are_logged(world: World) -> None:
+    judge = Ref("Deployment", "demo-judge")
+    assert judge not in world.children
+    world.register("4", stage="Staging")
+    world.settle()
+    template = world.child(*judge)["spec"]["template"]
+    assert template["spec"]["containers"][0]["args"] == ["compare", "--follow", "--port", "8000"]
+    assert template["metadata"]["labels"]["driftlead.dev/version"] == "4"
+    world.patch(canary__judge={"enabled": False})
+    world.settle()
+    assert judge not in world.children
+    world.patch(canary__judge=None)
+    world.settle()
+    assert judge in world.children
+    world.patch(inference__predictionLog={"mode": "off"})
+    world.settle()
+    assert judge not in world.children

@@ -7,7 +7,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from driftlead_data.exit_codes import ExitCode
-from driftlead_drift.settings import CheckSettings, RetrainSettings, variable_names
+from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings, variable_names
 from driftlead_inference import settings as inference_settings
 from driftlead_operator import manifests, objects, templates
 from driftlead_operator.facts import Defaults, Manifest, Ref
@@ -31,6 +31,7 @@ OVERLAY = {
     "volumeMounts": [{"name": "more", "mountPath": "/more"}],
 }
 EVERYTHING: dict[str, Any] = {
+    "canary": {"stage": "Staging", "judge": {"errorMargin": "0.01", "maxShift": "0.3"}},
     "prod": {"stage": "Production", "autoscaling": {"maxReplicas": 4}, "logAs": "legacy"},
     "inference": {
         "image": "mine:1",
@@ -163,12 +164,12 @@ def test_the_check_reads_the_rows_that_prod_logs_as() -> None:
 def test_each_variable_of_the_drift_jobs_is_one_that_they_read() -> None:
     known = {
         name
-        for settings in (CheckSettings, RetrainSettings)
+        for settings in (CheckSettings, CompareSettings, RetrainSettings)
         for field, info in settings.model_fields.items()
         for name in variable_names(field, info.validation_alias, "DRIFTLEAD_")
     }
     for ref, child in rendered(**EVERYTHING).items():
-        if ref.kind in ("CronJob", "Job"):
+        if ref.kind in ("CronJob", "Job") or ref.name == "demo-judge":
             pod = child["spec"].get("jobTemplate", child)["spec"]["template"]["spec"]
             names = {
                 name for name in environment(pod["containers"][0]) if not name.startswith("DRIFTLEAD_PARAM_")
