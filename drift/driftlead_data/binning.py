@@ -88,6 +88,19 @@ class FeatureBins:
         return self.bin_count - 2
 
     @property
+    def open_bins(self) -> tuple[int, ...]:
+        """Bins that the reference left empty by construction: beyond its extremes, and what it never saw."""
+        ends = () if self.kind == "categorical" else (0, self.interior + 1)
+        unseen = self.missing_bin + 1
+        known = self.kind == "categorical" or bool(self.points)
+        return (*ends, unseen) if known and self.counts[unseen] == 0 else ends
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The interior bins beside UNDER and OVER."""
+        return () if self.kind == "categorical" or not self.interior else (1, self.interior)
+
+    @property
     def missing(self) -> int:
         """Reference rows without a value."""
         return int(self.counts[self.missing_bin])

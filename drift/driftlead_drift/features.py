@@ -78,8 +78,8 @@ def measure(
     """Index, law and p-value of each feature."""
     out = []
     for feature, now, before, between in zip(bins, counts, reference.counts, reference.between, strict=False):
-        index = psi(before, now)
-        law = null_law(index.noise, index.freedom, between)
+        index = psi(before, now, open_bins=feature.open_bins)
+        law = null_law(index, between)
         out.append(
             Measured(feature, before, np.asarray(now, dtype=np.int64), index, law, law.p_value(index.value))
         )
@@ -97,7 +97,7 @@ def rows_needed(measured: Sequence[Measured], reference_rows: int, policy: Polic
     freedom = [m.index.freedom for m in measured if m.index.freedom > 0]
     if not freedom:
         return FEWEST
-    critical = null_law(1.0, int(np.median(freedom))).critical(policy.q / len(measured))
+    critical = Null(float(np.median(freedom)), float(np.median(freedom))).critical(policy.q / len(measured))
     left = policy.tau / critical - 1 / max(reference_rows, 1)
     return max(FEWEST, int(np.ceil(1 / left))) if left > 0 else None
 
@@ -141,7 +141,7 @@ def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe:
 def _written(
     each: Measured, extent: Size, status: FeatureStatus, *, p: float, policy: Policy, tests: int
 ) -> FeatureJudgement:
-    independent = each.index.noise * each.index.freedom
+    independent = null_law(each.index).mean
     n, m = max(int(each.reference.sum()), 1), max(int(each.counts.sum()), 1)
     bin_missing = each.bins.missing_bin
     return FeatureJudgement(

@@ -101,4 +101,4 @@ def _from_windows(seen: Sequence[tuple[float, int, float]], rows: int) -> Compon
     if len(seen) < LIVE_WINDOWS:
         return None
     first = max(0.0, float(np.mean([value - freedom * noise for value, freedom, noise in seen])))
-    return Component(first, first**2, len(seen), float(rows))
+    return Component(first, first**2, len(seen), len(seen) - 1, float(rows))

@@ -107,14 +107,20 @@ def judge(
         return _unmeasured("error", CANNOT_JUDGE, mismatch, words.MISMATCH, window=window, policy=policy)
     if window.rows == 0:
         return _unmeasured("insufficient", NO_DRIFT, words.NO_ROWS, words.WAIT, window=window, policy=policy)
-    reference = choose(
-        baseline, policy, window.start, window.end, rows=window.rows, window_blocks=window.blocks
-    )
-    if reference.independence == "assumed":
-        reference = live_components(reference, baseline, history, window.version)
     with_prediction = baseline.prediction is not None and window.prediction is not None
     bins = [*baseline.features, *([baseline.prediction] if baseline.prediction and with_prediction else [])]
     counts = [*window.features, *([window.prediction] if window.prediction is not None else [])]
+    reference = choose(
+        baseline,
+        policy,
+        window.start,
+        window.end,
+        counts=counts,
+        rows=window.rows,
+        window_blocks=window.blocks,
+    )
+    if reference.independence == "assumed":
+        reference = live_components(reference, baseline, history, window.version)
     measured = measure(bins, counts, reference)
     needed = rows_needed(measured, reference.rows, policy)
     judged = judge_features(measured, window.rows, needed, policy, has_prediction=with_prediction)

@@ -15,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_data.baseline import Baseline
+from driftlead_data.binning import FeatureBins
 from driftlead_data.blocks import HOUR, Blocks
 from driftlead_drift.policy import Policy
-from driftlead_drift.statistics.dependence import MIN_BLOCKS, Component, component
+from driftlead_drift.statistics.dependence import Component, component
+from driftlead_drift.statistics.psi import psi
 
 WEEK: Final = 7 * 24 * HOUR
 MIN_WEEKS: Final = 4  # so often must an hour of the week have been seen to be matched
 FULL: Final = 0.9  # of a period counts as a whole: the quiet hours at a window's ends carry no rows
 MIN_PIECES: Final = 4  # a window longer than a quarter of the baseline takes its unrest from quarters
 
+UNREST: Final = "how much traffic differs from itself was estimated"
 ASSUMED: Final = (
     "independence assumed: the baseline has neither times nor groups, so rows are taken as independent of "
     "one another; write it with a time column to have its unrest estimated"
@@ -56,22 +59,24 @@ def choose(
     start: float | None,
     end: float | None,
     *,
+    counts: Sequence[NDArray[Any]],
     rows: int,
     window_blocks: Sequence[NDArray[Any]] | None = None,
 ) -> Reference:
-    """The reference for a window from `start` to `end` (epoch seconds, None if unknown) of `rows` rows.
+    """The reference for a window from `start` to `end` (epoch seconds, None if unknown) of `rows` rows in
+    `counts`.
 
     `window_blocks`: counts of the window by its own blocks, (blocks, bins) for each feature; used where the
     baseline itself knows nothing of dependence.
     """
-    length = policy.window if start is None or end is None else end - start
     if start is not None and end is not None and below_period(policy, start, end):
-        matched = _matched(baseline, policy, start, end)
-        if matched:
+        matched = _matched(baseline, policy, start, end, counts)
+        if matched is not None:
             return matched
+    length = policy.window if start is None or end is None else end - start
     between, independence, sentence = _between(baseline, policy, length, rows, window_blocks)
-    counts = tuple(f.counts for f in _everything(baseline))
-    return Reference(counts, baseline.rows, between, independence, matched=False, sentence=sentence)
+    everything = tuple(f.counts for f in _everything(baseline))
+    return Reference(everything, baseline.rows, between, independence, matched=False, sentence=sentence)
 
 
 def below_period(policy: Policy, start: float | None, end: float | None) -> bool:
@@ -81,42 +86,48 @@ def below_period(policy: Policy, start: float | None, end: float | None) -> bool
     return end - start < FULL * policy.period
 
 
-def _everything(baseline: Baseline) -> list[Any]:
+_Components = tuple[Component | None, ...]
+
+
+def _everything(baseline: Baseline) -> list[FeatureBins]:
     return [*baseline.features, *([baseline.prediction] if baseline.prediction else [])]
+
+
+def _components(baseline: Baseline, strata: Sequence[Sequence[NDArray[Any]]]) -> _Components:
+    """Component of each feature from its strata."""
+    return tuple(component(c, f.ends) for f, c in zip(_everything(baseline), strata, strict=True))
 
 
 def _between(
     baseline: Baseline, policy: Policy, length: float, rows: int, window_blocks: Sequence[NDArray[Any]] | None
-) -> tuple[tuple[Component | None, ...], Independence, str]:
+) -> tuple[_Components, Independence, str]:
     blocks = baseline.blocks
-    nothing: tuple[Component | None, ...] = (None,) * len(_everything(baseline))
+    nothing: _Components = (None,) * len(_everything(baseline))
     if policy.assume_independent:
         return nothing, "stated", "rows are independent of one another, as stated by the setting"
     if blocks is not None and blocks.unit == "group":
-        found = tuple(_shrunk(component(c), rows) for c in blocks.counts)
-        return (
-            found,
-            "groups",
-            f"dependence within groups was estimated from {blocks.length} sets of whole groups",
+        found = tuple(
+            c.scaled(rows) if c else None for c in _components(baseline, [[c] for c in blocks.counts])
         )
+        return found, "groups", f"{UNREST} from {blocks.length} sets of whole groups of the training data"
     if blocks is not None:
         pieces, seconds = _pieces(blocks, length)
-        found = tuple(component(c) for c in pieces)
-        if any(c is not None for c in found):
-            words = (
-                f"unrest was estimated from {max(c.blocks for c in found if c)} stretches of {_days(seconds)}"
+        found = _components(baseline, [[piece] for piece in pieces])
+        if any(found):
+            return (
+                found,
+                "time",
+                f"{UNREST} from {_most(found)} stretches of {_days(seconds)} of the training data",
             )
-            return found, "time", f"{words} of the training data"
     if window_blocks is not None and len(window_blocks) == len(nothing):
-        found = tuple(component(c) for c in window_blocks)
-        if any(c is not None for c in found):
-            count = max(c.blocks for c in found if c)
-            return found, "live", f"unrest was estimated from {count} stretches of the window itself"
+        found = _components(baseline, [[b] for b in window_blocks])
+        if any(found):
+            return found, "live", f"{UNREST} from {_most(found)} stretches of the window itself"
     return nothing, "assumed", ASSUMED
 
 
-def _shrunk(found: Component | None, rows: int) -> Component | None:
-    return found.scaled(rows) if found is not None and rows > 0 else found
+def _most(found: _Components) -> int:
+    return max(c.blocks for c in found if c)
 
 
 def _pieces(blocks: Blocks, length: float) -> tuple[list[NDArray[np.int64]], float]:
@@ -131,31 +142,51 @@ def _pieces(blocks: Blocks, length: float) -> tuple[list[NDArray[np.int64]], flo
     return cut, float(size * blocks.seconds)
 
 
-def _matched(baseline: Baseline, policy: Policy, start: float, end: float) -> Reference | None:
-    """The baseline's hours of the week that the window covers, by week; None where it saw too few weeks."""
+def _matched(
+    baseline: Baseline, policy: Policy, start: float, end: float, counts: Sequence[NDArray[Any]]
+) -> Reference | None:
+    """The baseline's hours of the week from `start` to `end`; None where it saw them in too few weeks.
+
+    Clocks may have been moved by an hour since training: of the hours themselves, those before and those
+    after, the ones closest to the window count. How much they differ from week to week is estimated from all
+    stretches of this length that a week is made of, each held against its own hours.
+    """
     blocks = baseline.blocks
     if blocks is None or blocks.unit != "hour" or end <= start:
         return None
-    first, last = int(start // HOUR), int(-(-end // HOUR))
-    slots = np.arange(first, last) % (WEEK // HOUR)
-    hours = blocks.starts // HOUR
-    week = (hours - first) // (
-        WEEK // HOUR
-    )  # counted from the window's first hour: a stretch is never cut in two
-    inside = np.isin(hours % (WEEK // HOUR), slots)
-    weeks = [w for w in np.unique(week[inside]) if np.count_nonzero(inside & (week == w)) == len(slots)]
-    if len(weeks) < MIN_WEEKS:
+    first, length = int(start // HOUR), int(-(-end // HOUR)) - int(start // HOUR)
+    tried = [(by, _by_week(blocks, first + by, length)) for by in (0, -1, 1)]
+    moved, own = min(tried, key=lambda one: _distance(one[1], counts))
+    weeks = int(np.count_nonzero(own[0].sum(axis=1)))
+    if weeks < MIN_WEEKS:
         return None
-    pieces = tuple(np.stack([c[inside & (week == w)].sum(axis=0) for w in weeks]) for c in blocks.counts)
-    filled = int(np.count_nonzero(pieces[0].sum(axis=1)))
-    if filled < max(MIN_WEEKS, MIN_BLOCKS):
-        return None
-    counts = tuple(p.sum(axis=0) for p in pieces)
-    sentence = f"held against the same hours of {filled} weeks of the training data"
+    totals = tuple(p.sum(axis=0) for p in own)
+    clocks = f", moved by {moved:+d} hour as clocks are" if moved else ""
+    sentence = f"held against the same hours of {weeks} weeks of the training data{clocks}"
+    rows = int(totals[0].sum())
     if policy.assume_independent:
-        return Reference(counts, int(counts[0].sum()), (None,) * len(pieces), "stated", True, sentence)
-    found = tuple(component(p) for p in pieces)
-    return Reference(counts, int(counts[0].sum()), found, "time", True, sentence)
+        return Reference(totals, rows, (None,) * len(own), "stated", matched=True, sentence=sentence)
+    tiles = [_by_week(blocks, first + k * length, length) for k in range(max(1, WEEK // HOUR // length))]
+    found = _components(baseline, [list(strata) for strata in zip(*tiles, strict=True)])
+    return Reference(totals, rows, found, "time", matched=True, sentence=sentence)
+
+
+def _distance(own: Sequence[NDArray[Any]], counts: Sequence[NDArray[Any]]) -> float:
+    return sum(psi(c.sum(axis=0), now).value for c, now in zip(own, counts, strict=False))
+
+
+def _by_week(blocks: Blocks, first: int, length: int) -> list[NDArray[np.int64]]:
+    """Counts of the `length` hours from hour `first` (since 1970) and the same ones of all other weeks.
+
+    One array (weeks, bins) for each feature; weeks that the baseline does not cover whole are left out. Weeks
+    are counted from `first`, so that a stretch is never cut in two.
+    """
+    week, slot = np.divmod(blocks.starts // HOUR - first, WEEK // HOUR)
+    inside = slot < length
+    numbers, seen = np.unique(week[inside], return_counts=True)
+    whole = inside & np.isin(week, numbers[seen == length])
+    count = int(np.count_nonzero(whole)) // length
+    return [c[whole].reshape(count, length, c.shape[1]).sum(axis=1) for c in blocks.counts]
 
 
 def _days(seconds: float) -> str:

@@ -36,7 +36,7 @@ def feature(
     """One sentence on a feature: the bin that moved most, and how large and how sure the shift is."""
     measure = f"PSI {number(index.value)}"
     chance = f"{number(law.mean)} is expected without drift"
-    if index.freedom == 0:
+    if index.value == 0 and index.occupied == 1:
         return "Every row falls into one bin, now as in training."
     if status == "stable":
         return f"No shift: {measure}, {chance}."

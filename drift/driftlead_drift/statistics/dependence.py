@@ -15,13 +15,14 @@ than B - 1; the second moment of the block's deviations says how many (Rao and S
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift.statistics.psi import psi
+from driftlead_drift.statistics.psi import SMOOTHING
 
 MIN_BLOCKS: Final = 3
 MIN_BLOCK_ROWS: Final = 20
@@ -33,13 +34,20 @@ class Component:
 
     `first`: tr(T), the part of a block's expected PSI that independence does not explain: (B - 1) tau^2.
     `second`: tr(T^2), between first^2 / (B - 1) (spread over all directions) and first^2 (one direction).
-    `blocks`: on how many blocks this rests. `rows`: mean rows of a block.
+    `blocks`: on how many blocks this rests; `freedom`: how many of them vary freely. `rows`: mean rows of a
+    block.
+    `open_first`, `open_second`: the same two for the open bins beyond the reference's extremes, in which its
+    own blocks never lie. One more block sets a record with chance 1 / (blocks + 1) on either side; what then
+    lies there is taken to be as much as the bin beside it ever gained.
     """
 
     first: float
     second: float
     blocks: int
+    freedom: int
     rows: float
+    open_first: float = 0.0
+    open_second: float = 0.0
 
     @property
     def directions(self) -> float:
@@ -49,36 +57,72 @@ class Component:
     def scaled(self, rows: float) -> Component:
         """The component of a window of `rows`, where it shrinks with rows: blocks of many small clusters."""
         factor = self.rows / rows
-        return replace(self, first=self.first * factor, second=self.second * factor**2)
+        return replace(
+            self,
+            first=self.first * factor,
+            second=self.second * factor**2,
+            open_first=self.open_first * factor,
+            open_second=self.open_second * factor**2,
+        )
 
 
-def component(blocks: NDArray[Any]) -> Component | None:
-    """Variance between blocks of one feature, from counts of shape (blocks, bins).
+def component(strata: Sequence[NDArray[Any]], ends: Collection[int] = ()) -> Component | None:
+    """Variance between blocks of one feature.
 
-    None when fewer than three blocks have 20 rows: then nothing is known of dependence.
+    `strata`: counts of shape (blocks, bins); blocks of a stratum (the Mondays, the Tuesdays) are compared
+    with one another only, and all strata are taken to vary alike. `ends`: the closed bins beside the open
+    ones. None when fewer than three blocks of any stratum have 20 rows: then nothing is known of dependence.
     """
-    counts = np.asarray(blocks, dtype=np.float64)
-    counts = counts[counts.sum(axis=1) >= MIN_BLOCK_ROWS]
-    if len(counts) < MIN_BLOCKS:
+    kept = [np.asarray(s, dtype=np.float64) for s in strata]
+    kept = [s[s.sum(axis=1) >= MIN_BLOCK_ROWS] for s in kept]
+    parts = [_against_rest(s) for s in kept if len(s) >= MIN_BLOCKS]
+    if not parts:
         return None
-    total = counts.sum(axis=0)
-    counts, total = counts[:, total > 0], total[total > 0]
-    freedom = len(total) - 1
-    rows = float(counts.sum(axis=1).mean())
-    if freedom < 1:
-        return Component(0.0, 0.0, len(counts), rows)
-    parts = [psi(total - block, block) for block in counts]
-    noise = np.array([part.noise for part in parts])
-    excess = np.array([part.value for part in parts]) - freedom * noise
-    first = max(0.0, float(excess.mean()))
-    signed = np.stack([part.signed for part in parts])
-    return Component(first, _second(signed, first, float(noise.mean()), freedom), len(counts), rows)
+    values = np.concatenate([p.signed for p in parts]) ** 2
+    noise = np.concatenate([p.noise for p in parts])
+    freedom = np.concatenate([np.full(len(p.noise), p.freedom) for p in parts])
+    first = max(0.0, float(np.mean(values.sum(axis=1) - freedom * noise)))
+    gains = np.concatenate([np.maximum(p.signed[:, list(ends)], 0.0) for p in parts]) ** 2
+    beside = np.maximum(gains.max(axis=0, initial=0.0) - noise.mean(), 0.0)
+    chance = 1 / (len(values) + 1)
+    return Component(
+        first=first,
+        second=_second(parts, first, float(noise.mean()), max(1, int(freedom.max()))),
+        blocks=len(values),
+        freedom=len(values) - len(parts),
+        rows=float(np.concatenate([p.rows for p in parts]).mean()),
+        open_first=float(beside.sum()) * chance,
+        open_second=float((beside**2).sum()) * chance / 2,
+    )
 
 
-def _second(signed: NDArray[np.float64], first: float, noise: float, freedom: int) -> float:
+@dataclass(frozen=True)
+class _Parts:
+    """Each block of a stratum against all others: `signed` (blocks, bins), `noise` and `rows` (blocks,)."""
+
+    signed: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    rows: NDArray[np.float64]
+    freedom: int
+
+
+def _against_rest(blocks: NDArray[np.float64]) -> _Parts:
+    """`psi` of every block with the sum of the others as its reference, at once."""
+    total, rows = blocks.sum(axis=0), blocks.sum(axis=1)
+    used = total > 0
+    p, q = total[used] - blocks[:, used] + SMOOTHING, blocks[:, used] + SMOOTHING
+    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+    signed = np.zeros(blocks.shape)
+    signed[:, used] = np.sign(q - p) * np.sqrt((q - p) * (np.log(q) - np.log(p)))
+    return _Parts(signed, 1 / rows + 1 / (total.sum() - rows), rows, max(int(used.sum()) - 1, 0))
+
+
+def _second(parts: Sequence[_Parts], first: float, noise: float, freedom: int) -> float:
     """tr(T^2) from pairs of different blocks, whose product is free of a block's own noise."""
-    products = (signed @ signed.T) ** 2
-    count = len(signed)
-    pairs = float(products.sum() - np.trace(products)) / (count * (count - 1))
-    unexplained = pairs - 2 * noise * first - noise**2 * freedom
+    total, count = 0.0, 0
+    for part in parts:
+        products = (part.signed @ part.signed.T) ** 2
+        total += float(products.sum() - np.trace(products))
+        count += len(products) * (len(products) - 1)
+    unexplained = total / count - 2 * noise * first - noise**2 * freedom
     return float(np.clip(unexplained, first**2 / freedom, first**2))

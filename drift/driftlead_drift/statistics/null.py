@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
+import numpy as np
 from scipy import special
 
 from driftlead_drift.statistics.dependence import Component
+from driftlead_drift.statistics.psi import SMOOTHING, UNSEEN, Psi
 
+_POINTS: Final = 2000  # of the open bins' law, over which its moments are taken
 _MANY: Final = 1e6  # an F law with more degrees of freedom than this is a chi-square
 
 
@@ -53,14 +57,33 @@ class Null:
         return float(self.mean * special.fdtri(self.df, self.df2, 1 - level))
 
 
-def null_law(noise: float, freedom: int, between: Component | None = None) -> Null:
-    """The law for `noise` = 1/n + 1/m and `freedom` = occupied bins less one."""
-    if freedom <= 0:
-        return Null(0.0, 0.0)
+def null_law(index: Psi, between: Component | None = None) -> Null:
+    """The law of this index: from its rows, its bins, and the variance between blocks where it is known."""
+    noise, closed = index.noise, index.freedom
+    mean, variance = open_moments(index.n, index.m) if index.open else (0.0, 0.0)
+    first = noise * (closed + index.open * mean)
+    second = noise**2 * (closed + index.open * variance / 2)
+    if not math.isfinite(first):
+        return Null(math.inf, 0.0)
     if between is None or between.first <= 0:
-        return Null(noise * freedom, float(freedom))
-    first = noise * freedom + between.first
-    second = noise**2 * freedom + 2 * noise * between.first + between.second
-    estimated = between.first / first
-    df2 = between.directions * (between.blocks - 1) / estimated**2
-    return Null(first, min(first**2 / second, float(freedom)), df2)
+        return Null(first, first**2 / second if second > 0 else 0.0)
+    extra = between.first + (between.open_first if index.open else 0.0)
+    second += 2 * noise * between.first + between.second + (between.open_second if index.open else 0.0)
+    first += extra
+    df2 = between.directions * between.freedom * (first / extra) ** 2
+    return Null(first, first**2 / second, df2)
+
+
+@cache
+def open_moments(n: float, m: float) -> tuple[float, float]:
+    """Mean and variance of an open bin's contribution over the noise, when nothing drifted.
+
+    Of m values k lie beyond the extreme of n earlier ones with chance (1 - r) r^k, r = m / (n + m).
+    """
+    if n <= 0 or m <= 0:
+        return 0.0, 0.0
+    chance = (np.arange(_POINTS) + 0.5) / _POINTS
+    k = np.floor(np.log(chance) / np.log(m / (n + m)))
+    share, before = (k + SMOOTHING) / m, UNSEEN / n
+    part = np.where(k > 0, (share - before) * np.log(share / before), 0.0) / (1 / n + 1 / m)
+    return float(part.mean()), float(part.var())

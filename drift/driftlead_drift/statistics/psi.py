@@ -6,6 +6,7 @@ PSI = sum over bins of (q - p) ln(q / p), Jeffreys' symmetric divergence of the 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,10 @@ SMOOTHING: Final = 0.5
 """Added to every occupied bin (Jeffreys' prior): the index stays finite and continuous in every count, and
 its null law holds from 200 rows up. An epsilon on shares (1e-4) does neither."""
 
+UNSEEN: Final = 1.0
+"""Added to the reference in bins that it left empty by construction: of n values the next lies beyond their
+extremes with a chance of about 1/n on either side, not of 0.5/n."""
+
 
 @dataclass(frozen=True)
 class Psi:
@@ -24,24 +29,38 @@ class Psi:
     `value`: PSI, at least 0. `contribution`: shape (bins,), sums to `value`; 0 in bins that both sides leave
     empty.
     `signed`: shape (bins,), the root of the contribution, negative where the window has the smaller share.
-    `occupied`: bins with any row on either side; an empty bin says nothing and costs no degree of freedom.
-    `noise`: 1/n + 1/m of n reference rows and m window rows, infinite when a side has none.
+    `occupied`: closed bins with any row on either side; an empty bin says nothing and costs no degree of
+    freedom.
+    `open`: bins that the reference left empty by construction. `n`, `m`: rows of the reference and of the
+    window.
     """
 
     value: float
     contribution: NDArray[np.float64]
     signed: NDArray[np.float64]
     occupied: int
-    noise: float
+    open: int
+    n: float
+    m: float
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom: occupied bins less one, at least 0."""
+        """Degrees of freedom of the closed bins: one less than are occupied, at least 0."""
         return max(self.occupied - 1, 0)
 
+    @property
+    def noise(self) -> float:
+        """1/n + 1/m, infinite when a side has no rows."""
+        return 1 / self.n + 1 / self.m if self.n > 0 and self.m > 0 else np.inf
 
-def psi(reference: NDArray[Any], window: NDArray[Any], smoothing: float = SMOOTHING) -> Psi:
-    """PSI of two count vectors in the same bins.
+
+def psi(
+    reference: NDArray[Any],
+    window: NDArray[Any],
+    smoothing: float = SMOOTHING,
+    open_bins: Collection[int] = (),
+) -> Psi:
+    """PSI of two count vectors in the same bins; `open_bins`: indices of those that only the window can fill.
 
     Raises ValueError when they differ in length. Without smoothing an empty bin on one side gives infinity.
     """
@@ -49,15 +68,16 @@ def psi(reference: NDArray[Any], window: NDArray[Any], smoothing: float = SMOOTH
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"counts in {a.shape} and {b.shape} bins cannot be compared")
     n, m = float(a.sum()), float(b.sum())
-    contribution = np.zeros(len(a))
-    signed = np.zeros(len(a))
+    contribution, signed = np.zeros(len(a)), np.zeros(len(a))
+    is_open = np.zeros(len(a), dtype=bool)
+    is_open[list(open_bins)] = True
     used = (a + b) > 0
-    occupied = int(np.count_nonzero(used))
     if n > 0 and m > 0:
-        p = (a[used] + smoothing) / (n + smoothing * occupied)
-        q = (b[used] + smoothing) / (m + smoothing * occupied)
+        p = a[used] + np.where(is_open[used], UNSEEN * (smoothing > 0), smoothing)
+        q = b[used] + smoothing
+        p, q = p / p.sum(), q / q.sum()
         with np.errstate(divide="ignore"):
             contribution[used] = np.where(p == q, 0.0, (q - p) * (np.log(q) - np.log(p)))
         signed[used] = np.sign(q - p) * np.sqrt(contribution[used])
-    noise = 1 / n + 1 / m if n > 0 and m > 0 else np.inf
-    return Psi(float(contribution.sum()), contribution, signed, occupied, noise)
+    occupied = int(np.count_nonzero(used & ~is_open))
+    return Psi(float(contribution.sum()), contribution, signed, occupied, int(is_open.sum()), n, m)
