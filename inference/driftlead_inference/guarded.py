@@ -25,6 +25,7 @@ class Guarded(HttpToolsProtocol):
         self.in_head = False
         self.head_bytes = 0
         self.head_timer: asyncio.TimerHandle | None = None
+        self.invalid = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that never asks is closed like one that asks no more."""
@@ -61,6 +62,20 @@ class Guarded(HttpToolsProtocol):
         if self.head_timer is not None:
             self.head_timer.cancel()
             self.head_timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuses what is no HTTP, after the replies to whole requests before it: uvicorn would drop
+        those."""
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            super().send_400_response(msg)
+        else:
+            self.invalid = msg
+
+    def on_response_complete(self) -> None:
+        """A reply is written."""
+        super().on_response_complete()
+        if self.invalid and self.cycle.response_complete and not self.transport.is_closing():
+            super().send_400_response(self.invalid)
 
     def on_message_begin(self) -> None:
         """A message begins."""
