@@ -8,6 +8,7 @@ import pytest
 
 from driftlead_drift.migrate import MigrationError, apply, migrations
 from neighbours import Postgres
+from neighbours.processes import ROOT
 
 SEED_TABLE = """
 CREATE TABLE inference_logs (
@@ -70,6 +71,35 @@ async def test_a_plain_seed_table_is_adopted_with_its_rows_rights_and_views(
     assert [p["id"] for p in parts] == [1, 2, 3, 4]
     assert [p["part"] == "inference_logs_seed" for p in parts] == [True, True, True, False]
     assert await connection.fetchval("SELECT id FROM latest") == 4
+    await connection.close()
+
+
+async def test_a_large_seed_table_takes_the_key_that_was_built_without_a_lock(
+    postgres_server: Postgres,
+) -> None:
+    dsn = postgres_server.create_database()
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(SEED_TABLE)
+    await connection.execute(SEED_INSERT, "[1, 2]", "prod")
+    page = (
+        (ROOT / "docs/reference/prediction-log.md").read_text().split("## A table that you have already")[1]
+    )
+    steps = [line.strip() for line in page.splitlines() if line.startswith("    ")]
+    assert len(steps) == 2
+    for step in steps:
+        await connection.execute(step)
+    await connection.execute(SEED_INSERT, "[1, 2]", "prod")  # between the steps and the migration
+    index = await connection.fetchval(
+        "SELECT relfilenode FROM pg_class WHERE relname = 'inference_logs_seed_key'"
+    )
+    await apply(dsn)
+    after = await connection.fetchval(
+        "SELECT relfilenode FROM pg_class WHERE relname = 'inference_logs_seed_key'"
+    )
+    assert index == after
+    assert await connection.fetchval("SELECT count(*) FROM inference_logs_seed") == 2
+    await connection.execute(SEED_INSERT, "[1, 2]", "prod")
+    assert await connection.fetchval("SELECT max(id) FROM inference_logs") == 3
     await connection.close()
 
 

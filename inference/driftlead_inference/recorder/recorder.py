@@ -18,7 +18,7 @@ from driftlead_data.spool.store import Store, StoreAway
 from driftlead_data.spool.tuples import Identity
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_inference.recorder.spool import NoRoom, Spool
-from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull
+from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
 from driftlead_inference.recorder.writer import Writer
 
 DROPPING_UNTIL = 0.9  # once full, rows are dropped until the spool is emptied to this share: few, long gaps
@@ -63,7 +63,13 @@ class Recorder:
     ) -> "Recorder":
         """Takes the spool's folder. Raises SpoolUnusable with a sentence when that is impossible."""
         places = [place for place, name in enumerate(settings.feature_names) if name in set(settings.redact)]
-        spool = Spool(settings.spool_dir, settings.spool_bytes, identity, baseline, places)
+        try:
+            spool = Spool(settings.spool_dir, settings.spool_bytes, identity, baseline, places)
+        except OSError as error:
+            raise SpoolUnusable(
+                f"the spool in {settings.spool_dir} cannot be opened: {error}. "
+                "Is the volume full, or its content damaged? DRIFTLEAD_SPOOL_DIR names another"
+            ) from error
         return cls(spool, settings, registry)
 
     @property

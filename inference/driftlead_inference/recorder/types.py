@@ -50,7 +50,8 @@ class RecorderSettings:
     of time that catching up may keep the database busy. `sample`: share of requests whose rows are logged;
     histograms count all. `redact`: names of features that are never written, `feature_names` their order.
     `pooler`: a transaction pooler is in front, so prepared statements are not kept. `store`: where a
-    leaving pod puts what it could not deliver.
+    leaving pod puts what it could not deliver; every `import_seconds` an idle writer looks there for what
+    other pods of its resource left.
     """
 
     mode: Literal["async", "durable", "off"] = "async"
@@ -66,4 +67,4 @@ class RecorderSettings:
     feature_names: tuple[str, ...] = ()
     pooler: bool = False
     store: Store | None = None
-    import_seconds: float = 60.0
+    import_seconds: float = 300.0

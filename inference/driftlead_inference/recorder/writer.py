@@ -16,6 +16,7 @@ from driftlead_inference.recorder.spool import Spool
 from driftlead_inference.recorder.types import RecorderSettings
 
 HEARTBEAT_SECONDS = 60.0
+MARGIN_SECONDS = 10.0  # a row is appended so long after its acceptance at most, prediction included
 BACKOFF_SECONDS = (0.1, 10.0)
 AWAY = (
     OSError, TimeoutError, ValueError,
@@ -56,7 +57,8 @@ class Writer:
         self._connection: asyncpg.Connection | None = None
         self._wake = asyncio.Event()
         self._finish = False
-        self._heartbeat = self._import = 0.0
+        self._heartbeat = 0.0
+        self._import = time.monotonic() - random.uniform(0, settings.import_seconds)
         self._name = f"driftlead-log {spool.id}"
 
     def wake(self) -> None:
@@ -152,7 +154,7 @@ class Writer:
         """What to deliver next, None when there is nothing."""
         drops = self._spool.ledger.pending
         chunk = self._spool.read(off, self._settings.batch_bytes)
-        now = time.time()
+        settled = time.time() - MARGIN_SECONDS
         if chunk is not None:
             last = chunk.end >= self._spool.end
             return Piece(
@@ -162,10 +164,10 @@ class Writer:
                 chunk.frames,
                 chunk.damage,
                 drops,
-                everything_before=now if last else None,
+                everything_before=settled if last else None,
             )
         if drops or time.monotonic() - self._heartbeat > HEARTBEAT_SECONDS:
-            return Piece(self._spool.current, off, off, drops=drops, everything_before=now)
+            return Piece(self._spool.current, off, off, drops=drops, everything_before=settled)
         return None
 
     def _account(self, piece: Piece, delivered: Delivered) -> None:
