@@ -14,6 +14,9 @@ def set_threads(limit: int) -> int:
     They read their variables when they are imported, so this comes first.
     """
     count = limit or max(1, min(len(os.sched_getaffinity(0)), quota()))
+    os.environ.setdefault(
+        "OMP_WAIT_POLICY", "PASSIVE"
+    )  # spinning threads starve the others of the same quota
     for variable in VARIABLES:
         os.environ.setdefault(variable, str(count))
     return count

@@ -1,0 +1,176 @@
+"""One version from a real registry and S3: served, logged, cached, and let go without losing a request."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+import urllib.error
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import asyncpg
+import mlflow
+import mlflow.sklearn
+import pandas as pd
+import pytest
+from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+from driftlead_data.exit_codes import ExitCode
+from driftlead_drift.migrate import migrate
+from neighbours import S3, mlflow_server, s3_server
+from neighbours.inference import Inference, inference_server
+from neighbours.models import regression, rows, target
+
+NAME = "Demo"
+
+
+@pytest.fixture(scope="module")
+def neighbours() -> Iterator[tuple[ExitStack, str, dict[str, str]]]:
+    """A registry with one version in S3. Closing the stack takes both away."""
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        s3: S3 = stack.enter_context(s3_server())
+        for name, value in s3.environment().items():
+            patch.setenv(name, value)
+        uri = stack.enter_context(mlflow_server(artifacts="s3://mlflow", environment=s3.environment()))
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        mlflow.set_tracking_uri(uri)
+        table = rows()
+        signature = mlflow.models.infer_signature(table, target(table))
+        with mlflow.start_run():
+            mlflow.sklearn.log_model(
+                regression(),
+                name="model",
+                signature=signature,
+                input_example=table[:1],
+                registered_model_name=NAME,
+                pip_requirements=["scikit-learn"],
+            )
+        mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
+        yield stack, uri, {**s3.environment(), "MLFLOW_TRACKING_URI": uri}
+
+
+def logged(dsn: str, *query: object) -> list[asyncpg.Record]:
+    """Rows of a query."""
+
+    async def fetch() -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(dsn)
+        try:
+            return await connection.fetch(*query)
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pod")
+
+
+def logging_to(database: str, environment: dict[str, str], **changes: str) -> dict[str, str]:
+    """Variables of a pod that logs."""
+    return {
+        **environment,
+        "DRIFTLEAD_LOG_MODE": "async",
+        "DRIFTLEAD_POSTGRES_DSN": database,
+        "DRIFTLEAD_DEPLOYMENT": "canary",
+        "DRIFTLEAD_NAMESPACE": "team-a",
+        **changes,
+    }
+
+
+def test_a_version_is_served_and_each_prediction_logged_in_the_seeds_columns(
+    neighbours: tuple[ExitStack, str, dict[str, str]], database: str, home: Path
+) -> None:
+    migrate(database)
+    _, _, environment = neighbours
+    with inference_server(f"models:/{NAME}/1", home, **logging_to(database, environment)) as server:
+        reply = server.predict([0.5] * 20)
+        many = server.predict([[1.0] * 20, [-1.0] * 20])
+        health = server.ask("/health")[1]
+        as_mlflow_client_asks(server)
+        metrics = server.ask("/metrics")[1]
+        os.kill(server.process.pid, signal.SIGTERM)
+        assert server.process.wait(30) == ExitCode.DRAINED
+    assert reply["model_version"] == "1"
+    assert many["predictions"] == [1, 0]
+    assert health["run_id"]
+    assert health["log"]["mode"] == "async"
+    assert (
+        'driftlead_inference_requests_total{route="/predict",stage="prod",status="200",version="1"} 2.0'
+        in metrics
+    )
+    found = logged(database, "SELECT * FROM inference_logs ORDER BY seq")
+    assert len(found) == 5
+    first = found[0]
+    assert (first["model_name"], first["model_version"], first["deployment"]) == (NAME, "1", "canary")
+    assert json.loads(first["features"]) == [0.5] * 20
+    assert first["prediction"] == reply["prediction"]
+    assert first["request_id"] == reply["request_id"]
+    assert first["latency_ms"] > 0
+    assert [row["row"] for row in found[1:3]] == [0, 1]
+
+
+def as_mlflow_client_asks(server: Inference) -> None:
+    """MLflow's own scoring client finds what it expects."""
+    client = ScoringServerClient("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+    client.wait_server_ready(timeout=10)
+    answer = client.invoke(pd.DataFrame(rows(2)))
+    assert list(answer.get_predictions()[0]) in ([0, 0], [0, 1], [1, 0], [1, 1])
+
+
+def test_an_ending_server_answers_every_request_that_it_took(
+    neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
+) -> None:
+    _, _, environment = neighbours
+    outcomes: list[str] = []
+    with inference_server(
+        f"models:/{NAME}@champion", home, DRIFTLEAD_LINGER_SECONDS="1", **environment
+    ) as server:
+        ended = threading.Event()
+        clients = [threading.Thread(target=ask_until, args=(server, ended, outcomes)) for _ in range(4)]
+        for client in clients:
+            client.start()
+        ended.wait(1)
+        os.kill(server.process.pid, signal.SIGTERM)
+        assert server.process.wait(30) == ExitCode.DRAINED
+        ended.set()
+        for client in clients:
+            client.join(30)
+    assert outcomes.count("answered") > 50
+    assert set(outcomes) <= {"answered", "refused the connection"}
+
+
+def ask_until(server: Inference, ended: threading.Event, outcomes: list[str]) -> None:
+    """Asks on a new connection each time, as behind a Service, until the server is gone."""
+    while not ended.is_set():
+        try:
+            server.predict([0.5] * 20)
+            outcomes.append("answered")
+        except urllib.error.URLError as error:
+            gone = isinstance(error.reason, ConnectionRefusedError)
+            outcomes.append("refused the connection" if gone else f"lost: {error}")
+            if gone:
+                return
+        except OSError as error:
+            outcomes.append(f"lost: {error}")
+
+
+def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_away(
+    neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
+) -> None:
+    stack, _, environment = neighbours
+    stack.close()
+    with inference_server(f"models:/{NAME}/1", home, **environment) as server:
+        assert server.predict([0.5] * 20)["model_version"] == "1"
+        assert server.ask("/health")[1]["engine"] == "onnx"
+    (damaged,) = home.glob("cache/*/artifact/MLmodel")
+    damaged.write_text(damaged.read_text() + "\n# changed\n")
+    with (
+        pytest.raises(RuntimeError, match="ended before it answered"),
+        inference_server(f"models:/{NAME}/1", home, **environment),
+    ):
+        pytest.fail("a damaged artifact was served")
+    assert json.loads((home / "termination").read_text())["reason"] == "RegistryAway"
