@@ -200,3 +200,7 @@ def test_deleting_the_resource_removes_every_child(operator: str, registry: Regi
     finally:
         run(*system.kubectl("scale", deployment, "--replicas=1"))
         run(*system.kubectl("rollout", "status", deployment, "--timeout=120s"))
+
+
+def test_the_installation_tests_itself(system: System) -> None:
+    run("helm", "test", system.release, "--namespace", system.namespace, "--timeout", "6m", "--logs")
