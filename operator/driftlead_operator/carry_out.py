@@ -119,9 +119,12 @@ class CarryOut:
             raise
 
     async def _must_be_free(self, key: Key, manifest: Manifest, notes: Notes) -> None:
-        """Server-side apply cannot ask that a name be free, and would take a stranger's object over."""
+        """Server-side apply cannot ask for a free name, and would take a stranger's object over.
+
+        Should one come between question and apply, that apply fails on what differs, as it does not force.
+        """
         kind, name = manifest["kind"], manifest["metadata"]["name"]
-        if await self._cluster.get(kind, key.namespace, name):
+        if await self._cluster.get(kind, key.namespace, name, cached=True):
             notes.outsiders.add(Ref(kind, name))
             raise ConflictError(f"{kind} {name} exists already")
 

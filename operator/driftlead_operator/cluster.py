@@ -33,8 +33,8 @@ class Listed(NamedTuple):
 class Cluster(Protocol):
     """What the operator asks of an API server. Every method raises an `OperatorError`."""
 
-    async def get(self, kind: str, namespace: str, name: str) -> Json | None:
-        """One object, None when it is not there."""
+    async def get(self, kind: str, namespace: str, name: str, *, cached: bool = False) -> Json | None:
+        """One object, None when it is not there. `cached` takes what the API server has in memory."""
 
     async def list_metadata(self, kind: str, namespace: str | None, selector: str = "") -> Listed:
         """Names, versions and labels of every object of a kind."""
@@ -131,10 +131,11 @@ class ApiServer:
         answer: Json = json.loads(text) if text else {}
         return answer
 
-    async def get(self, kind: str, namespace: str, name: str) -> Json | None:
+    async def get(self, kind: str, namespace: str, name: str, *, cached: bool = False) -> Json | None:
         """One object, None when it is not there."""
+        query = {"resourceVersion": "0"} if cached else {}
         try:
-            return await self.request("get", kind, "GET", KINDS[kind].path(namespace, name))
+            return await self.request("get", kind, "GET", KINDS[kind].path(namespace, name), params=query)
         except NotFoundError:
             return None
 

@@ -77,7 +77,7 @@ class Leader:
         """Takes and renews the Lease until cancelled, then gives it back."""
         try:
             while True:
-                await self._step()
+                await self.step()
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
             was, self._leads = self._leads, False
@@ -85,7 +85,8 @@ class Leader:
                 self._turn(False)
                 await asyncio.shield(self._give_back())
 
-    async def _step(self) -> None:
+    async def step(self) -> None:
+        """One try to take or to renew the Lease."""
         began = self._clock()
         try:
             async with asyncio.timeout(REQUEST_SECONDS):

@@ -100,7 +100,7 @@ class Poller:
         """Polls until cancelled."""
         while True:
             if self._watched() or self.away_since:
-                await self._once()
+                await self.once()
             await self._wait(self.pause(random.random()))
 
     def pause(self, jitter: float) -> float:
@@ -122,7 +122,8 @@ class Poller:
             pass
         self._hurry.clear()
 
-    async def _once(self) -> None:
+    async def once(self) -> None:
+        """One poll, whose end is told and counted."""
         name = self.declaration.name
         started = time.monotonic()
         try:

@@ -1,0 +1,174 @@
+"""What a poll asks and remembers, against a registry that counts its requests."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
+from driftlead_operator.facts import ModelVersion, RegistryWrite
+from driftlead_operator.poller import Poller
+from driftlead_operator.registry import Declaration, Model
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Registry:
+    """Registered models with versions, in pages of two."""
+
+    declaration = Declaration(name="default", uri="http://registry")
+
+    def __init__(self, models: dict[str, list[ModelVersion]]) -> None:
+        self.models = models
+        self.aliases: dict[str, dict[str, str]] = {}
+        self.marks: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+        self.error: Exception | None = None
+
+    def _model(self, name: str) -> Model:
+        aliases = self.aliases.get(name, {})
+        return Model(name=name, mark=f"{self.marks[name]} {aliases}", aliases=aliases)
+
+    def _count(self, call: str) -> None:
+        if self.error:
+            raise self.error
+        self.asked[call] += 1
+
+    async def model(self, name: str) -> Model | None:
+        self._count("model")
+        return self._model(name) if name in self.models else None
+
+    async def models_page(self, token: str = "") -> tuple[Sequence[Model], str]:
+        self._count("models_page")
+        names, start = sorted(self.models), int(token or 0)
+        following = str(start + 2) if start + 2 < len(names) else ""
+        return [self._model(name) for name in names[start : start + 2]], following
+
+    async def versions_page(
+        self, token: str = "", *, model: str = ""
+    ) -> tuple[dict[str, list[ModelVersion]], str]:
+        self._count("versions_page")
+        return ({model: self.models[model]} if model else dict(self.models)), ""
+
+    async def write(self, write: RegistryWrite) -> None:
+        self._count("write")
+        self.marks[write.model] += 1
+
+
+def version(number: int, stage: str = "None") -> ModelVersion:
+    return ModelVersion(version=str(number), stage=stage)
+
+
+def poller(registry: Registry, changed: list[set[str]] | None = None) -> Poller:
+    told = changed if changed is not None else []
+    return Poller(
+        registry,  # type: ignore[arg-type]
+        seconds=10,
+        watched=lambda: (),
+        changed=lambda models: told.append(set(models)),
+        now=lambda: NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    ("watched", "models", "most"),
+    [(1, 1, 1), (1, 9, 1), (2, 9, 2), (5, 9, 5), (9, 9, 5), (4, 40, 4), (3, 3, 2)],
+)
+async def test_a_poll_without_news_asks_once_a_model_or_once_a_page_whichever_is_less(
+    watched: int, models: int, most: int
+) -> None:
+    registry = Registry({f"m{number:02}": [version(1)] for number in range(models)})
+    asks = poller(registry)
+    names = [f"m{number:02}" for number in range(watched)]
+    assert await asks.poll(names) == set(names)
+    for _ in range(3):
+        registry.asked.clear()
+        assert await asks.poll(names) == set()
+        assert registry.asked.total() <= most
+        assert registry.asked["versions_page"] == 0
+
+
+async def test_only_the_model_that_moved_is_read_again_and_told() -> None:
+    registry = Registry({"a": [version(1)], "b": [version(1)]})
+    asks = poller(registry)
+    await asks.poll(["a", "b"])
+    registry.asked.clear()
+    registry.models["a"] = [version(1, "Archived"), version(2, "Production")]
+    registry.marks["a"] += 1
+    assert await asks.poll(["a", "b"]) == {"a"}
+    assert registry.asked["versions_page"] == 1
+    facts = asks.facts("a", "team")
+    assert [(each.version, each.stage) for each in facts.versions] == [("2", "Production"), ("1", "Archived")]
+
+
+async def test_an_alias_that_moves_is_told() -> None:
+    registry = Registry({"a": [version(1), version(2)]})
+    registry.aliases["a"] = {"champion": "1"}
+    asks = poller(registry)
+    await asks.poll(["a"])
+    registry.aliases["a"] = {"champion": "2", "best": "2"}
+    assert await asks.poll(["a"]) == {"a"}
+    assert [each.aliases for each in asks.facts("a", "team").versions] == [("best", "champion"), ()]
+
+
+async def test_a_model_that_is_not_there_yet_is_known_as_such_and_told_when_it_comes() -> None:
+    registry = Registry({})
+    asks = poller(registry)
+    assert not asks.facts("a", "team").asked
+    assert await asks.poll(["a"]) == {"a"}
+    facts = asks.facts("a", "team")
+    assert (facts.asked, facts.model_exists, list(facts.versions)) == (NOW, False, [])
+    registry.models["a"] = [version(1)]
+    assert await asks.poll(["a"]) == {"a"}
+    assert asks.facts("a", "team").model_exists
+
+
+async def test_while_the_registry_is_away_its_last_answer_stands_beside_since_when_and_why() -> None:
+    registry, told = Registry({"a": [version(1)]}), []
+    asks = poller(registry, told)
+    asks._watched = lambda: ["a"]
+    await asks.once()
+    registry.error = RegistryAwayError("nobody there")
+    for _ in range(3):
+        await asks.once()
+    facts = asks.facts("a", "team")
+    assert (facts.away_since, facts.error, len(facts.versions)) == (NOW, "nobody there", 1)
+    assert asks.pause(1.0) == 40.0
+    registry.error = None
+    await asks.once()
+    assert asks.facts("a", "team").away_since is None
+    assert told == [{"a"}, {"a"}, {"a"}]  # the first answer, gone, back
+    assert asks.pause(0.5) == 10.0
+
+
+async def test_what_cannot_be_read_counts_as_away_and_ends_nothing() -> None:
+    registry = Registry({"a": [version(1)]})
+    asks = poller(registry)
+    asks._watched = lambda: ["a"]
+    registry.error = KeyError("registered_models")
+    await asks.once()
+    assert asks.away_since == NOW
+
+
+async def test_a_refused_write_is_remembered_until_one_succeeds() -> None:
+    registry = Registry({"a": [version(1)]})
+    asks = poller(registry)
+    await asks.poll(["a"])
+    registry.error = RegistryRefusedError("not allowed")
+    await asks.write(RegistryWrite(model="a", version="1", stage="Production"))
+    registry.error = None
+    await asks.poll(["a"])
+    assert asks.facts("a", "team").write_refused == "not allowed"
+    await asks.write(RegistryWrite(model="a", version="1", stage="Production"))
+    assert asks.facts("a", "team").write_refused == ""
+
+
+async def test_a_namespace_that_is_not_allowed_learns_nothing() -> None:
+    registry = Registry({"a": [version(1)]})
+    registry.declaration = Declaration(name="default", uri="u", allowed_namespaces=frozenset({"other"}))
+    asks = poller(registry)
+    await asks.poll(["a"])
+    facts = asks.facts("a", "team")
+    assert (facts.namespace_allowed, facts.asked, list(facts.versions)) == (False, None, [])
+    assert asks.facts("a", "other").asked
