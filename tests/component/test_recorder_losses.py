@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import resource
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -65,6 +66,11 @@ def fill(recorder: Recorder, count: int, prefix: str = "r") -> None:
 
 def segments(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.seg") if path.stat().st_size)
+
+
+def spoil(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.write_bytes(b"{")
 
 
 async def test_an_outage_delays_rows_and_nothing_else(
@@ -401,3 +407,66 @@ async def test_tables_that_are_not_yet_there_are_waited_for(
     connection = await asyncpg.connect(dsn)
     assert await ids(connection) == named(10)
     await connection.close()
+
+
+async def test_rows_count_for_more_than_a_baseline_that_is_gone(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    recorder = opened(tmp_path)
+    fill(recorder, 20)
+    await recorder.drain(0.1)
+    spoil(tmp_path, "baseline-*")
+    settings = RecorderSettings(dsn=lambda: dsn, spool_dir=tmp_path, flush_seconds=0.01)
+    recorder = Recorder.open(settings, recording.IDENTITY)  # the next version has no baseline
+    await recorder.drain(20)
+    assert await ids(database) == named(20)
+    assert await database.fetchval("SELECT sum(rows) FROM drift_hist WHERE baseline_sha = ''") == 20
+
+
+async def test_segments_of_nobody_and_segments_that_vanish_are_counted(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    recorder = opened(tmp_path)
+    fill(recorder, 20)
+    await recorder.drain(0.1)
+    size = segments(tmp_path)[0].stat().st_size
+    spoil(tmp_path, "run-*.json")
+    recorder = opened(tmp_path, dsn)
+    fill(recorder, 20, "gone")
+    lost = segments(tmp_path)[-1]
+    size += lost.stat().st_size
+    lost.unlink()
+    await recorder.start()
+    await until(lambda: recorder.health()["corrupt_bytes"] == size)
+    await recorder.drain(5)
+    assert await ids(database) == []
+    assert await database.fetchval("SELECT sum(bytes) FROM inference_logs_dropped") == size
+
+
+async def test_a_position_that_somebody_deletes_doubles_nothing(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    async with delivering(tmp_path, dsn) as recorder:
+        fill(recorder, 20)
+        await until(lambda: recorder.pending == 0)
+        await database.execute("DELETE FROM log_spools")
+        fill(recorder, 20, "new")
+        await until(lambda: recorder.pending == 0)
+    assert await ids(database) == named(20) + named(20, "new")
+
+
+async def test_a_copy_of_the_folder_that_was_used_elsewhere_is_noticed_and_new_rows_are_delivered(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    original = opened(tmp_path / "original")
+    fill(original, 20)
+    shutil.copytree(tmp_path / "original", tmp_path / "copy")
+    async with delivering(tmp_path / "copy", dsn) as copy:
+        fill(copy, 5, "copy")
+    original.writer._settings = copy.writer._settings  # its database is back
+    await original.start()
+    await until(lambda: original.writer.progress.floor > 0)
+    fill(original, 5, "original")
+    await until(lambda: original.pending == 0)
+    await original.drain(5)
+    assert await ids(database) == named(20) + named(5, "copy") + named(5, "original")

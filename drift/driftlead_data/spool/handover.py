@@ -64,8 +64,11 @@ def describe(source: Source) -> bytes:
     return json.dumps(_described(source)).encode()
 
 
-def described(text: bytes, baseline: Callable[[str], bytes]) -> Source:
-    """The source that `describe` wrote. `baseline` returns the file of a digest. Raises ValueError."""
+def described(text: bytes, baseline: Callable[[str], bytes | None]) -> Source:
+    """The source that `describe` wrote; `baseline` returns the file of a digest, or None to do without.
+
+    Raises ValueError, TypeError or KeyError when the text is something else.
+    """
     return _source(json.loads(text), baseline)
 
 
@@ -205,10 +208,11 @@ def _described(source: Source) -> dict[str, Any]:
     }
 
 
-def _source(head: dict[str, Any], baseline: Callable[[str], bytes | str]) -> Source:
+def _source(head: dict[str, Any], baseline: Callable[[str], bytes | str | None]) -> Source:
+    stored = baseline(head["baseline"]) if head["baseline"] else None
     return Source(
         uuid.UUID(head["spool"]),
         Identity(**head["identity"]),
-        Baseline.from_json(baseline(head["baseline"])) if head["baseline"] else None,
+        Baseline.from_json(stored) if stored else None,
         tuple(head["redacted"]),
     )

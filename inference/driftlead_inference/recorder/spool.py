@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from driftlead_data.baseline import Baseline
+from driftlead_data.baseline import Baseline, BaselineError
 from driftlead_data.spool.delivery import Source
 from driftlead_data.spool.frames import Damage, Frame, scan
 from driftlead_data.spool.handover import describe, described
@@ -177,15 +177,13 @@ class Spool:
         if source is None:  # rows of nobody: all that is left of the segment is damage
             return Chunk(self.current, [], [Damage(place, segment.end)], segment.end)
         while True:
-            with segment.path.open("rb") as file:
-                file.seek(place - segment.start)
-                buffer = file.read(min(most, segment.end - place))
+            buffer = _bytes(segment, place, most)
             whole = place + len(buffer) >= segment.end
             found = list(scan(buffer, base=place, whole=whole or not buffer))
             if found or whole or not buffer:
                 break
             most *= 2  # one frame is longer than that
-        if not buffer:  # the file is shorter than it was
+        if not buffer:  # the file is shorter than it was, or gone
             found = [Damage(place, segment.end)]
         frames = [part for part in found if isinstance(part, Frame)]
         damage = [part for part in found if isinstance(part, Damage)]
@@ -287,9 +285,21 @@ def _segments(folder: Path) -> list[Segment]:
 def _described(folder: Path, run: int) -> Source | None:
     try:
         text = _run_path(folder, run).read_bytes()
-        return described(text, lambda sha: _baseline_path(folder, sha).read_bytes())
-    except (OSError, ValueError):
+        try:
+            return described(text, lambda sha: _baseline_path(folder, sha).read_bytes())
+        except (OSError, BaselineError):
+            return described(text, lambda _: None)  # the rows count for more than their histograms
+    except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _bytes(segment: Segment, place: int, most: int) -> bytes:
+    try:
+        with segment.path.open("rb") as file:
+            file.seek(place - segment.start)
+            return file.read(min(most, segment.end - place))
+    except FileNotFoundError:
+        return b""
 
 
 def _run_path(folder: Path, run: int) -> Path:

@@ -129,10 +129,9 @@ class Writer:
         """One transaction; whether there was anything to do."""
         connection = await self._connected()
         if self.progress.off is None:
-            first = self._spool.segments[0]
-            source = self._spool.current
-            off, seq = await register(connection, source, first.start, first.first_seq - 1)
-            self._at(off, seq)
+            first, done = self._spool.segments[0], self.progress
+            start, last = max(first.start, done.floor), max(first.first_seq - 1, done.seq)
+            self._at(*await register(connection, self._spool.current, start, last))
         position = self.progress.off
         piece = None if position is None else self._next(position)
         if piece is None:
@@ -183,7 +182,6 @@ class Writer:
         if delivered.rejected or delivered.corrupt_bytes:
             log.error("rows could not be logged", **vars(delivered))
         self._spool.ledger.forget(list(piece.drops))
-        self._spool.release(piece.end)
         self._at(piece.end, delivered.seq)
 
     def _at(self, off: int | None, seq: int) -> None:
@@ -193,6 +191,8 @@ class Writer:
         if done.floor > self._spool.end:
             log.error("a copy of this spool is used elsewhere; rows since then may be missing", off=off)
             self._spool.skip_to(done.floor)
+        if off is not None:
+            self._spool.release(off)
         self._delivered(done.seq)
 
     async def _connected(self) -> asyncpg.Connection:
