@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from neighbours.operators import (
     running_operator,
     serves,
     until,
+    with_token,
 )
 from neighbours.processes import ROOT, free_port
 
@@ -267,3 +269,57 @@ async def test_a_registry_declares_who_may_use_it_and_who_may_write(
     assert seen["guarded"].asked is None
     assert seen["guarded"].versions == ()
     assert not seen["unknown"].declared
+
+
+async def token(api: ApiServer, where: str, holder: str) -> str:
+    """A token of an administrating account, good while the Secret `holder` exists."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": holder, "namespace": where}}
+    made = await api.request("create", "Secret", "POST", f"/api/v1/namespaces/{where}/secrets", body=secret)
+    bound = {"kind": "Secret", "apiVersion": "v1", "name": holder, "uid": made["metadata"]["uid"]}
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"boundObjectRef": bound},
+    }
+    path = f"/api/v1/namespaces/{where}/serviceaccounts/rotated/token"
+    return str((await api.request("create", "TokenRequest", "POST", path, body=body))["status"]["token"])
+
+
+async def test_a_token_that_is_revoked_is_replaced_by_the_one_in_its_file(
+    api: ApiServer, where: str, mlflow_uri: str, registries: Path, proxy: Proxy
+) -> None:
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": "rotated", "namespace": where},
+    }
+    path = f"/api/v1/namespaces/{where}/serviceaccounts"
+    await api.request("create", "ServiceAccount", "POST", path, body=account)
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": where},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"kind": "ServiceAccount", "name": "rotated", "namespace": where}],
+    }
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+    await api.request("create", "ClusterRoleBinding", "POST", path, body=binding)
+    file = Path(os.environ["KUBECONFIG"])
+
+    async def use(holder: str) -> None:
+        with_token(file, await token(api, where, holder), file)
+
+    await use("first")
+    await api.create(resource(where, "demo", model=where))
+    async with running_operator(FOLLOW, registries_dir=registries, watch_namespaces=where) as operator:
+        await until(serves(api, where, "1"))
+        await use("second")
+        revoked = f"/api/v1/namespaces/{where}/secrets/first"
+        await api.request("delete", "Secret", "DELETE", revoked)
+        await asyncio.sleep(12)  # the API server believes a token for 10 s
+        proxy.cut()
+        move(mlflow_uri, where, "2", "Production")
+        await until(serves(api, where, "2"), seconds=30)
+        await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
+        await until(serves(api, where, "2"), seconds=30)  # so the watches have the new one as well
+        assert not operator._faults()

@@ -137,6 +137,14 @@ async def running_operator(
         await task
 
 
+def with_token(kubeconfig: Path, token: str, copy: Path) -> Path:
+    """A copy of a kubeconfig that authenticates by this token alone."""
+    content = json.loads(kubeconfig.read_text())
+    content["users"][0]["user"] = {"token": token}
+    copy.write_text(json.dumps(content))
+    return copy
+
+
 def decisions(plan: Callable[[Facts], Plan], refs: Callable[[Any], Any] = lambda _: ()) -> Decisions:
     """The given plan, with the simplest of everything else."""
     return Decisions(

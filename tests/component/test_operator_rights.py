@@ -1,0 +1,121 @@
+"""The operator with exactly the rights that the chart gives it, everywhere or in named namespaces."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chart.rendering import template
+from driftlead_operator import metrics
+from driftlead_operator.__main__ import DECISIONS
+from driftlead_operator.cluster import ApiServer
+from driftlead_operator.errors import ConflictError
+from driftlead_operator.kinds import RESOURCE
+from neighbours import operators
+from neighbours.operators import Json, resource, running_operator, until, with_token
+from neighbours.processes import ROOT
+
+pytestmark = pytest.mark.timeout(120)
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+PATHS = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
+NAMESPACED = {"Role": "roles", "RoleBinding": "rolebindings"}
+
+
+def rendered(values: dict[str, Any]) -> list[Json]:
+    tool = subprocess.run(
+        [sys.executable, ROOT / "hack/tools.py", "helm"], check=True, stdout=subprocess.PIPE, text=True
+    )
+    done = template(tool.stdout.split()[-1], values, [])
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+async def install_rights(api: ApiServer, values: dict[str, Any]) -> str:
+    """Creates account, roles and bindings of the operator as the chart renders them; the account's name."""
+    account = ""
+    await operators.namespace(api, "driftlead")
+    for each in rendered(values):
+        kind, metadata = each["kind"], each["metadata"]
+        if kind in PATHS:
+            path = f"{RBAC}/{PATHS[kind]}"
+        elif kind in NAMESPACED:
+            path = f"{RBAC}/namespaces/{metadata['namespace']}/{NAMESPACED[kind]}"
+        elif kind == "ServiceAccount" and "operator" in metadata["name"]:
+            path, account = "/api/v1/namespaces/driftlead/serviceaccounts", metadata["name"]
+        else:
+            continue
+        with contextlib.suppress(ConflictError):
+            await api.request("create", kind, "POST", path, body=each)
+    return account
+
+
+async def act_as(api: ApiServer, account: str, kubeconfig: Path, folder: Path) -> Path:
+    """A kubeconfig with a token of that account."""
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    path = f"/api/v1/namespaces/driftlead/serviceaccounts/{account}/token"
+    token = (await api.request("create", "TokenRequest", "POST", path, body=body))["status"]["token"]
+    return with_token(kubeconfig, token, folder / "account.kubeconfig")
+
+
+def refused() -> dict[tuple[str, str], float]:
+    family = next(iter(metrics.API_REQUESTS.collect()))
+    return {
+        (sample.labels["verb"], sample.labels["kind"]): sample.value
+        for sample in family.samples
+        if sample.labels.get("code") == "403" and sample.name.endswith("_total")
+    }
+
+
+@pytest.fixture(params=["everywhere", "named namespaces"])
+async def restricted(
+    request: pytest.FixtureRequest, api: ApiServer, where: str, tmp_path: Path, kubeconfig: Path
+) -> AsyncIterator[dict[str, Any]]:
+    """Settings of an operator that has the chart's rights, and who it is in the environment."""
+    values: dict[str, Any] = {"registries": [{"name": "default", "trackingURI": "http://mlflow"}]}
+    settings: dict[str, Any] = {"pod_namespace": "driftlead"}
+    if request.param == "named namespaces":
+        values |= {"watch": {"namespaces": [where]}, "fullnameOverride": "named"}
+        settings |= {"watch_namespaces": where}
+    account = await install_rights(api, values)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(await act_as(api, account, kubeconfig, tmp_path)))
+        yield settings
+
+
+async def test_the_rights_of_the_chart_are_enough_for_all_that_the_operator_does(
+    api: ApiServer, where: str, registries: Path, restricted: dict[str, Any]
+) -> None:
+    before = refused()
+    canary = {"version": "2"}
+    spec = {
+        "canary": canary,
+        "drift": {"schedule": "@hourly"},
+        "prod": {"stage": "Production", "replicas": 2},
+    }
+    await api.create(resource(where, "demo", model=where, **spec))
+    async with running_operator(DECISIONS, registries_dir=registries, **restricted):
+        for kind, name in (
+            ("Deployment", "demo-prod"),
+            ("Deployment", "demo-canary"),
+            ("Service", "demo"),
+            ("CronJob", "demo-drift"),
+            ("PodDisruptionBudget", "demo-prod"),
+        ):
+            await until(lambda kind=kind, name=name: api.get(kind, where, name))
+        scaled = {"autoscaling": {"maxReplicas": 3}, "replicas": None}
+        await api.merge(RESOURCE, where, "demo", {"spec": {"canary": None, "drift": None, "prod": scaled}})
+        await until(lambda: api.get("HorizontalPodAutoscaler", where, "demo-prod"))
+
+        async def gone() -> bool:
+            return await api.get("CronJob", where, "demo-drift") is None
+
+        await until(gone)
+        await asyncio.sleep(1)
+    assert refused() == before
