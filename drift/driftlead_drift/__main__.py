@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
+import structlog
+
 from driftlead_data.connections import export_connections
 from driftlead_drift.commandline import Parser, add_settings, settings_from
 from driftlead_drift.ending import Ended
@@ -99,6 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(parser().parse_args(arguments))
     name = given.pop("command")
     command = COMMANDS[name]
+    # Standard output belongs to the result, which programs read.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         settings = settings_from(command.settings, given)
         export_connections(settings.connections_dir)

@@ -10,16 +10,22 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import Any
 
+import asyncpg
+import structlog
+
 from driftlead_drift import from_database, from_files, runs, termination, upload
 from driftlead_drift.database import connected
 from driftlead_drift.durations import duration
 from driftlead_drift.ending import Ended
-from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.errors import CannotJudgeError, TooEarlyError
 from driftlead_drift.gathered import Gathered
 from driftlead_drift.judge import CANNOT_JUDGE, Judgement, judge
+from driftlead_drift.partitions import maintain
 from driftlead_drift.policy import Policy
 from driftlead_drift.report import document, page
 from driftlead_drift.settings import CheckSettings
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ def run(settings: CheckSettings) -> Ended:
         read = time.perf_counter()
         report = judged(settings, policy, gathered, {"read_s": read - started})
         outcome = record(settings, report, gathered)
+    except TooEarlyError as error:
+        return early(settings, subject, str(error))
     except CannotJudgeError as error:
         return failed(settings, subject, str(error))
     return ended(settings, outcome)
@@ -136,6 +144,16 @@ async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered
         )
         if gathered.first_window is not None:
             await runs.keep_baseline(connection, gathered.traffic, gathered.first_window, gathered.baseline)
+        if gathered.subject.scheduled:
+            await _look_after_the_log(connection, settings)
+
+
+async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSettings) -> None:
+    """Makes partitions of days ahead and drops those past their keep; the verdict never depends on it."""
+    try:
+        await maintain(connection, datetime.now(UTC), keep_days=settings.keep_days)
+    except asyncpg.PostgresError as error:
+        log.warning("partitions of the log were left as they are", reason=str(error))
 
 
 def write_folder(settings: CheckSettings, files: Mapping[str, bytes]) -> str:
@@ -151,6 +169,17 @@ def write_folder(settings: CheckSettings, files: Mapping[str, bytes]) -> str:
             f"the report cannot be written to {folder}: {error.strerror or error}; name another --report"
         ) from error
     return str(folder / "report.html")
+
+
+def early(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:
+    """The end of a check that has nothing to judge against yet: insufficient, with a report that says so."""
+    report = document.failure(subject, sentence, Policy(), early=True)
+    if settings.strict:
+        report["verdict"]["exit_code"] = CANNOT_JUDGE
+    try:
+        return ended(settings, record(settings, report))
+    except CannotJudgeError as error:
+        return failed(settings, subject, str(error))
 
 
 def failed(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:

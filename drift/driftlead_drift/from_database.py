@@ -8,16 +8,17 @@ from pathlib import Path
 import asyncpg
 
 from driftlead_data.baseline import ARTIFACT, Baseline, BaselineError
-from driftlead_drift import runs, windows
+from driftlead_drift import first_window, reading, runs, windows
+from driftlead_drift.counting import Counts
 from driftlead_drift.database import connected
 from driftlead_drift.durations import duration, in_words
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.gathered import Gathered
 from driftlead_drift.judge import WindowCounts
-from driftlead_drift.registry import Registry, wanted
+from driftlead_drift.registry import ModelVersion, Registry, wanted
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
-from driftlead_drift.windows import Counts, Traffic, Window
+from driftlead_drift.windows import Traffic, Window
 
 Found = tuple[str, str, Baseline, str]
 """Name and version of the model, its baseline, and where that came from."""
@@ -53,7 +54,11 @@ def version_baseline(settings: CheckSettings) -> Found:
 
 def registered_baseline(registry: Registry, name: str, version: str) -> tuple[Baseline | None, str]:
     """The baseline in a version's folder and its URI; None where training wrote none."""
-    model = registry.version(name, version)
+    return baseline_of(registry, registry.version(name, version))
+
+
+def baseline_of(registry: Registry, model: ModelVersion) -> tuple[Baseline | None, str]:
+    """The same of a version that was looked up."""
     source = f"{model.artifacts}/{ARTIFACT}"
     body = registry.file(model, ARTIFACT)
     if body is None:
@@ -78,9 +83,8 @@ async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
     async with connected(settings, reading=True) as connection:
         traffic = await _traffic(connection, settings)
         window = await windows.find_window(connection, traffic, duration(settings.window))
-        baseline, source = await _baseline(connection, settings, traffic)
-        every = -(-window.rows // settings.max_rows) if window.rows else 1
-        counts = await windows.count(connection, traffic, window, baseline, every=every)
+        baseline, source, first = await _baseline(connection, settings, traffic)
+        counts = await reading.count(connection, traffic, window, baseline, most=settings.max_rows)
         history = await runs.earlier(connection, traffic)
     return Gathered(
         subject=replace(
@@ -94,20 +98,26 @@ async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
             every=counts.every,
             path=counts.path,
             baseline_source=source,
-            notes=notes(window, counts),
+            notes=notes(window, counts, baseline),
         ),
         baseline=baseline,
-        window=WindowCounts(
-            features=counts.features,
-            prediction=counts.prediction,
-            rows=counts.rows,
-            start=window.start.timestamp(),
-            end=window.end.timestamp(),
-            version=traffic.model_version,
-            baseline_sha256=baseline.sha256,
-        ),
+        window=window_counts(traffic, window, counts, baseline),
         history=[run for run in history if run.baseline_sha256 == baseline.sha256],
         traffic=traffic,
+        first_window=first,
+    )
+
+
+def window_counts(traffic: Traffic, window: Window, counts: Counts, baseline: Baseline) -> WindowCounts:
+    """The window as the judge takes it."""
+    return WindowCounts(
+        features=counts.features,
+        prediction=counts.prediction,
+        rows=counts.rows,
+        start=window.start.timestamp(),
+        end=window.end.timestamp(),
+        version=traffic.model_version,
+        baseline_sha256=baseline.sha256,
     )
 
 
@@ -132,27 +142,31 @@ async def _traffic(connection: asyncpg.Connection, settings: CheckSettings) -> T
 
 async def _baseline(
     connection: asyncpg.Connection, settings: CheckSettings, traffic: Traffic
-) -> tuple[Baseline, str]:
+) -> tuple[Baseline, str, Window | None]:
+    """The file's, the version's own, or that of its first window; and that window where it was made just
+    now."""
     if settings.baseline is not None:
         _, _, named, source = version_baseline(settings)
-        return named, source
-    baseline, source = registered_baseline(
-        Registry(settings.tracking_uri), traffic.model_name, traffic.model_version
-    )
+        return named, source, None
+    registry = Registry(settings.tracking_uri)
+    model = registry.version(traffic.model_name, traffic.model_version)
+    baseline, source = baseline_of(registry, model)
     if baseline is not None:
-        return baseline, source
+        return baseline, source, None
     kept = await runs.first_window_baseline(connection, traffic)
     if kept is not None:
-        return kept, "the version's first window of traffic (its training wrote no baseline)"
-    raise CannotJudgeError(
-        f"model {traffic.model_name} version {traffic.model_version} has no {ARTIFACT}; log it with "
-        "driftlead_drift.log_model or log_baseline, or give --baseline FILE"
-    )
+        return kept, FIRST_WINDOW, None
+    names = first_window.feature_names(registry, model)
+    made = await first_window.make(connection, traffic, duration(settings.window), names)
+    return made.baseline, FIRST_WINDOW, made.window
 
 
-def notes(window: Window, counts: Counts) -> Sequence[str]:
+FIRST_WINDOW = "the version's first window of traffic, since its training wrote no baseline"
+
+
+def notes(window: Window, counts: Counts, baseline: Baseline) -> Sequence[str]:
     """What a reader of the report should know of how the window came about."""
-    said = []
+    said = [f"the baseline was {baseline.note}"] if baseline.note.startswith("made of") else []
     if window.cut:
         said.append(
             f"another version answered until {window.start:%Y-%m-%d %H:%M:%S} UTC; the window begins there, "

@@ -8,13 +8,13 @@ import numpy as np
 
 from driftlead_data.baseline import PREDICTION, Baseline, BaselineError
 from driftlead_drift import runs
+from driftlead_drift.counting import Counter
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.files import Columns, Table, check_columns, coded, epoch_seconds, read_table
 from driftlead_drift.gathered import Gathered
 from driftlead_drift.judge import WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
-from driftlead_drift.windows import Counter
 
 
 def read_baseline(path: Path) -> Baseline:

@@ -2,22 +2,13 @@
 traffic.
 """
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
-import numpy as np
-import orjson
-from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
 from driftlead_drift.errors import CannotJudgeError
 
-BATCH_BYTES = 4 << 20
-ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 SLACK = timedelta(hours=1)
 """How far a pod's clock may be ahead of the database's: `logged_at`, by which partitions are cut, is the
 latter's.
@@ -40,7 +31,8 @@ class Traffic:
 class Window:
     """A stretch of traffic, start included, end excluded, and what is known of it before it is read.
 
-    `rows`: in the log. `first`, `last`: acceptance time of the first and last of them, None without rows.
+    `rows`: in the log, `packed`: of these with features_f32. `first`, `last`: acceptance time of the first
+    and last of them, None without rows.
     `cut`: another version served until then, so the window begins there.
     `pending_since`: acceptance time up to which the slowest live pod has delivered, None where none lags.
     """
@@ -48,59 +40,11 @@ class Window:
     start: datetime
     end: datetime
     rows: int = 0
+    packed: int = 0
     first: datetime | None = None
     last: datetime | None = None
     cut: bool = False
     pending_since: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """A window in the baseline's bins.
-
-    `features`: one int64 count vector per feature; `prediction`: the same for the model's answers, None where
-    the baseline has none. `rows`: counted; `scanned`: rows that the window has; `every`: each k-th row was
-    taken.
-    `path`: how they were read: json, packed or histograms.
-    """
-
-    features: Sequence[NDArray[np.int64]]
-    prediction: NDArray[np.int64] | None
-    rows: int
-    scanned: int
-    every: int = 1
-    path: str = "json"
-
-
-class Counter:
-    """Adds up batches of rows."""
-
-    def __init__(self, baseline: Baseline) -> None:
-        self.baseline = baseline
-        self.features = [np.zeros(f.bin_count, dtype=np.int64) for f in baseline.features]
-        outputs = baseline.prediction
-        self.prediction = None if outputs is None else np.zeros(outputs.bin_count, dtype=np.int64)
-        self.rows = 0
-
-    def add(self, matrix: NDArray[np.float32], predictions: NDArray[Any] | Sequence[object]) -> None:
-        """Counts rows of coded features, shape (n, features), and their predictions, shape (n,)."""
-        counted = self.baseline.count(matrix)
-        self.features = [total + part for total, part in zip(self.features, counted, strict=True)]
-        answers = self.baseline.count_prediction(predictions)
-        if self.prediction is not None and answers is not None:
-            self.prediction = self.prediction + answers
-        self.rows += len(matrix)
-
-    def counts(self, *, scanned: int, every: int, path: str) -> Counts:
-        """What was added so far."""
-        return Counts(
-            features=self.features,
-            prediction=self.prediction,
-            rows=self.rows,
-            scanned=scanned,
-            every=every,
-            path=path,
-        )
 
 
 def condition(traffic: Traffic, table: str = "") -> str:
@@ -147,27 +91,38 @@ async def find_window(connection: asyncpg.Connection, traffic: Traffic, length: 
     """The last `length` of traffic up to the database's present; it begins anew where the version changed."""
     now: datetime = await connection.fetchval("SELECT now()")
     start = now - length
-    ours, since = condition(traffic), f"ts >= $1 AND ts < $2 AND logged_at >= $1 - interval '{SLACK}'"
+    window = await _measured(connection, traffic, start, now)
+    if window.last is None:
+        return window
     others = " AND ".join(f"{name} = {literal(value)}" for name, value in deployment_columns(traffic).items())
     changed: datetime | None = await connection.fetchval(
-        f"SELECT max(ts) FROM inference_logs WHERE {others} AND {since} "  # noqa: S608
-        f"AND NOT (model_name = {literal(traffic.model_name)} "
-        f"AND model_version = {literal(traffic.model_version)}) "
-        f"AND ts <= (SELECT max(ts) FROM inference_logs WHERE {ours} AND {since})",
+        f"SELECT max(ts) FROM inference_logs WHERE {others} AND {SINCE} AND ts <= $3 "  # noqa: S608
+        f"AND (model_name <> {literal(traffic.model_name)} "
+        f"OR model_version <> {literal(traffic.model_version)})",
         start,
         now,
+        window.last,
     )
-    cut = changed is not None
     if changed is not None:
-        start = changed + timedelta(microseconds=1)
-    row = await connection.fetchrow(
-        f"SELECT count(*), min(ts), max(ts) FROM inference_logs WHERE {ours} AND {since}",  # noqa: S608
-        start,
-        now,
-    )
-    rows, first, last = row if row is not None else (0, None, None)
-    window = Window(start=start, end=now, rows=rows, first=first, last=last, cut=cut)
+        window = await _measured(connection, traffic, changed + timedelta(microseconds=1), now)
+        window = replace(window, cut=True)
     return replace(window, pending_since=await watermark(connection, traffic))
+
+
+SINCE = f"ts >= $1 AND ts < $2 AND logged_at >= $1 - interval '{SLACK}'"
+
+
+async def _measured(
+    connection: asyncpg.Connection, traffic: Traffic, start: datetime, end: datetime
+) -> Window:
+    row = await connection.fetchrow(
+        "SELECT count(*), min(ts), max(ts), count(octet_length(features_f32)) FROM inference_logs "  # noqa: S608
+        f"WHERE {condition(traffic)} AND {SINCE}",
+        start,
+        end,
+    )
+    rows, first, last, packed = row if row is not None else (0, None, None, 0)
+    return Window(start=start, end=end, rows=rows, first=first, last=last, packed=packed)
 
 
 async def watermark(connection: asyncpg.Connection, traffic: Traffic) -> datetime | None:
@@ -185,40 +140,6 @@ async def watermark(connection: asyncpg.Connection, traffic: Traffic) -> datetim
     return slowest
 
 
-async def count_json(
-    connection: asyncpg.Connection, traffic: Traffic, window: Window, baseline: Baseline, *, every: int = 1
-) -> Counts:
-    """Counts the column `features` by COPY, in batches of 4 MB. Raises CannotJudgeError for rows of another
-    width.
-    """
-    counter = Counter(baseline)
-    pending = bytearray()
-
-    async def take(data: bytes) -> None:
-        pending.extend(data)
-        if len(pending) >= BATCH_BYTES:
-            end = pending.rindex(b"\n") + 1
-            count_lines(bytes(pending[:end]), counter)
-            del pending[:end]
-
-    await connection.copy_from_query(
-        f"SELECT CASE WHEN prediction NOT IN ('NaN', 'Infinity', '-Infinity') THEN prediction END, "  # noqa: S608
-        f"prediction_label, features FROM inference_logs WHERE {in_window(traffic, window, every)}",
-        output=take,
-        format="text",
-        delimiter=",",
-        null="null",
-    )
-    count_lines(bytes(pending), counter)
-    return counter.counts(scanned=window.rows, every=every, path="json")
-
-
-def in_window(traffic: Traffic, window: Window, every: int) -> str:
-    """The rows of a window as SQL, each `every`-th of them."""
-    sampled = f" AND id % {every} = 0" if every > 1 else ""
-    return in_stretch(traffic, window.start, window.end) + sampled
-
-
 def in_stretch(traffic: Traffic, start: datetime, end: datetime) -> str:
     """The rows from `start` to before `end` as SQL; partitions of earlier days are not touched."""
     since, until = literal(start.isoformat()), literal(end.isoformat())
@@ -226,85 +147,3 @@ def in_stretch(traffic: Traffic, start: datetime, end: datetime) -> str:
         f"{condition(traffic)} AND ts >= {since} AND ts < {until} "
         f"AND logged_at >= {since}::timestamptz - interval '{SLACK}'"
     )
-
-
-def count_lines(lines: bytes, counter: Counter) -> None:
-    """Counts lines of COPY text `prediction,label,features`, in which the comma within a value is escaped."""
-    text = lines.rstrip(b"\n")
-    if not text:
-        return
-    # Numbers, the usual case, become one JSON document for a whole batch; text is taken apart line by line.
-    numbers = b'"' not in text and b"\\\\" not in text
-    if numbers and text.count(b",null,[") == text.count(b"\n") + 1:
-        rows = orjson.loads(b"[[" + text.replace(b"\\,", b",").replace(b"\n", b"],[") + b"]]")
-        matrix = numbers_of([row[2] for row in rows], counter.baseline)
-        counter.add(matrix, np.array([row[0] for row in rows], dtype=np.float64))
-        return
-    parsed = [_row(line) for line in text.split(b"\n")]
-    matrix = values_of([_in_order(features, counter.baseline) for _, _, features in parsed], counter.baseline)
-    counter.add(matrix, _objects([number if label is None else label for number, label, _ in parsed]))
-
-
-def _row(line: bytes) -> tuple[float | None, str | None, Any]:
-    prediction, label, features = re.split(rb"(?<!\\),", line, maxsplit=2)
-    unescape = ESCAPED.sub(_unescaped, label).decode("utf-8", "replace")
-    return (
-        orjson.loads(prediction),
-        None if label == b"null" else unescape,
-        orjson.loads(ESCAPED.sub(_unescaped, features)),
-    )
-
-
-def _unescaped(match: re.Match[bytes]) -> bytes:
-    return {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}.get(
-        match[1], match[1]
-    )
-
-
-def _in_order(features: Any, baseline: Baseline) -> list[Any]:
-    if isinstance(features, dict):
-        features = [features.get(name) for name in baseline.names]
-    if not isinstance(features, list) or len(features) != len(baseline.features):
-        seen = f"{len(features)} values" if isinstance(features, list) else type(features).__name__
-        raise CannotJudgeError(
-            f"a logged row holds {seen}, the baseline knows {len(baseline.features)} features; "
-            "this baseline belongs to another model: name the right one, or the right version"
-        )
-    return features
-
-
-def numbers_of(rows: Sequence[Sequence[Any]], baseline: Baseline) -> NDArray[np.float32]:
-    """Rows of numbers and nulls as float32, shape (n, features). Raises CannotJudgeError for rows of another
-    width.
-    """
-    if any(feature.kind == "categorical" for feature in baseline.features):
-        return values_of([_in_order(row, baseline) for row in rows], baseline)
-    try:
-        matrix = np.array(rows, dtype=np.float64)
-    except (TypeError, ValueError):  # widths differ, or a value is itself a list
-        return values_of([_in_order(row, baseline) for row in rows], baseline)
-    if matrix.ndim != 2 or matrix.shape[1] != len(baseline.features):
-        _in_order(rows[0], baseline)
-    with np.errstate(over="ignore"):
-        return matrix.astype(np.float32)
-
-
-def values_of(rows: Sequence[Sequence[Any]], baseline: Baseline) -> NDArray[np.float32]:
-    """Rows of any JSON values as float32: text as its category's code, a wrong type as NaN; shape (n,
-    features).
-    """
-    columns = zip(baseline.features, zip(*rows, strict=True), strict=True)
-    return np.column_stack([feature.codes(_objects(column)) for feature, column in columns])
-
-
-def _objects(column: Sequence[Any]) -> NDArray[Any]:
-    array = np.empty(len(column), dtype=object)
-    array[:] = column
-    return array
-
-
-async def count(
-    connection: asyncpg.Connection, traffic: Traffic, window: Window, baseline: Baseline, *, every: int = 1
-) -> Counts:
-    """Counts a window by the cheapest way that its rows allow."""
-    return await count_json(connection, traffic, window, baseline, every=every)

@@ -122,6 +122,7 @@ def log_rows(
     version: str = "1",
     minutes: float = 50.0,
     until: float = 0.0,
+    model: str = "demo",
     **columns: str,
 ) -> None:
     """Rows spread over the time from `minutes` to `until` minutes ago."""
@@ -132,7 +133,7 @@ def log_rows(
         connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
         ages = np.linspace(minutes, until, len(rows))
         records = [
-            (now - timedelta(minutes=float(age)), "demo", version, 1.0, json.dumps(row),
+            (now - timedelta(minutes=float(age)), model, version, 1.0, json.dumps(row),
              float(row[0] + row[1] > 0), deployment, *where.values())
             for row, age in zip(rows.tolist(), ages, strict=True)
         ]  # fmt: skip
@@ -235,6 +236,37 @@ def test_a_plain_name_means_the_version_that_answered_last(environment: Path) ->
     log_rows(traffic(17), "plain")
     assert check("plain", model="demo") == 0
     assert termination(environment)["version"] == "1"
+
+
+def test_a_version_without_baseline_gets_one_from_its_first_full_window(
+    environment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client_ = mlflow.MlflowClient()
+    client_.create_registered_model("bare")
+    rows = pd.DataFrame(traffic(30, rows=200), columns=["amount", "it's", "a rather long name"])
+    model = RandomForestClassifier(2, random_state=0).fit(rows, rows["amount"] > 0)
+    signature = mlflow.models.infer_signature(rows)
+    info = mlflow.sklearn.log_model(
+        model, name="m", signature=signature, serialization_format="cloudpickle", pip_requirements=[]
+    )
+    mlflow.register_model(info.model_uri, "bare")
+
+    log_rows(traffic(31, rows=3000), "bare", minutes=110, until=61, model="bare")
+    assert check("bare", "--window", "2h", model="models:/bare/1") == 0
+    early = termination(environment)
+    assert (early["verdict"], "first full window" in str(early["message"])) == ("insufficient", True)
+
+    log_rows(traffic(32, rows=2000), "bare", minutes=59, until=0, model="bare")
+    assert check("bare", "--window", "50m", "--report", str(tmp_path), model="models:/bare/1") == 0
+    report = json.loads((tmp_path / "report.json").read_bytes())
+    assert {feature["name"] for feature in report["features"]} == {"amount", "it's", "a rather long name"}
+    assert "first window" in report["notes"][0]
+    assert len(fetch("SELECT 1 FROM drift_baselines")) == 1
+
+    log_rows(traffic(33, shift=2.0, rows=2000), "bare", minutes=19, until=0, model="bare")
+    assert check("bare", "--window", "20m", "--report", str(tmp_path), model="models:/bare/1") == 2
+    sha256 = json.loads((tmp_path / "report.json").read_bytes())["baseline"]["sha256"]
+    assert sha256 == report["baseline"]["sha256"]
 
 
 def test_no_rows_are_insufficient(environment: Path) -> None:

@@ -3,8 +3,10 @@ import orjson
 import pytest
 
 from driftlead_data.baseline import Baseline, build
+from driftlead_drift.counting import Counter
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.windows import Counter, Traffic, condition, count_lines, literal
+from driftlead_drift.rows import count_lines
+from driftlead_drift.windows import Traffic, condition, literal
 
 RANDOM = np.random.default_rng(7)
 NUMBERS = {"a": RANDOM.normal(size=2000), "b": RANDOM.integers(0, 5, 2000).astype(float)}
@@ -25,7 +27,7 @@ def mixed() -> Baseline:
 
 def line(prediction: object, label: str | None, features: object) -> bytes:
     """A row as COPY writes it with the comma as delimiter: backslashes doubled, commas of a value escaped."""
-    parts = [orjson.dumps(prediction), b"null" if label is None else label.encode(), orjson.dumps(features)]
+    parts = [orjson.dumps(value) for value in (prediction, label, features)]
     return b",".join(part.replace(b"\\", b"\\\\").replace(b",", b"\\,") for part in parts) + b"\n"
 
 

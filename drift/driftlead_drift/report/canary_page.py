@@ -37,6 +37,7 @@ NEXT = {
     "non-inferior": "promote it when its predictions are as meant: driftlead never promotes by itself here",
     "undecided": "let it run; the verdict may be looked at at any time",
 }
+SPLIT = "mend the routing: what is compared must be the same traffic"
 MEANING = {"errors": "requests failed", "latency": "requests slow", "quality": "predictions wrong"}
 
 
@@ -52,7 +53,7 @@ def render(document: Mapping[str, Any]) -> str:
         predictions=document["predictions"],
         length=in_words(end - start),
         picture=prediction_bins(document["predictions"]),
-        next=NEXT[document["verdict"]["status"]],
+        next=SPLIT if document["split"]["mismatch"] else NEXT[document["verdict"]["status"]],
     )
     return html
 
@@ -72,7 +73,7 @@ def prediction_bins(predictions: Mapping[str, Any]) -> Markup:
             "contribution": [abs(b / max(now, 1) - a / max(before, 1)) / 2 for a, b in pairs],
             "sentence": predictions["sentence"],
         },
-        heads=("canary %", "prod %", "of the shift"),
+        heads=("canary", "prod", "shift"),
     )
 
 
@@ -96,7 +97,7 @@ def difference(check: Mapping[str, Any]) -> Markup:
         f'<path class="margin" d="M{at(check["margin"]):.1f} 2v20"/>'
         f'<path class="whisker" d="M{at(low):.1f} {middle}H{at(high):.1f}"/>'
         f'<circle class="dot" cx="{at(observed):.1f}" cy="{middle}" r="4"/>'
-        f'<text class="b mid" x="{at(0):.1f}" y="32">equal</text>'
+        f'<text class="b mid" x="{at(0):.1f}" y="32">0</text>'
         f'<text class="b" x="{width}" y="32">margin {100 * check["margin"]:.3g} points</text></svg>'
     )
 

@@ -102,21 +102,24 @@ def report(
     }
 
 
-def failure(subject: Subject, sentence: str, policy: Policy) -> dict[str, Any]:
-    """The document of a window that could not be judged: the sentence is all there is."""
+def failure(subject: Subject, sentence: str, policy: Policy, *, early: bool = False) -> dict[str, Any]:
+    """The document of a window that could not be judged: the sentence is all there is.
+
+    `early`: nothing is wrong, there is only nothing to judge against yet.
+    """
     return {
         **_head(subject),
         "baseline": None,
         "policy": asdict(policy),
         "verdict": {
-            "status": "error",
-            "exit_code": 1,
+            "status": "insufficient" if early else "error",
+            "exit_code": 0 if early else 1,
             "reasons": [],
             "consecutive": 0,
             "alarm": False,
             "broad_shift": False,
             "summary": sentence,
-            "what_to_do": "mend what the sentence names, and run the check again",
+            "what_to_do": "wait" if early else "mend what the sentence names, and run the check again",
             "independence": "assumed",
             "independence_assumed": False,
             "min_rows": None,
