@@ -14,7 +14,9 @@ import pytest
 from driftlead_data.histograms import unpack
 from driftlead_data.spool.handover import Imported, import_segments, prefix
 from driftlead_data.spool.store import S3Store, StoreAway
+from driftlead_drift.handed_over import bring_in
 from driftlead_drift.migrate import apply
+from driftlead_drift.settings import Connections
 from driftlead_inference.recorder import Recorder, RecorderSettings
 from neighbours import S3, Postgres, recording
 from neighbours.recording import until
@@ -109,6 +111,20 @@ async def test_another_pod_of_the_resource_delivers_when_it_has_nothing_else_to_
     await other.drain(5)
     assert other.writer.progress.imported == 3000
     await whole(database)
+
+
+async def test_the_drift_job_brings_it_in_and_says_what_it_cannot(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await left_behind(tmp_path, store, 200)
+    settings = Connections(cluster="cluster", namespace="team", resource="demo", report_bucket=store.bucket)
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert (await bring_in(database, settings)).rows == 0
+    for name, value in store.variables().items():
+        monkeypatch.setenv(name, value)
+    assert (await bring_in(database, settings.model_copy(update={"report_bucket": None}))).rows == 0
+    assert (await bring_in(database, settings)).rows == 200
+    await whole(database, 200)
 
 
 async def test_what_was_partly_delivered_is_completed(

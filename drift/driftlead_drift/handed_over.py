@@ -1,0 +1,28 @@
+"""Brings in what pods that are gone left in S3: the drift job runs even if no pod of the resource does."""
+
+import asyncpg
+import structlog
+
+from driftlead_data.spool.handover import Imported, import_segments, prefix
+from driftlead_data.spool.store import S3Store, StoreAway
+from driftlead_drift.settings import Connections
+
+log = structlog.get_logger(__name__)
+
+
+async def bring_in(connection: asyncpg.Connection, settings: Connections) -> Imported:
+    """Delivers the segments of the resource that the settings name, each row once, whoever else tries too.
+
+    With S3 or the log's tables out of reach it says so and leaves them for the next run.
+    """
+    if not settings.report_bucket:
+        return Imported()
+    where = prefix(settings.cluster, settings.namespace, settings.resource)
+    try:
+        done = await import_segments(connection, S3Store(settings.report_bucket), where)
+    except (StoreAway, asyncpg.PostgresError) as error:
+        log.warning("what pods handed over stays where it is", reason=str(error))
+        return Imported()
+    for sentence in done.left:
+        log.warning(sentence)
+    return done
