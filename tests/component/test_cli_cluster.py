@@ -11,6 +11,7 @@ import yaml
 from kubernetes import client, config, utils
 
 from driftlead_cli.lint import lint
+from neighbours import api_server
 
 ROOT = Path(__file__).resolve().parents[2]
 Manifest = dict[str, Any]
@@ -25,6 +26,13 @@ def run(kubeconfig: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env={"KUBECONFIG": str(kubeconfig), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
         timeout=60,
     )
+
+
+@pytest.fixture(scope="module")
+def kubeconfig() -> Iterator[Path]:
+    """An API server of this module's own, since it begins without our kind."""
+    with api_server() as path:
+        yield path
 
 
 @pytest.fixture(scope="module")
