@@ -45,6 +45,11 @@ def of_unreadable(resource: Manifest, faults: Sequence[str], look_at: Any) -> di
     return {**before, "observedGeneration": objects.generation(resource), "conditions": [*settled, *kept]}
 
 
+def shown(look: Look) -> Sequence[StageDecision]:
+    """The stages that status speaks of: prod always, the canary while there is to be one."""
+    return [look.prod, *([look.canary] if look.canary and look.canary.manifest else [])]
+
+
 def _url(look: Look, name: str) -> str:
     return f"http://{name}.{objects.metadata(look.facts.resource).get('namespace')}.svc"
 
@@ -119,9 +124,7 @@ def _phase(look: Look, ready: Verdict) -> str:
 
 def _news(look: Look) -> Iterator[dict[str, Any]]:
     """What a stage came to serve, or gave up, since the status before; newest first."""
-    for stage in (look.prod, look.canary):
-        if stage is None:
-            continue
+    for stage in shown(look):
         before = objects.dig(look.facts.resource, "status", stage.name, "version")
         at = objects.stamp(look.facts.now)
         if stage.rejection and stage.rejection.ending:
@@ -158,7 +161,7 @@ def events(look: Look, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
         *look.promotion.events,
         *look.drift.events,
         *look.retraining.events,
-        *(event for stage in (look.prod, look.canary) if stage for event in _stage_events(look, stage)),
+        *(event for stage in shown(look) for event in _stage_events(look, stage)),
         *_trouble(before, ready),
         *_canary_ended(look, before, after),
     ]
@@ -172,11 +175,8 @@ def _stage_events(look: Look, stage: StageDecision) -> Iterator[Event]:
     if stage.served and stage.served != objects.dig(before, "version"):
         words = f"{stage.name} serves version {stage.served} now: {_evidence(look, stage)}"
         yield Event(reason=Happening.ROLLED_OUT, message=words)
-    shown = stage.name == "prod" or stage.manifest is not None
-    if (
-        shown
-        and stage.target.ambiguous
-        and list(stage.target.ambiguous) != list(objects.dig(before, "ambiguous") or ())
+    if stage.target.ambiguous and list(stage.target.ambiguous) != list(
+        objects.dig(before, "ambiguous") or ()
     ):
         words = (
             f"{stage.name}: versions {', '.join(stage.target.ambiguous)} stand in {stage.target.source}; "

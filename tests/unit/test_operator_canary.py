@@ -6,7 +6,7 @@ import pytest
 
 from driftlead_operator.facts import Ref
 from driftlead_operator.plan import plan
-from unit.operator_world import World
+from unit.operator_world import World, writes
 
 CANARY = Ref("Deployment", "demo-canary")
 
@@ -183,3 +183,12 @@ def test_a_judge_runs_only_while_two_versions_serve_and_are_logged(world: World)
     world.patch(inference__predictionLog={"mode": "off"})
     world.settle()
     assert judge not in world.children
+
+
+def test_suspended_a_canary_that_is_wanted_no_longer_is_told_of_once_and_no_more(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.patch(suspend=True)
+    world.versions["4"].stage = "Archived"
+    world.reconcile()
+    assert not writes(world.plan()) and world.serving("canary") == ["4"]

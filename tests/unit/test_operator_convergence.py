@@ -1,6 +1,7 @@
 """A random walk of people, registry, pods and time: whatever happens, it ends where it should."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -125,6 +126,15 @@ class Walk(RuleBasedStateMachine):
             self._reconcile()
             self.world.step()
 
+    @rule(turns=st.integers(min_value=2, max_value=6))
+    def a_while_passes(self, turns: int) -> None:
+        self.kubernetes_and_operator_take_turns(turns)
+
+    @rule(hours=st.integers(min_value=1, max_value=30))
+    def hours_pass(self, hours: int) -> None:
+        self.world.now += timedelta(hours=hours)
+        self.kubernetes_and_operator_take_turns(3)
+
     @rule()
     def kubernetes_goes_on_alone(self) -> None:
         self.world.step()
@@ -132,7 +142,7 @@ class Walk(RuleBasedStateMachine):
     def _reconcile(self) -> None:
         """Once reconciled, the same facts ask for nothing; and planning twice gives the same."""
         world = self.world
-        world.now = world.now.replace(second=(world.now.second + 7) % 60, minute=(world.now.minute + 1) % 60)
+        world.now += timedelta(seconds=67)
         served_before = world.serving("prod")
         handled = world.status.get("handled")
         first, again = world.plan(), world.plan()
@@ -199,7 +209,7 @@ class Walk(RuleBasedStateMachine):
 
 Walk.TestCase.settings = settings(
     max_examples=25,
-    stateful_step_count=40,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
