@@ -1,6 +1,7 @@
 """A random walk of people, registry, pods and time: whatever happens, it ends where it should."""
 
 import json
+import os
 from datetime import timedelta
 from typing import Any
 
@@ -208,7 +209,8 @@ class Walk(RuleBasedStateMachine):
 
 
 Walk.TestCase.settings = settings(
-    max_examples=25,
+    # Some hundred steps each time; DRIFTLEAD_WALKS=1000 walks through tens of thousands.
+    max_examples=int(os.environ.get("DRIFTLEAD_WALKS", "10")),
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
