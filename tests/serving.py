@@ -15,7 +15,7 @@ from driftlead_inference.app import create_app
 from driftlead_inference.batching import Batcher, Pace
 from driftlead_inference.cache import Source
 from driftlead_inference.engines import LoadedEngine
-from driftlead_inference.guarded import Guarded
+from driftlead_inference.guarded import guarded_of
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.prediction_log import Off
 from driftlead_inference.prepared import Prepared
@@ -115,8 +115,9 @@ async def front(service: Service, kind: Front) -> AsyncIterator[int]:
         app,
         host="127.0.0.1",
         port=0,
-        http=wire_of(service) if kind is Front.WIRE else Guarded,
+        http=wire_of(service) if kind is Front.WIRE else guarded_of(service.settings.body_seconds),
         ws="none",
+        proxy_headers=False,
         lifespan="off",
         access_log=False,
         server_header=False,

@@ -122,7 +122,7 @@ class Batcher:
         self.answered = answered
         self.batch_rows = batch_rows
         self.waiting_rows = waiting_rows
-        self.numeric = door.signature.numeric
+        self.numeric = door.numeric
         self.pending: list[Job] = []
         self.waiting = 0
         self.scheduled = False

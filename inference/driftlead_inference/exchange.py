@@ -1,7 +1,6 @@
-"""One HTTP exchange over ASGI: read a bounded body in bounded time, ask a handler, send the reply, count
+"""One HTTP exchange over ASGI: read a bounded body, ask a handler, send the reply, count
 it."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -69,7 +68,7 @@ class Exchange:
         request_id = service.request_id(headers.get(b"x-request-id"))
         try:
             service.authorize(headers.get(b"authorization"))
-            body = await read(headers, receive, service.settings.body_bytes, service.settings.body_seconds)
+            body = await read(headers, receive, service.settings.body_bytes)
             path = scope.get("path_params", NONE)
             incoming = Incoming(service, headers, body, scope["query_string"], path, request_id)
             reply = await self.handler(incoming)
@@ -112,28 +111,24 @@ async def respond(send: Send, status: int, content_type: bytes, body: bytes, hea
     await send({"type": "http.response.body", "body": body})
 
 
-async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: float) -> bytes:
-    """The whole body. Raises `Refused` beyond `limit` bytes or `seconds`, `Gone` when the client left."""
+async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The whole body. Raises `Refused` beyond `limit` bytes, `Gone` when the client left.
+
+    The protocol class bounds the time.
+    """
     length = headers.get(b"content-length")
     if length is not None and int(length) > limit:
         raise Refused(problems.too_large(limit))
-    try:
-        async with asyncio.timeout(seconds):
-            return await parts_of(receive, limit)
-    except TimeoutError:
-        raise Refused(problems.TOO_SLOW) from None
-
-
-async def parts_of(receive: Receive, limit: int) -> bytes:
-    """The body, message by message."""
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
-        parts.append(message["body"])
-        size += len(message["body"])
+        body: bytes = message["body"]
+        size += len(body)
         if size > limit:
             raise Refused(problems.too_large(limit))
         if not message.get("more_body"):
-            return b"".join(parts)
+            return body if not parts else b"".join([*parts, body])
+        parts.append(body)

@@ -7,24 +7,28 @@ Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts ho
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from driftlead_inference.problems import CONTENT_TYPE, TOO_LARGE, TOO_SLOW, Problem
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
-HEAD_SECONDS = 30.0
-TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class Guarded(HttpToolsProtocol):
-    """One connection. `parsing`: the parser stands within a message; `in_head`: within its head."""
+    """One connection. `parsing`: the parser stands within a message; `in_head`: within its head.
+
+    `request_seconds`: how long a request may take to arrive, once its first bytes are there.
+    """
+
+    request_seconds = 30.0
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.parsing = False
         self.in_head = False
         self.head_bytes = 0
-        self.head_timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
         self.invalid = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,28 +44,35 @@ class Guarded(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feeds the parser, and ends a connection whose head grows or lasts too long."""
+        """Feeds the parser, and ends a connection whose head grows or whose request lasts too long."""
         super().data_received(data)
-        if not self.in_head or self.transport.is_closing():
+        if not self.parsing or self.transport.is_closing():
             return
-        self.head_bytes += len(data)
+        if self.in_head:
+            self.head_bytes += len(data)
         if self.head_bytes > HEAD_BYTES:
             self.end(TOO_LARGE)
-        elif self.head_timer is None:
-            self.head_timer = self.loop.call_later(HEAD_SECONDS, self.end, TOO_SLOW)
+        elif self.timer is None:
+            self.timer = self.loop.call_later(self.request_seconds, self.end, TOO_SLOW)
 
-    def end(self, reply: bytes) -> None:
-        """Says why, and closes."""
+    def end(self, problem: Problem) -> None:
+        """Says why, and closes; an application that waits for the rest is told that the client left."""
         self.disarm()
-        if not self.transport.is_closing():
-            self.transport.write(reply)
-            self.transport.close()
+        if self.transport.is_closing():
+            return
+        body = problem.body()
+        head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
+            CONTENT_TYPE,
+            len(body),
+        )
+        self.transport.write(STATUS_LINE[problem.status] + head + body)
+        self.transport.close()
 
     def disarm(self) -> None:
-        """Cancels the head's timer."""
-        if self.head_timer is not None:
-            self.head_timer.cancel()
-            self.head_timer = None
+        """Cancels the timer."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
 
     def send_400_response(self, msg: str) -> None:
         """Refuses what is no HTTP, after the replies to whole requests before it: uvicorn would drop
@@ -92,10 +103,16 @@ class Guarded(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self.in_head = False
-        self.disarm()
+        self.head_bytes = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The message is whole."""
         self.parsing = False
+        self.disarm()
         super().on_message_complete()
+
+
+def guarded_of(seconds: float) -> type[Guarded]:
+    """The protocol class with a time limit, for uvicorn's `http` setting."""
+    return type("ServiceGuarded", (Guarded,), {"request_seconds": seconds})

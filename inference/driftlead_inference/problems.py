@@ -73,7 +73,8 @@ SPOOL_FULL = Problem(
     503, "the prediction log's spool is full and the log may not lose rows; is Postgres away?", retry_after=5
 )
 NO_TOKEN = Problem(401, "predictions need the header `Authorization: Bearer <token>`; it is missing or wrong")
-TOO_SLOW = Problem(408, "the request's body did not arrive in time")
+TOO_SLOW = Problem(408, "the request did not arrive in time")
+TOO_LARGE = Problem(431, "the request's head is larger than 64 KiB")
 
 
 def too_large(limit: int) -> Problem:

@@ -26,7 +26,7 @@ EXPECTED = {
 
 @dataclass(frozen=True)
 class Door:
-    """Checks rows against the signature and what was probed at load.
+    """Checks rows against the signature and what was probed at load. `width`: values in a row.
 
     `accepts_missing` holds the positions whose null the model answers; `accepts_huge` says whether numbers
     beyond float32's range reach it (trees refuse them).
@@ -35,21 +35,20 @@ class Door:
     signature: Signature
     accepts_missing: frozenset[int]
     accepts_huge: bool = False
+    numeric: bool = field(init=False)
+    width: int = field(init=False)
     refuses_null: NDArray[np.bool_] = field(init=False, repr=False)
     whole: NDArray[np.intp] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Lays out what the checks of a batch need."""
         features = self.signature.features
+        object.__setattr__(self, "numeric", self.signature.numeric)
+        object.__setattr__(self, "width", len(features))
         refuses = np.array([index not in self.accepts_missing for index in range(len(features))])
         object.__setattr__(self, "refuses_null", refuses)
         wholes = [index for index, feature in enumerate(features) if feature.kind != "float"]
         object.__setattr__(self, "whole", np.array(wholes, dtype=np.intp))
-
-    @property
-    def width(self) -> int:
-        """How many features a row has."""
-        return len(self.signature.features)
 
     def admit(self, rows: Sequence[object]) -> list[Row]:
         """Rows by position or by name, checked value by value. Raises `Refused`."""

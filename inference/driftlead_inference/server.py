@@ -11,7 +11,7 @@ from driftlead_data.exit_codes import ExitCode
 from driftlead_inference import loading, locate
 from driftlead_inference.app import create_app
 from driftlead_inference.failures import StartFailed, leave_message
-from driftlead_inference.guarded import Guarded
+from driftlead_inference.guarded import guarded_of
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.service import Service
 from driftlead_inference.settings import Front, Settings
@@ -70,10 +70,11 @@ async def serve(settings: Settings) -> ExitCode:
     service = Service(settings, Metrics(settings.stage))
     app = create_app(service)
     service.published = lambda source: app.publish(source.name, source.version)
-    protocol = wire_of(service) if settings.front is Front.WIRE else Guarded
+    wire = settings.front is Front.WIRE
+    protocol = wire_of(service) if wire else guarded_of(settings.body_seconds)
     config = uvicorn.Config(
         app, host=settings.host, port=settings.port, loop="none", http=protocol, ws="none",
-        lifespan="off", access_log=False, server_header=False, log_config=None, timeout_keep_alive=75,
+        lifespan="off", access_log=False, server_header=False, proxy_headers=False, log_config=None, timeout_keep_alive=75,
         timeout_graceful_shutdown=round(settings.drain_seconds) or None, backlog=2048,
     )  # fmt: skip
     server = Server(config, service)

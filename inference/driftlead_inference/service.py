@@ -86,7 +86,8 @@ class Service:
         self, rows: list[list[Any]], raws: list[bytes] | None, request_id: str, *, probabilities: bool = False
     ) -> Job:
         """The answered job. Raises `Refused`."""
-        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        batcher = self.ready().batcher
+        future: asyncio.Future[Job] = batcher.loop.create_future()
 
         def done(job: Job) -> None:
             if not future.done():
@@ -95,7 +96,7 @@ class Service:
         job = Job(
             rows, raws, request_id, self.clock(), time.perf_counter(), done, probabilities=probabilities
         )
-        self.ready().batcher.submit(job)
+        batcher.submit(job)
         await future
         if job.problem is not None:
             raise Refused(job.problem)

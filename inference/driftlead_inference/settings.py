@@ -88,7 +88,10 @@ class Settings(BaseSettings):
         "`off` logs nothing.",
     )
     postgres_dsn: SecretStr = Field(SecretStr(""), description="Where `inference_logs` is; empty: no log.")
-    spool_dir: Path = Field(HOME / "spool", description="The folder of rows not yet delivered.")
+    spool_dir: Path = Field(
+        HOME / "spool",
+        description="The folder of rows not yet delivered; below the default, each port has its own.",
+    )
     spool_bytes: int = Field(512 * 1024**2, ge=1024**2, description="How large the spool may grow, in bytes.")
     spool_full: SpoolFull = Field(
         SpoolFull.DROP,

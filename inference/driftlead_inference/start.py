@@ -47,6 +47,8 @@ def checked(settings: Settings) -> Settings:
             )
         structlog.get_logger().warning("no DRIFTLEAD_POSTGRES_DSN: predictions are served and not logged")
         changes["log_mode"] = LogMode.OFF
+    if "spool_dir" not in settings.model_fields_set:  # two servers on one spool are refused
+        changes["spool_dir"] = settings.spool_dir / str(settings.port)
     if not settings.pod:
         changes["pod"] = socket.gethostname()
     return settings.model_copy(update=changes)

@@ -241,4 +241,13 @@ class Wire(Guarded):
 
 def wire_of(service: Service) -> type[Wire]:
     """The protocol class of a service, for uvicorn's `http` setting."""
-    return type("ServiceWire", (Wire,), {"service": service, "heads": {}, "dated": (None, b"")})
+    return type(
+        "ServiceWire",
+        (Wire,),
+        {
+            "service": service,
+            "request_seconds": service.settings.body_seconds,
+            "heads": {},
+            "dated": (None, b""),
+        },
+    )

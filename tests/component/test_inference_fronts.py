@@ -254,6 +254,15 @@ async def test_while_draining_every_reply_ends_its_connection(kind: Front) -> No
 
 
 @pytest.mark.parametrize("kind", list(Front))
+@pytest.mark.parametrize("part", [LAST[:30], LAST[:-5]])
+async def test_a_request_that_does_not_arrive_in_time_is_ended(kind: Front, part: bytes) -> None:
+    service, kept = service_of(body_seconds=0.1)
+    async with front(service, kind) as port:
+        assert b"HTTP/1.1 408" in await talk(port, [part])
+    assert kept.rows == []
+
+
+@pytest.mark.parametrize("kind", list(Front))
 async def test_with_a_token_nobody_else_predicts(kind: Front) -> None:
     service, _ = service_of(requires_token="secret")
     async with front(service, kind) as port:

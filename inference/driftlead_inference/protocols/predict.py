@@ -39,7 +39,7 @@ def decode(body: bytes, door: Door, limit: int) -> Request:
         raw = decode_body(body).features
     except msgspec.MsgspecError as error:
         raise no_json(body, error) from error
-    if door.signature.numeric:
+    if door.numeric:
         try:
             row = decode_numbers(raw)
         except msgspec.MsgspecError:
@@ -54,7 +54,7 @@ def decode(body: bytes, door: Door, limit: int) -> Request:
 def decode_other(raw: bytes, door: Door, limit: int) -> Request:
     """Everything but one list of numbers: several rows, names, text, and what must be refused with a
     sentence."""
-    if door.signature.numeric:
+    if door.numeric:
         try:
             table = decode_table(raw)
         except msgspec.MsgspecError:
