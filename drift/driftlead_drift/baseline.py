@@ -23,9 +23,7 @@ EXAMPLE_ROWS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedVersion:
-    """What `log_model` made: the registered model's name and version, MLflow's run and model, the baseline's
-    digest.
-    """
+    """What `log_model` made: version in the registry, MLflow's run and model, the baseline's digest."""
 
     name: str
     version: str
@@ -72,8 +70,7 @@ def log_baseline(
     prediction: Any = None,
     calendar: Collection[str] = (),
 ) -> Baseline:
-    """Writes the baseline of training rows into a logged model's folder, before the model is registered or
-    after.
+    """Writes the baseline of training rows into a logged model's folder, registered or not.
 
     `model_id`: as `mlflow.sklearn.log_model(...)` returns it; by default the last model logged in this
     session. The other arguments are those of `make_baseline`. Raises ValueError where no model was logged.
@@ -85,8 +82,7 @@ def log_baseline(
         if last is None:
             raise ValueError(
                 "there is no logged model to write the baseline to; call mlflow.sklearn.log_model(...) "
-                "first, "
-                "or name it: log_baseline(X, model_id=info.model_id)"
+                "first, or name it: log_baseline(X, model_id=info.model_id)"
             )
         model_id = last.model_id
     baseline = make_baseline(X, time=time, groups=groups, prediction=prediction, calendar=calendar)
@@ -153,17 +149,13 @@ def _active_run(mlflow: Any) -> Any:
 
 
 def _nullable(X: "pd.DataFrame") -> "pd.DataFrame":  # noqa: N803
-    """The rows from which the signature is read: integers as floats, since live traffic has gaps where
-    training had none.
-    """
+    """The rows to read the signature from: integers as floats, since live traffic has gaps."""
     integers = {name: "float64" for name in X.columns if X[name].dtype.kind in "iu"}
     return X.astype(integers)
 
 
 def _serialization(model: Any, trusted: Sequence[str]) -> dict[str, Any]:
-    """MLflow's arguments: skops with the model's own types trusted, cloudpickle where skops cannot hold the
-    model.
-    """
+    """MLflow's arguments: skops with the model's own types trusted, else cloudpickle."""
     import skops.io  # noqa: PLC0415
 
     try:

@@ -19,6 +19,7 @@ from driftlead_drift.durations import duration
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
 from driftlead_drift.gathered import Gathered
+from driftlead_drift.handed_over import bring_in
 from driftlead_drift.judge import CANNOT_JUDGE, Judgement, judge
 from driftlead_drift.partitions import maintain
 from driftlead_drift.policy import Policy
@@ -149,11 +150,12 @@ async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered
 
 
 async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSettings) -> None:
-    """Makes partitions of days ahead and drops those past their keep; the verdict never depends on it."""
+    """Partitions of days ahead and past their keep, rows of pods that are gone; no verdict depends on it."""
     try:
         await maintain(connection, datetime.now(UTC), keep_days=settings.keep_days)
     except asyncpg.PostgresError as error:
         log.warning("partitions of the log were left as they are", reason=str(error))
+    await bring_in(connection, settings)
 
 
 def write_folder(settings: CheckSettings, files: Mapping[str, bytes]) -> str:
@@ -191,8 +193,7 @@ def failed(settings: CheckSettings, subject: document.Subject, sentence: str) ->
         outcome = replace(outcome, recorded=False)
     except CannotJudgeError:
         outcome = Outcome(report, "", recorded=False)
-    finished = ended(settings, outcome)
-    return finished._replace(words="", trouble=sentence)
+    return ended(settings, outcome)
 
 
 def ended(settings: CheckSettings, outcome: Outcome) -> Ended:
@@ -202,4 +203,6 @@ def ended(settings: CheckSettings, outcome: Outcome) -> Ended:
     code = int(summary["exit_code"])
     if settings.exit_zero and outcome.recorded:
         code = 0
+    if summary["verdict"] == "error":
+        return Ended(code, "", summary, trouble=str(summary["message"]))
     return Ended(code, page.words(outcome.report, outcome.uri), summary)

@@ -115,8 +115,7 @@ class Comparison:
         if row is None:
             raise CannotJudgeError(
                 f"deployment {deployment} logged nothing since {since:%Y-%m-%d %H:%M:%S} UTC; send it "
-                f"traffic, look at "
-                "a longer --window, or name other deployments with --prod and --canary"
+                "traffic, look at a longer --window, or name other deployments with --prod and --canary"
             )
         return Traffic(model_name=row[0], model_version=row[1], deployment=deployment, **place)
 

@@ -89,8 +89,7 @@ def read_table(path: Path) -> Table:
 
 
 def cells(column: Sequence[str], *, text: bool = False) -> NDArray[Any]:
-    """The cells of a CSV column as float64 where all are numbers, as bools where all are truth values, else
-    text.
+    """The cells of a CSV column: float64 where all are numbers, bools where all are truth values, else text.
 
     A cell without value is NaN or None.
     """
@@ -128,8 +127,7 @@ def check_columns(table: Table, needed: Sequence[str]) -> list[str]:
     if missing:
         raise CannotJudgeError(
             f"the file {table.path} lacks {_quoted(missing)}, which the baseline has; it has "
-            f"{_quoted(table.names)}. "
-            "Is it the data of another model?"
+            f"{_quoted(table.names)}. Is it the data of another model?"
         )
     return [name for name in table.names if name not in needed]
 
@@ -148,8 +146,7 @@ def coded(columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, str], path: P
             if present and not np.isfinite(numbers).any():
                 raise CannotJudgeError(
                     f"column '{name}' of {path} holds text ('{str(present[0])[:40]}'), the baseline holds "
-                    f"numbers; "
-                    "is it the data of another model?"
+                    "numbers; is it the data of another model?"
                 )
             column = numbers
         out[name] = column

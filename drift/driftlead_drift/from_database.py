@@ -14,6 +14,7 @@ from driftlead_drift.database import connected
 from driftlead_drift.durations import duration, in_words
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.gathered import Gathered
+from driftlead_drift.handed_over import bring_in
 from driftlead_drift.judge import WindowCounts
 from driftlead_drift.registry import ModelVersion, Registry, wanted
 from driftlead_drift.report.document import Subject
@@ -46,8 +47,7 @@ def version_baseline(settings: CheckSettings) -> Found:
     if baseline is None:
         raise CannotJudgeError(
             f"model {want.name} version {version} has no {ARTIFACT}; log it with driftlead_drift.log_model "
-            f"or "
-            "log_baseline, or give --baseline FILE"
+            "or log_baseline, or give --baseline FILE"
         )
     return want.name, version, baseline, source
 
@@ -80,6 +80,9 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
 
 
 async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
+    if subject.scheduled:
+        async with connected(settings) as connection:
+            await bring_in(connection, settings)
     async with connected(settings, reading=True) as connection:
         traffic = await _traffic(connection, settings)
         window = await windows.find_window(connection, traffic, duration(settings.window))

@@ -15,8 +15,7 @@ Score = Callable[[NDArray[Any], NDArray[Any]], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Scores on the hold-out, and the interval of their difference (challenger minus champion, higher is
-    better).
+    """Scores on the hold-out, and the interval of challenger minus champion (higher is better).
 
     `low`, `high`: ends of the two-sided interval of the gate's level.
     """

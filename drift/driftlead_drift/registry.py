@@ -104,8 +104,7 @@ class Registry:
             return self._get(f"{self.uri}/api/2.0/mlflow-artifacts/artifacts/{urllib.parse.quote(inside)}")
         raise CannotJudgeError(
             f"the files of model {model.name} version {model.version} are at {model.artifacts}, and of such "
-            f"places "
-            "only s3://, file:// and mlflow-artifacts:/ can be read here; give --baseline FILE"
+            "places only s3://, file:// and mlflow-artifacts:/ can be read here; give --baseline FILE"
         )
 
     def _ask(self, method: str, **query: str) -> dict[str, Any]:

@@ -21,10 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from driftlead_drift import gate, storage, termination
+from driftlead_drift import champion, gate, storage, termination
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import RetrainSettings
 
@@ -148,11 +145,11 @@ def load_function(name: str) -> Callable[[RetrainContext], Trained]:
 
 def make_context(settings: RetrainSettings, now: datetime) -> RetrainContext:
     """What the function is told, from the settings and the environment."""
-    champion = settings.champion or None
+    serving = settings.champion or None
     return RetrainContext(
         registered_model=settings.registered_model,
-        champion_uri=champion,
-        champion_version=champion.rpartition("/")[2] if champion else None,
+        champion_uri=serving,
+        champion_version=serving.rpartition("/")[2] if serving else None,
         report=drift_report(settings),
         now=now,
         parameters={
@@ -177,63 +174,18 @@ def drift_report(settings: RetrainSettings) -> dict[str, Any] | None:
 def against_champion(
     trained: Trained, context: RetrainContext, settings: RetrainSettings
 ) -> gate.Comparison | None:
-    """Both models on the hold-out; None where there is no hold-out or nobody to beat.
-
-    Raises CannotJudgeError where one of them cannot be scored there.
-    """
+    """Both models on the hold-out; None where there is no hold-out or nobody to beat. Raises
+    CannotJudgeError."""
     if trained.holdout_features is None or trained.holdout_target is None or context.champion_uri is None:
         return None
-    import mlflow  # noqa: PLC0415
-    from sklearn.metrics import get_scorer  # noqa: PLC0415
-
-    try:
-        champion = mlflow.sklearn.load_model(context.champion_uri)
-    except Exception as error:
-        raise CannotJudgeError(
-            f"the champion {context.champion_uri} cannot be loaded: {error}; check that its version exists "
-            f"and that "
-            "this image has what it needs"
-        ) from error
-    try:
-        scorer = get_scorer(trained.metric)
-        old, new = (
-            _answers(model, trained.holdout_features, trained.metric) for model in (champion, trained.model)
-        )
-        target = np.asarray(trained.holdout_target)
-        return gate.compare(target, old, new, _score(scorer), alpha=settings.alpha)
-    except Exception as error:
-        raise CannotJudgeError(
-            f"champion and challenger cannot be compared by {trained.metric} on "
-            f"{len(trained.holdout_features)} "
-            f"hold-out rows: {type(error).__name__}: {error}; check holdout_features, holdout_target and "
-            f"metric"
-        ) from error
-
-
-def _answers(model: Any, rows: Any, metric: str) -> NDArray[Any]:
-    """What the metric is computed from: the positive class's probability for rankings and log loss, else
-    predictions.
-    """
-    from sklearn.metrics import get_scorer  # noqa: PLC0415
-
-    wanted = getattr(get_scorer(metric), "_response_method", "predict")
-    wanted = (wanted,) if isinstance(wanted, str) else wanted
-    if "predict" in wanted:
-        return np.asarray(model.predict(rows))
-    if hasattr(model, "predict_proba"):
-        probabilities = np.asarray(model.predict_proba(rows))
-        return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
-    return np.asarray(model.decision_function(rows))
-
-
-def _score(scorer: Any) -> gate.Score:
-    """A scorer's function of (target, answers), higher is better."""
-    function, sign, options = scorer._score_func, scorer._sign, scorer._kwargs
-
-    def score(target: NDArray[Any], answers: NDArray[Any]) -> float:
-        return float(sign * function(target, answers, **options))
-
-    return score
+    return champion.compare(
+        context.champion_uri,
+        trained.model,
+        trained.holdout_features,
+        trained.holdout_target,
+        metric=trained.metric,
+        alpha=settings.alpha,
+    )
 
 
 def _register(
@@ -243,7 +195,7 @@ def _register(
 
     from driftlead_drift.baseline import log_model  # noqa: PLC0415
 
-    figures = _figures(trained, comparison)
+    figures = {**trained.metrics, **champion.figures(trained.metric, comparison)}
     tags = {
         "driftlead.report": settings.report_id or "",
         "driftlead.champion": context.champion_version or "",
@@ -264,14 +216,10 @@ def _register(
         where = _offer(mlflow.MlflowClient(), settings, made.version)
     except Exception as error:
         raise CannotJudgeError(
-            f"the new model cannot be registered as {settings.registered_model}: {type(error).__name__}: "
-            f"{error}"
+            f"the new model cannot be registered as {settings.registered_model}: "
+            f"{type(error).__name__}: {error}"
         ) from error
-    why = (
-        _in_words(trained.metric, comparison)
-        if comparison
-        else "there was no hold-out or no champion to beat"
-    )
+    why = champion.in_words(trained.metric, comparison)
     message = (
         f"version {made.version} of {settings.registered_model} is registered and moved to {where}: {why}"
     )
@@ -292,27 +240,11 @@ def _offer(client: Any, settings: RetrainSettings, version: str) -> str:
 
 
 def _not_better(trained: Trained, comparison: gate.Comparison, settings: RetrainSettings) -> Outcome:
-    message = (
-        f"nothing was registered: {_in_words(trained.metric, comparison)}, and the whole interval must lie "
-        f"above "
-        f"{settings.margin:g}"
-    )
-    return Outcome(result="NotBetter", message=message, metrics=_figures(trained, comparison))
-
-
-def _figures(trained: Trained, comparison: gate.Comparison | None) -> dict[str, float]:
-    figures = dict(trained.metrics)
-    if comparison:
-        figures[f"{trained.metric}_challenger"] = comparison.challenger
-        figures[f"{trained.metric}_champion"] = comparison.champion
-        figures["difference_low"], figures["difference_high"] = comparison.low, comparison.high
-    return figures
-
-
-def _in_words(metric: str, comparison: gate.Comparison) -> str:
-    return (
-        f"{metric} {comparison.challenger:.4g} against the champion's {comparison.champion:.4g} on "
-        f"{comparison.rows:,} hold-out rows (difference {comparison.low:+.3g} to {comparison.high:+.3g})"
+    said = champion.in_words(trained.metric, comparison)
+    return Outcome(
+        result="NotBetter",
+        message=f"nothing was registered: {said}, and the whole interval must lie above {settings.margin:g}",
+        metrics={**trained.metrics, **champion.figures(trained.metric, comparison)},
     )
 
 

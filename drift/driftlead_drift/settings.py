@@ -81,15 +81,12 @@ class Connections(BaseSettings):
 
 
 class Rule(Connections):
-    """When a difference is drift. Why each default is what it is: `driftlead_drift.policy`, and every
-    report.
-    """
+    """When a difference is drift; why each default is what it is, says `driftlead_drift.policy`."""
 
     rule: Literal["corrected", "psi"] = Field(
         "corrected",
         description="`corrected` allows for sample sizes and dependence; `psi` is the plain PSI threshold, "
-        "whose "
-        "expected false alarms are printed",
+        "whose expected false alarms are printed",
     )
     q: float = Field(0.01, description="Rate of false discoveries over all features and the prediction")
     tau: float = Field(0.10, description="Corrected PSI from which a real difference is large: drift")

@@ -30,9 +30,7 @@ def client() -> "S3Client":
 
 
 def get(uri: str) -> bytes | None:
-    """The object at `s3://bucket/key`; None when there is none. Raises CannotJudgeError when S3 does not let
-    us.
-    """
+    """The object at `s3://bucket/key`, None when there is none. Raises CannotJudgeError."""
     bucket, key = _parts(uri)
     try:
         return client().get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -70,7 +68,6 @@ def _code(error: Exception) -> str:
 def _sentence(verb: str, uri: str, error: Exception) -> str:
     endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL") or "AWS"
     return (
-        f"cannot {verb} {uri} at {endpoint}: {error}. "
-        "Check MLFLOW_S3_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and the rights of that "
-        "key"
+        f"cannot {verb} {uri} at {endpoint}: {error}. Check MLFLOW_S3_ENDPOINT_URL, AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY, and the rights of that key"
     )

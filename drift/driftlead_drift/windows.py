@@ -67,9 +67,7 @@ def deployment_columns(traffic: Traffic) -> dict[str, str]:
 
 
 def literal(value: str) -> str:
-    """A text as an SQL literal, whatever it holds. Raises CannotJudgeError for a NUL, which Postgres has no
-    text for.
-    """
+    """A text as an SQL literal, whatever it holds. Raises CannotJudgeError for a NUL."""
     if "\0" in value:
         raise CannotJudgeError(f"{value!r} holds a NUL byte, which no name in the log can have")
     return "E'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -225,9 +225,7 @@ def schema() -> dict[str, Any]:
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """The document as it is stored. Numbers that JSON does not have become null. Raises jsonschema's error if
-    invalid.
-    """
+    """The document as it is stored; infinite numbers become null. Raises jsonschema's error if invalid."""
     import jsonschema  # noqa: PLC0415 - 0.1 s that other commands need not pay
     import orjson  # noqa: PLC0415
 

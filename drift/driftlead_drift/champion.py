@@ -1,0 +1,80 @@
+"""Both models on the hold-out: what each answers, how the metric scores it, and what came of it in words."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_drift import gate
+from driftlead_drift.errors import CannotJudgeError
+
+
+def compare(
+    champion_uri: str, challenger: Any, features: Any, target: Any, *, metric: str, alpha: float
+) -> gate.Comparison:
+    """Loads the champion and scores both on the hold-out rows, which are in the order of time.
+
+    `metric`: a name that `sklearn.metrics.get_scorer` knows. Raises CannotJudgeError where one cannot be
+    scored."""
+    import mlflow  # noqa: PLC0415 - the check's image has neither
+    from sklearn.metrics import get_scorer  # noqa: PLC0415
+
+    try:
+        champion = mlflow.sklearn.load_model(champion_uri)
+    except Exception as error:
+        raise CannotJudgeError(
+            f"the champion {champion_uri} cannot be loaded: {error}; check that its version exists and that "
+            "this image has what it needs"
+        ) from error
+    try:
+        scorer = get_scorer(metric)
+        old, new = (_answers(model, features, scorer) for model in (champion, challenger))
+        return gate.compare(np.asarray(target), old, new, _score(scorer), alpha=alpha)
+    except Exception as error:
+        raise CannotJudgeError(
+            f"champion and challenger cannot be compared by {metric} on {len(features)} hold-out rows: "
+            f"{type(error).__name__}: {error}; check holdout_features, holdout_target and metric"
+        ) from error
+
+
+def figures(metric: str, comparison: gate.Comparison | None) -> dict[str, float]:
+    """The comparison as metrics to log."""
+    if comparison is None:
+        return {}
+    return {
+        f"{metric}_challenger": comparison.challenger,
+        f"{metric}_champion": comparison.champion,
+        "difference_low": comparison.low,
+        "difference_high": comparison.high,
+    }
+
+
+def in_words(metric: str, comparison: gate.Comparison | None) -> str:
+    """The comparison in words, or why there was none."""
+    if comparison is None:
+        return "there was no hold-out or no champion to beat"
+    return (
+        f"{metric} {comparison.challenger:.4g} against the champion's {comparison.champion:.4g} on "
+        f"{comparison.rows:,} hold-out rows (difference {comparison.low:+.3g} to {comparison.high:+.3g})"
+    )
+
+
+def _answers(model: Any, rows: Any, scorer: Any) -> NDArray[Any]:
+    """What the scorer wants: probabilities (of the positive class, where there are two), else predictions."""
+    wanted = getattr(scorer, "_response_method", "predict")
+    if "predict" in ((wanted,) if isinstance(wanted, str) else wanted):
+        return np.asarray(model.predict(rows))
+    if hasattr(model, "predict_proba"):
+        probabilities = np.asarray(model.predict_proba(rows))
+        return probabilities[:, 1] if probabilities.shape[1] == 2 else probabilities
+    return np.asarray(model.decision_function(rows))
+
+
+def _score(scorer: Any) -> gate.Score:
+    """A scorer's function of (target, answers), higher is better."""
+    function, sign, options = scorer._score_func, scorer._sign, scorer._kwargs
+
+    def score(target: NDArray[Any], answers: NDArray[Any]) -> float:
+        return float(sign * function(target, answers, **options))
+
+    return score

@@ -1,0 +1,97 @@
+"""The report's page in a real browser: its layout holds at 360 and 1,400 px, in light and dark."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from driftlead_drift.__main__ import main
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here; run: apt-get install chromium")
+FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=2000"]
+MEASURE = """<!doctype html><body style="margin:0">
+<iframe id="f" width="{width}" height="1200" style="border:0" srcdoc="{page}"></iframe>
+<pre id="r"></pre><script>
+addEventListener("load", () => {{
+  const d = document.getElementById("f").contentDocument, w = {width}, out = [];
+  for (const e of d.querySelectorAll("h1, h2, h3, p, dl, article, table, svg.bins, tr")) {{
+    const b = e.getBoundingClientRect();
+    if (b.right > w + 1 || b.left < -1) out.push(e.tagName + " " + Math.round(b.right));
+  }}
+  document.getElementById("r").textContent = JSON.stringify({{
+    scroll: d.documentElement.scrollWidth, height: d.documentElement.scrollHeight, out,
+    requests: performance.getEntriesByType("resource").length, cards: d.querySelectorAll("article").length,
+    ground: document.getElementById("f").contentWindow.getComputedStyle(d.body).backgroundColor}});
+}});
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page with drift, a long hostile name, a category with many values, and missing ones."""
+    folder = tmp_path_factory.mktemp("page")
+    random = np.random.default_rng(0)
+    for name, shift in (("reference", 0.0), ("current", 1.0)):
+        columns = {f"feature_{i}": random.normal(shift if i < 3 else 0, 1, 3000) for i in range(18)}
+        columns["a_name_without_any_place_to_break_" * 4] = random.normal(size=3000)
+        kinds = random.integers(0, 40, 3000)
+        lines = [",".join([*columns, "<b>kind</b>"])]
+        rows = zip(*columns.values(), kinds, strict=True)
+        lines += [
+            ",".join([*(f"{v:.6f}" if abs(v) < 2.2 else "" for v in row[:-1]), f"kind {row[-1]}"])
+            for row in rows
+        ]
+        (folder / f"{name}.csv").write_text("\n".join(lines))
+    assert main(["baseline", "--data", f"{folder}/reference.csv", "--out", f"{folder}/b.json"]) == 0
+    check = ["check", "--baseline", f"{folder}/b.json", "--data", f"{folder}/current.csv"]
+    assert main([*check, "--report", f"{folder}/out"]) == 2
+    return folder / "out/report.html"
+
+
+def browse(*arguments: str) -> str:
+    assert BROWSER is not None
+    run = subprocess.run(
+        [BROWSER, *FLAGS, *arguments], capture_output=True, text=True, check=True, timeout=120
+    )
+    return run.stdout
+
+
+def measured(page: Path, folder: Path, width: int, *flags: str) -> dict[str, Any]:
+    """What the browser made of the page in a frame of this width; the script that asks is the frame's."""
+    frame = folder / "frame.html"
+    frame.write_text(MEASURE.format(width=width, page=html.escape(page.read_text(), quote=True)))
+    found = re.search(r'<pre id="r">(.*?)</pre>', browse(*flags, "--dump-dom", frame.as_uri()))
+    assert found is not None
+    seen: dict[str, Any] = json.loads(html.unescape(found[1]))
+    return seen
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("width", [360, 1400])
+def test_nothing_sticks_out_and_nothing_is_fetched(page: Path, tmp_path: Path, width: int) -> None:
+    seen = measured(page, tmp_path, width)
+    assert seen["scroll"] <= width, seen
+    assert seen["out"] == []
+    assert seen["requests"] == 0
+    assert seen["cards"] == 20
+    assert seen["height"] > 2000
+
+
+@pytest.mark.timeout(240)
+def test_light_and_dark_follow_the_reader_and_a_screenshot_is_not_empty(page: Path, tmp_path: Path) -> None:
+    grounds = []
+    for scheme in (0, 1):
+        setting = f"--blink-settings=preferredColorScheme={scheme}"
+        grounds.append(measured(page, tmp_path, 600, setting)["ground"])
+        shot = tmp_path / f"{scheme}.png"
+        browse(setting, "--window-size=600,900", f"--screenshot={shot}", page.as_uri())
+        assert shot.read_bytes().startswith(b"\x89PNG")
+        assert shot.stat().st_size > 30_000
+    assert sorted(grounds) == ["rgb(22, 23, 21)", "rgb(255, 255, 255)"]
