@@ -9,6 +9,7 @@ from driftlead_operator.reasons import Condition, Reason
 from driftlead_operator.rollout import StageDecision
 
 Check = Callable[[Look], Verdict | None]
+JUDGED = {"worse": Reason.CANARY_WORSE, "non-inferior": Reason.CANARY_NOT_WORSE}
 
 
 def spec_is_invalid(look: Look) -> Verdict | None:
@@ -272,18 +273,22 @@ def canary_health(look: Look) -> Verdict | None:
 
 
 def _compared(look: Look, canary: StageDecision) -> Verdict:
-    """What the judge says of this canary. Its words stand while its verdict does, whatever its figures."""
+    """What the judge says of this canary. Its words stand while its verdict does, whatever its figures.
+
+    They stand too while it was not asked, by another leader for example.
+    """
+    prefix = f"version {canary.served}: "
+    said = objects.condition(look.facts.resource, Condition.CANARY_HEALTHY)
+    before = said.get("reason") if str(said.get("message")).startswith(prefix) else None
     found = objects.mapping(look.facts.verdict)
     verdict = found.get("verdict") if found.get("canary") in (None, canary.served) else None
-    known = {
-        "worse": (Reason.CANARY_WORSE, "False"),
-        "non-inferior": (Reason.CANARY_NOT_WORSE, "True"),
-    }.get(str(verdict))
-    if known is None:
+    reason = (
+        JUDGED.get(str(verdict))
+        if found
+        else next((each for each in JUDGED.values() if each == before), None)
+    )
+    if reason is None:
         words = f"version {canary.wanted} serves on {canary.replicas} canary pods"
         return Verdict(Reason.CANARY_SERVING, words, "True")
-    reason, status = known
-    words = f"version {canary.served}: {found.get('message') or verdict}"
-    said = objects.condition(look.facts.resource, Condition.CANARY_HEALTHY)
-    same = said.get("reason") == reason and str(said.get("message")).startswith(f"version {canary.served}: ")
-    return Verdict(reason, str(said.get("message")) if same else words, status)
+    words = str(said.get("message")) if reason == before else prefix + str(found.get("message") or verdict)
+    return Verdict(reason, words, "False" if reason is Reason.CANARY_WORSE else "True")

@@ -8,10 +8,11 @@ from typing import Any
 
 from driftlead_operator import objects
 from driftlead_operator.look import Look, Verdict
-from driftlead_operator.reasons import Reason
+from driftlead_operator.reasons import Condition, Reason
 
 # Delivery takes seconds; two minutes mean that Postgres does not take rows. It is one of health.LAG_STEPS.
 LAG_SECONDS = 120
+SAID_BY_PODS = (Reason.DELIVERING, Reason.LAGGING, Reason.DROPPING)
 
 
 def verdict(look: Look) -> Verdict:
@@ -20,7 +21,9 @@ def verdict(look: Look) -> Verdict:
         return Verdict(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
     logs = dict(_logs(look))
     if not logs:
-        return Verdict(Reason.UNKNOWN, "no pod has said anything of its log yet", "Unknown")
+        return _as_before(look) or Verdict(
+            Reason.UNKNOWN, "no pod has said anything of its log yet", "Unknown"
+        )
     dropped = [
         f"{pod} dropped {_rounded(count)}"
         for pod, log in logs.items()
@@ -34,7 +37,16 @@ def verdict(look: Look) -> Verdict:
     if late:
         words = f"rows wait longer than {LAG_SECONDS // 60} minutes in {', '.join(late)}; is Postgres there?"
         return Verdict(Reason.LAGGING, words)
-    return Verdict(Reason.DELIVERING, f"{len(logs)} pods deliver", "True")
+    return Verdict(Reason.DELIVERING, "every pod that was asked delivers", "True")
+
+
+def _as_before(look: Look) -> Verdict | None:
+    """What was said before, as long as pods serve: another leader has not asked them yet."""
+    before = objects.condition(look.facts.resource, Condition.PREDICTION_LOG_HEALTHY)
+    reason = next((each for each in SAID_BY_PODS if each == before.get("reason")), None)
+    if reason is None or not look.prod.view.ready:
+        return None
+    return Verdict(reason, str(before.get("message")), str(before.get("status")))
 
 
 def _logs(look: Look) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -78,12 +78,13 @@ def image(context: Context) -> str:
 def inputs(context: Context, stage: StageName, version: str) -> str:
     """A hash of what people decide about a stage's pods, and of nothing that an upgrade changes."""
     spec = context.spec
+    # Without defaults: a later operator that knows one field more makes the same hash.
     return objects.digest(
         {
             "version": version,
             "model": spec.model,
-            "inference": spec.inference.model_dump(exclude={"image_update"}),
-            "connections": spec.connections.model_dump(),
+            "inference": spec.inference.model_dump(exclude={"image_update"}, exclude_defaults=True),
+            "connections": spec.connections.model_dump(exclude_defaults=True),
             "logAs": spec.log_as(stage),
             "trackingURI": context.tracking_uri,
             "cluster": context.defaults.cluster,

@@ -158,6 +158,8 @@ def test_the_judges_words_stand_while_its_verdict_does(world: World) -> None:
     first = judged(world, verdict="worse", canary="4", message="errors: 3 % against 1 %")
     assert first["message"] == "version 4: errors: 3 % against 1 %"
     assert judged(world, verdict="worse", canary="4", message="errors: 4 % against 1 %") == first
+    assert not writes(world.plan())  # another leader that has not asked the judge yet
+    assert judged(world, verdict="undecided", canary="4", message="")["reason"] == "CanaryServing"
 
 
 def test_a_verdict_about_another_canary_is_not_believed(world: World) -> None:

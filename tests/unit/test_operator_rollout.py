@@ -454,3 +454,19 @@ def test_a_child_that_is_being_deleted_is_waited_for(world: World) -> None:
     world.child("Service", "demo")["metadata"]["deletionTimestamp"] = "2026-11-24T12:00:00Z"
     world.child("Service", "demo")["spec"]["ports"] = []
     assert not world.plan().apply
+
+
+def test_the_hash_of_what_people_decide_stands_still_over_releases() -> None:
+    # Were it another, an upgrade of the operator would restart every model pod there is.
+    world = World(inference={"resources": {"limits": {"memory": "1Gi"}}, "front": "wire"})
+    world.register("1", stage="Production")
+    world.settle()
+    inputs = objects.annotations(world.child(*PROD))["driftlead.dev/inputs"]
+    assert inputs.partition("-")[0] == "c41075181fd32060"
+
+
+def test_saying_a_default_restarts_nothing(world: World) -> None:
+    names = set(world.pods)
+    world.patch(inference__predictionLog={"mode": "async", "whenFull": "drop"}, connections={})
+    world.settle()
+    assert set(world.pods) == names

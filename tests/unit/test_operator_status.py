@@ -107,6 +107,14 @@ def test_a_log_that_delivers_is_healthy(world: World) -> None:
     assert health(world)["reason"] == "Delivering"
 
 
+def test_another_leader_that_has_asked_no_pod_yet_writes_nothing(world: World) -> None:
+    first = health(world)
+    assert not writes(world.plan()) and world.condition("PredictionLogHealthy") == first
+    world.patch(prod__replicas=0)
+    world.settle()
+    assert world.condition("PredictionLogHealthy")["reason"] == "Unknown"
+
+
 def test_a_log_that_lags_is_not_and_status_stands_still_while_the_lag_grows(world: World) -> None:
     first = health(world, lag_seconds=400)
     assert (first["status"], first["reason"]) == ("False", "Lagging")
