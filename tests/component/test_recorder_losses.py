@@ -97,6 +97,21 @@ async def test_an_outage_delays_rows_and_nothing_else(
     assert await database.fetchval("SELECT bool_and(logged_at >= ts) FROM inference_logs")
 
 
+async def test_a_restarted_server_tells_what_its_predecessor_left_and_delivers_it(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    recorder = opened(tmp_path)
+    fill(recorder, 30)
+    await recorder.drain(0.1)
+    recorder = opened(tmp_path, dsn)
+    assert recorder.health()["pending"] == 30
+    assert 0 <= float(str(recorder.health()["lag_seconds"])) < 5
+    fill(recorder, 5, "new")
+    await recorder.drain(20)
+    assert recorder.health()["pending"] == 0
+    assert await ids(database) == named(30) + named(5, "new")
+
+
 async def test_a_poison_row_among_a_thousand_is_put_aside_whole(
     dsn: str, database: asyncpg.Connection, tmp_path: Path
 ) -> None:

@@ -79,7 +79,7 @@ class Child:
                 except EOFError:
                     self.silent = True
 
-    def wait_for(self, answers: int, seconds: float = 30) -> None:
+    def wait_for(self, answers: int, seconds: float = 60) -> None:
         """Waits until so many requests were answered."""
         deadline = time.monotonic() + seconds
         while len(self.acknowledged) < answers and time.monotonic() < deadline:

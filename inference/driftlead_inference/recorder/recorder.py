@@ -42,7 +42,7 @@ class Recorder:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._refuse = settings.spool_full == "refuse" or settings.mode == "durable"
         self._dropping = False
-        self._pending_since = 0.0  # monotonic time since which the oldest pending row waits
+        self._pending_since = time.monotonic()  # since when the oldest pending row waits, as far as we know
         self._redacted = spool.current.redacted
         self._sampled = settings.sample < 1.0
         self._threshold = int(settings.sample * 2**32)
