@@ -100,11 +100,13 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
 def _wait_for(cluster: Cluster, name: str, version: str, seconds: int) -> None:
     """Until prod serves the version. Raises Refused with the operator's own words when it does not."""
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    while True:
         resource = cluster.resource(name)
         if status_of(resource).get("prod", {}).get("version") == version:
             print(f"prod serves version {version}")
             return
+        if time.monotonic() > deadline:
+            break
         time.sleep(POLL_SECONDS / 2)
     raise Refused(f"prod does not serve version {version} after {seconds} s: {_present(resource)}")
 
