@@ -3,6 +3,9 @@
 import asyncio
 import sys
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
 from driftlead_operator import logs, manifests, plan, spec
 from driftlead_operator.assembly import Operator
 from driftlead_operator.observe import Decisions
@@ -22,10 +25,24 @@ async def run(settings: OperatorSettings) -> None:
 
 
 def main() -> None:
-    """The command."""
-    settings = OperatorSettings(_cli_parse_args=sys.argv[1:])
+    """The command: ends with 0 when told to stop, 2 when a setting cannot be used, 1 when a part failed."""
+    try:
+        settings = OperatorSettings(_cli_parse_args=sys.argv[1:])
+    except (ValidationError, SettingsError) as error:
+        print(f"driftlead-operator: {unusable(error)}", file=sys.stderr)
+        sys.exit(2)
     logs.configure(settings.log_level)
     asyncio.run(run(settings))
+
+
+def unusable(error: ValidationError | SettingsError) -> str:
+    """Which settings cannot be used: what is wrong, and what was seen."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(
+        f"setting {'.'.join(str(part) for part in each['loc'])}: {each['msg']} (it is {each['input']!r})"
+        for each in error.errors()
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,7 +46,9 @@ class OperatorSettings(BaseSettings):
     )
     train_image: str = Field(default="driftlead/train:latest", description="Image of retraining Jobs.")
     image_pull_policy: str = Field(default="IfNotPresent", description="Pull policy of all of them.")
-    log_level: str = Field(default="info", description="debug, info, warning or error.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="From which level on lines are logged."
+    )
     poll_seconds: float = Field(default=10.0, gt=0, description="How often each registry is asked.")
     watch_namespaces: str = Field(
         default="", description="Namespaces to watch, separated by commas; empty: all of them."
