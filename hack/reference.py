@@ -63,15 +63,28 @@ def settings_page() -> str:
     lines = ["# Settings", "", NOTE, SETTINGS_INTRODUCTION]
     for package, title in ROOMS.items():
         module = importlib.import_module(f"{package}.settings")
-        lines += [f"## {title}", "", "| variable | default | meaning |", "|---|---|---|"]
+        lines += [f"## {title}", ""]
+        said: set[str] = set()
         for settings in vars(module).values():
             ours = isinstance(settings, type) and issubclass(settings, BaseSettings)
             if not ours or settings.__module__ != module.__name__:
                 continue
-            for name, field in settings.model_fields.items():
-                meaning = cell(field.description or "")
-                lines.append(f"| `{variable(settings, name, field)}` | {cell(default(field))} | {meaning} |")
-        lines.append("")
+            rows = [
+                f"| `{variable(settings, name, field)}` | {cell(default(field))} "
+                f"| {cell(field.description or '')} |"
+                for name, field in settings.model_fields.items()
+            ]
+            # What a class has from another one stands there already.
+            own = [row for row in rows if row not in said]
+            said.update(own)
+            if own:
+                lines += [
+                    cell(settings.__doc__ or ""),
+                    "",
+                    "| variable | default | meaning |",
+                    "|---|---|---|",
+                ]
+                lines += [*own, ""]
     return "\n".join(lines)
 
 
