@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from types import FrameType
 
 import structlog
@@ -29,21 +30,21 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self.service = service
         self.code = ExitCode.DRAINED
-        self.lingering: asyncio.TimerHandle | None = None
+        self.left = 0.0  # monotonic time from which no connection was accepted
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A first signal begins the end, a second one hurries it. Exit code 0 either way: nothing failed."""
         service = self.service
         if service.draining or sig == signal.SIGINT or service.serving is None:
-            self.should_exit = True
+            self.leave()
         service.draining = True
         service.metrics.draining.set(1)
         if not self.should_exit:
-            loop = asyncio.get_running_loop()
-            self.lingering = loop.call_later(service.settings.linger_seconds, self.leave)
+            asyncio.get_running_loop().call_later(service.settings.linger_seconds, self.leave)
 
     def leave(self) -> None:
         """The end of lingering."""
+        self.left = self.left or time.monotonic()
         self.should_exit = True
 
     async def load(self) -> None:
@@ -73,9 +74,9 @@ async def serve(settings: Settings) -> ExitCode:
     wire = settings.front is Front.WIRE
     protocol = wire_of(service) if wire else guarded_of(settings.body_seconds)
     config = uvicorn.Config(
-        app, host=settings.host, port=settings.port, loop="none", http=protocol, ws="none",
-        lifespan="off", access_log=False, server_header=False, proxy_headers=False, log_config=None, timeout_keep_alive=75,
-        timeout_graceful_shutdown=round(settings.drain_seconds) or None, backlog=2048,
+        app, host=settings.host, port=settings.port, loop="none", http=protocol, ws="none", lifespan="off",
+        access_log=False, server_header=False, proxy_headers=False, log_config=None, timeout_keep_alive=75,
+        timeout_graceful_shutdown=max(1, round(settings.drain_seconds / 2)), backlog=2048,
     )  # fmt: skip
     server = Server(config, service)
     load = asyncio.create_task(server.load())
@@ -84,16 +85,17 @@ async def serve(settings: Settings) -> ExitCode:
     load.cancel()
     await asyncio.gather(load, return_exceptions=True)
     if service.serving is not None:
-        await finish(service)
+        spent = time.monotonic() - server.left
+        await finish(service, max(1.0, settings.drain_seconds - spent))
     return server.code
 
 
-async def finish(service: Service) -> None:
-    """Delivers the log."""
+async def finish(service: Service, seconds: float) -> None:
+    """Delivers the log, in what is left of the time after the last requests were answered."""
     if service.commits:
-        await asyncio.wait(service.commits, timeout=service.settings.drain_seconds)
+        await asyncio.wait(service.commits, timeout=seconds)
     if service.serving is not None:
         service.serving.batcher.close()
     if service.log is not None:
-        await service.log.drain(service.settings.drain_seconds)
+        await service.log.drain(seconds)
     log.info("drained", log=service.log.health() if service.log is not None else None)

@@ -148,7 +148,9 @@ class Settings(BaseSettings):
         description="After SIGTERM, how long connections are still accepted, each answered and closed.",
     )
     drain_seconds: float = Field(
-        60, ge=0, description="After that, how long the log may take to be delivered."
+        60,
+        ge=0,
+        description="After that, how long the last replies and the delivery of the log may take together.",
     )
     threads: int = Field(
         0, ge=0, description="Threads of the model's libraries; 0: what the container's quota gives."
