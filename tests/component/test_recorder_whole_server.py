@@ -1,0 +1,97 @@
+"""The promise through the whole server: HTTP, kill -9, and every acknowledged request id in the log."""
+
+import asyncio
+import http.client
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from driftlead_drift.migrate import apply
+from neighbours import Postgres
+from neighbours.inference import Inference, inference_server
+from neighbours.models import FEATURES, regression, rows, saved
+
+ROUNDS = int(os.environ.get("DRIFTLEAD_SERVER_FAULT_ROUNDS", "2"))
+CLIENTS = 4
+
+
+class Client(threading.Thread):
+    """Asks until the server is gone; `acknowledged`: the request ids that were answered, with their rows."""
+
+    def __init__(self, server: Inference, name: str) -> None:
+        super().__init__(daemon=True)
+        self._port = int(server.url.rpartition(":")[2])
+        self._name = name
+        self.acknowledged: dict[str, int] = {}
+        self.asked = 0
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        try:
+            while True:
+                self.asked += 1
+                identifier, count = f"{self._name}-{self.asked}", random.choice([1, 1, 3])
+                table = rows(count, seed=self.asked).tolist()
+                body = json.dumps({"features": table[0] if count == 1 else table})
+                connection.request("POST", "/predict", body, {"X-Request-ID": identifier})
+                reply = connection.getresponse()
+                assert reply.status == 200, reply.read()
+                assert json.loads(reply.read())["request_id"] == identifier
+                self.acknowledged[identifier] = count
+        except (OSError, http.client.HTTPException):
+            return
+
+
+def attacked(server: Inference, name: str) -> list[Client]:
+    """Clients of a server that is killed in the middle of their requests."""
+    clients = [Client(server, f"{name}-{number}") for number in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    while sum(len(client.acknowledged) for client in clients) < 20:
+        time.sleep(0.01)
+    time.sleep(random.uniform(0, 0.5))
+    os.killpg(server.process.pid, signal.SIGKILL)
+    for client in clients:
+        client.join(30)
+    return clients
+
+
+@pytest.mark.parametrize("mode", ["async", "durable"])
+def test_each_acknowledged_request_is_logged_once_however_often_the_server_is_killed(
+    postgres_server: Postgres, tmp_path: Path, mode: str
+) -> None:
+    dsn = postgres_server.create_database()
+    asyncio.run(apply(dsn))
+    model = saved(tmp_path / "model", regression(), rows())
+    clients: list[Client] = []
+    for number in range(ROUNDS):
+        front = ["wire", "asgi"][number % 2]
+        variables = {"DRIFTLEAD_LOG_MODE": mode, "DRIFTLEAD_POSTGRES_DSN": dsn, "DRIFTLEAD_FRONT": front}
+        with inference_server(model, tmp_path, **variables) as server:
+            clients += attacked(server, f"round{number}")
+    with inference_server(model, tmp_path, **variables) as server:
+        server.predict([0.0] * FEATURES)
+        server.process.terminate()
+        assert server.process.wait(60) == 0
+
+    async def logged() -> Counter[str]:
+        connection = await asyncpg.connect(dsn)
+        found = await connection.fetch("SELECT request_id, row FROM inference_logs")
+        await connection.close()
+        assert len(found) == len(set(found))
+        return Counter(record["request_id"] for record in found)
+
+    counts = asyncio.run(logged())
+    answered = {name: rows for client in clients for name, rows in client.acknowledged.items()}
+    assert len(answered) >= 20 * ROUNDS
+    assert {name: counts[name] for name in answered} == answered
+    unanswered = set(counts) - set(answered)
+    assert len(unanswered) <= ROUNDS * CLIENTS + 1
