@@ -193,6 +193,8 @@ class Operator:
             else:
                 self.scraper.notice(thing)
         elif kind == RESOURCE:
+            if thing is None:
+                self.scraper.forgive(Key(namespace, name))
             self._follow(Key(namespace, name), thing)
 
     def _follow(self, key: Key, resource: Manifest | None) -> None:

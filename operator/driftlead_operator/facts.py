@@ -65,6 +65,15 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """Rows that were pending in a pod's spool when it was last asked, before it vanished without draining."""
+
+    pod: str
+    rows: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was seen, for one resource, at one time.
 
@@ -72,7 +81,7 @@ class Facts:
     `replicasets` and `pods` those below the stages' Deployments and the Jobs, `health` what pods answered
     at /health, by pod name (absent: not asked or no answer), `verdict` what the canary's judge answered.
     `refused` holds the API server's own words for each object that it refused to take when it was last
-    applied or created.
+    applied or created. `undelivered` names pods that vanished with rows in their spools.
 
     Of managedFields only those entries are kept that own a Deployment's spec.replicas, reduced to that field.
     """
@@ -87,6 +96,7 @@ class Facts:
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
     refused: Mapping[Ref, str] = field(default_factory=dict)
+    undelivered: Sequence[Undelivered] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 import aiohttp
 
-from driftlead_operator import metrics
+from driftlead_operator import losses, metrics
 from driftlead_operator.cache import Cache, owner_of
-from driftlead_operator.facts import Manifest
+from driftlead_operator.facts import Manifest, Undelivered
 from driftlead_operator.kinds import Key
 
 LABEL_COMPONENT = "app.kubernetes.io/component"
@@ -79,6 +80,7 @@ class Scraper:
     ) -> None:
         self._cache, self._seconds, self._changed, self._leading = cache, seconds, changed, leading
         self._answers: dict[tuple[str, str], tuple[Asked, Json]] = {}
+        self._lost: dict[Key, list[Undelivered]] = {}
         self._soon: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
         self._gate = asyncio.Semaphore(AT_ONCE)
@@ -109,14 +111,26 @@ class Scraper:
     def notice(self, pod: Manifest) -> None:
         """Has a pod that just became ready asked at once."""
         name = (pod["metadata"]["namespace"], pod["metadata"]["name"])
+        if losses.drained(pod):
+            self._answers.pop(name, None)
         before = self._answers.get(name)
         if is_ready(pod) and (before is None or before[0].uid != pod["metadata"]["uid"]) and asked_of(pod):
             self._soon.add(name)
             self._wake.set()
 
     def forget(self, namespace: str, pod: str) -> None:
-        """Forgets a pod that is gone."""
-        self._answers.pop((namespace, pod), None)
+        """Forgets a pod that is gone, but for the rows that it may have taken with it."""
+        asked, answer = self._answers.pop((namespace, pod), (None, None))
+        if asked and answer and (loss := losses.of_answer(pod, answer, datetime.now(UTC))):
+            self._lost[asked.key] = [*self._lost.get(asked.key, ()), loss][-losses.MOST :]
+
+    def undelivered(self, key: Key) -> Sequence[Undelivered]:
+        """The pods of a resource that vanished with rows, by what they said last."""
+        return self._lost.get(key, ())
+
+    def forgive(self, key: Key) -> None:
+        """Forgets a resource that is gone."""
+        self._lost.pop(key, None)
 
     async def run(self) -> None:
         """Asks until cancelled."""

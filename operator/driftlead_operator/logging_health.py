@@ -6,7 +6,7 @@ Amounts are rounded, so that status stands still.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from driftlead_operator import objects
+from driftlead_operator import losses, objects
 from driftlead_operator.look import Look, Verdict
 from driftlead_operator.reasons import Condition, Reason
 
@@ -19,6 +19,8 @@ def verdict(look: Look) -> Verdict:
     """The log's condition."""
     if look.spec.inference.prediction_log.mode == "off":
         return Verdict(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
+    if look.losses.status:
+        return Verdict(Reason.ROWS_UNDELIVERED, "; ".join(map(losses.words, look.losses.status)))
     logs = dict(_logs(look))
     if not logs:
         return _as_before(look) or Verdict(

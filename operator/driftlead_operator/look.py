@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from driftlead_operator.drift import DriftDecision
 from driftlead_operator.facts import Facts, Ref
+from driftlead_operator.losses import LossDecision
 from driftlead_operator.promotion import Promotion
 from driftlead_operator.reasons import Reason
 from driftlead_operator.retraining import RetrainingDecision
@@ -48,6 +49,7 @@ class Look:
     promotion: Promotion = field(default_factory=Promotion)
     drift: DriftDecision = field(default_factory=DriftDecision)
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
+    losses: LossDecision = field(default_factory=LossDecision)
     handled: Mapping[str, Any] = field(default_factory=dict)
 
     def done(self, stage: StageDecision) -> bool:

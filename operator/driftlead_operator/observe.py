@@ -1,13 +1,13 @@
 """I/O in: gathers all that a decision about a resource may look at. In steady state it reads memory only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from driftlead_operator.cache import Cache
 from driftlead_operator.cluster import Cluster
-from driftlead_operator.facts import Defaults, Facts, Manifest, Plan, Ref, RegistryFacts
+from driftlead_operator.facts import Defaults, Facts, Manifest, Plan, Ref, RegistryFacts, Undelivered
 from driftlead_operator.kinds import RESOURCE, Key
 
 
@@ -36,6 +36,9 @@ class Health(Protocol):
 
     def verdict(self, namespace: str, pod: str) -> Mapping[str, Any] | None:
         """What a judge answered at /verdict."""
+
+    def undelivered(self, key: Key) -> Sequence[Undelivered]:
+        """The pods of a resource that vanished with rows in their spools."""
 
 
 @dataclass(slots=True)
@@ -107,6 +110,7 @@ class Observer:
                 if (answer := self._health.of(key.namespace, name := pod["metadata"]["name"])) is not None
             },
             verdict=self._verdict(key, pods),
+            undelivered=self._health.undelivered(key),
             refused=dict(self.notes(key).refused),
         )
 

@@ -11,6 +11,7 @@ from driftlead_operator import (
     cron,
     difference,
     drift,
+    losses,
     manifests,
     objects,
     promotion,
@@ -105,6 +106,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
         promotion=promoted,
         drift=found,
         retraining=retraining.decide(facts, context, served=prod.served, report=found.status),
+        losses=losses.decide(facts),
         handled=_handled(facts, spec, promoted.handled),
     )
     return look, writes
@@ -209,12 +211,10 @@ def _left_alone(facts: Facts, context: Context) -> set[Ref]:
 
 def _retry_after(look: Look) -> float | None:
     """When time alone may change the decision."""
-    waits = []
-    if objects.dig(look.promotion.record, "outcome") == promotion.PENDING:
-        waits.append(TELL_AGAIN)
-    if look.retraining.again_at is not None:
-        waits.append(_until(look.retraining.again_at, look.facts.now))
-    return min(waits, default=None)
+    pending = objects.dig(look.promotion.record, "outcome") == promotion.PENDING
+    moments = (look.retraining.again_at, look.losses.again_at)
+    waits = [_until(moment, look.facts.now) for moment in moments if moment is not None]
+    return min([*waits, *([TELL_AGAIN] if pending else [])], default=None)
 
 
 def _until(moment: datetime, now: datetime) -> float:

@@ -115,6 +115,10 @@ class Reason(Documented):
     LOG_OFF = "LogOff", "spec switches the prediction log off"
     LAGGING = "Lagging", "predictions wait in spools for longer than two minutes"
     DROPPING = "Dropping", "predictions were answered but not logged"
+    ROWS_UNDELIVERED = (
+        "RowsUndelivered",
+        "a pod vanished within the last day with rows that it had not delivered",
+    )
     UNKNOWN = "Unknown", "no pod has said anything yet"
 
 
@@ -144,6 +148,10 @@ class Happening(Documented):
     )
     DRIFT_DETECTED = "DriftDetected", "a check found drift"
     DRIFT_CHECK_FAILED = "DriftCheckFailed", "a check could not judge"
+    ROWS_UNDELIVERED = (
+        "RowsUndelivered",
+        "a pod vanished, with its node perhaps, and rows may have gone with it",
+    )
     RETRAINING_STARTED = "RetrainingStarted", "a Job was started because of a report"
     RETRAINING_FINISHED = "RetrainingFinished", "a retraining Job ended, with its result"
     RETRAINING_HELD = "RetrainingHeld", "a report asks for retraining, but something holds it"

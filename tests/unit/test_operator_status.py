@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from driftlead_operator import losses
+from driftlead_operator.facts import Undelivered
 from driftlead_operator.plan import plan
 from unit.operator_world import World, writes
 
@@ -137,3 +139,45 @@ def test_a_log_that_is_off_is_said_to_be(world: World) -> None:
 def test_answers_of_pods_that_are_no_mappings_fell_nothing(world: World) -> None:
     made = plan(replace(world.facts(), health={name: {"log": None} for name in world.pods}))
     assert made.status is None
+
+
+def lose(world: World, pod: str, rows: int) -> list[str]:
+    """A pod vanishes; the reasons of what is told then."""
+    seen = [Undelivered(pod=pod, rows=rows, at=world.now)]
+    made = plan(replace(world.facts(), undelivered=seen))
+    world.carry_out(made)
+    assert not writes(plan(replace(world.facts(), undelivered=seen)))
+    return [event.reason for event in made.events]
+
+
+def test_rows_that_may_have_gone_with_a_pod_are_told_once_and_shown_for_a_day(world: World) -> None:
+    assert lose(world, "demo-prod-x", 12) == ["RowsUndelivered"]
+    found = world.condition("PredictionLogHealthy")
+    assert (found["status"], found["reason"]) == ("False", "RowsUndelivered")
+    assert "up to 12 undelivered rows of pod demo-prod-x" in found["message"]
+    retry = world.plan().retry_after
+    assert retry is not None and retry == pytest.approx(86400)
+    world.now += timedelta(days=1, seconds=1)
+    world.reconcile()
+    assert "undelivered" not in world.status
+    assert world.condition("PredictionLogHealthy")["reason"] != "RowsUndelivered"
+
+
+def test_losses_are_bounded_and_newest_first(world: World) -> None:
+    for number in range(15):
+        world.now += timedelta(minutes=1)
+        lose(world, f"pod-{number}", 1)
+    shown = [each["pod"] for each in world.status["undelivered"]]
+    assert shown == [f"pod-{number}" for number in range(14, 4, -1)]
+
+
+def test_what_a_pod_may_have_taken_is_what_it_called_pending_unless_it_drained() -> None:
+    at = World().now
+    assert losses.of_answer("x", {"log": {"pending": 3}}, at) == Undelivered(pod="x", rows=3, at=at)
+    assert losses.of_answer("x", {"log": {"pending": 0}}, at) is None
+    assert losses.of_answer("x", {"log": None}, at) is None
+    server = {"name": "server", "state": {"terminated": {"exitCode": 0}}}
+    assert losses.drained({"status": {"containerStatuses": [server]}})
+    server["state"] = {"terminated": {"exitCode": 137}}
+    assert not losses.drained({"status": {"containerStatuses": [server]}})
+    assert not losses.drained({"status": {}})
