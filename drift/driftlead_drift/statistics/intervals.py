@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from driftlead_drift.statistics.null import Null
+from driftlead_drift.statistics.psi import Psi
 
 _LARGE: Final = (
     10_000.0  # beyond this the non-central chi-square is normal to four digits, and scipy's inverse slow
@@ -24,22 +25,28 @@ class Size:
     high: float
 
 
-def size(value: float, law: Null, confidence: float = 0.90) -> Size:
+def size(value: float, law: Null, confidence: float = 0.90, spread: float = 1.0) -> Size:
     """Bias-corrected PSI and its interval.
 
     With a true index theta, PSI / s is close to a non-central chi-square with df degrees of freedom and
     non-centrality theta / s, where s is the law's scale; the interval inverts that (both tails (1 -
-    confidence) / 2).
+    confidence) / 2). The approximation is local: for large shifts it is too narrow, and `spread` (of
+    `spread_of`) widens it.
     """
     if law.df <= 0 or not np.isfinite(law.mean):
-        return Size(0.0, 0.0, 0.0 if law.df <= 0 else float("inf"))
+        return Size(0.0, 0.0, 0.0 if law.df <= 0 and np.isfinite(law.mean) else float("inf"))
     tail = (1 - confidence) / 2
     x = value / law.scale
-    return Size(
-        corrected=value - law.mean,
-        low=law.scale * _centre(x, law.df, 1 - tail),
-        high=law.scale * _centre(x, law.df, tail),
-    )
+    low, high = law.scale * _centre(x, law.df, 1 - tail), law.scale * _centre(x, law.df, tail)
+    corrected = value - law.mean
+    middle = min(max(corrected, low), high)
+    return Size(corrected, max(0.0, middle - spread * (middle - low)), middle + spread * (high - middle))
+
+
+def spread_of(index: Psi) -> float:
+    """By how much PSI's standard deviation exceeds the local approximation's 2 sqrt(PSI h); at least 1."""
+    local = 4 * index.value * index.noise
+    return float(np.sqrt(max(1.0, index.variance / local))) if 0 < local < np.inf else 1.0
 
 
 def _centre(x: float, df: float, probability: float) -> float:
@@ -49,6 +56,6 @@ def _centre(x: float, df: float, probability: float) -> float:
     if x < _LARGE:
         return float(special.chndtrinc(x, df, probability))
     z = float(special.ndtri(probability))
-    # x = df + c + z sqrt(2 (df + 2 c)), solved for c.
-    root = -z * np.sqrt(2) + np.sqrt(2 * z**2 + 2 * (2 * x - df))
-    return float(max(0.0, (root**2 / 2 - df) / 2))
+    # x = df + c + z u with u = sqrt(2 (df + 2 c)), solved for u.
+    u = 2 * (-z + np.sqrt(z**2 + x - df / 2))
+    return float(max(0.0, (u**2 / 2 - df) / 2))

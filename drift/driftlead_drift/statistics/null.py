@@ -2,9 +2,12 @@
 
 Of independent rows, PSI / h is chi-square with B - 1 degrees of freedom, h = 1/n + 1/m (Yurdakul 2018,
 formula 5.2). With variance T between blocks, PSI is a sum of chi-squares with the weights of h I + T; it is
-taken as mean * F(df, df2), where mean = h (B - 1) + tr(T) and df = mean^2 / (h^2 (B - 1) + 2 h tr(T) +
-tr(T^2)) match its first two moments (Satterthwaite 1946; Rao and Scott 1984), and df2 carries that tr(T) was
-estimated from few blocks.
+taken as mean * F(df, df2) with
+
+    mean = h (B - 1) + tr(T),    df = mean^2 / (h^2 (B - 1) + 2 h tr(T) + tr(T^2)),    df2 = df (W - 1):
+
+mean and df match the first two moments (Satterthwaite 1946; Rao and Scott 1984), and df2 carries that the mean
+is itself an average over W blocks.
 """
 
 from __future__ import annotations
@@ -70,8 +73,8 @@ def null_law(index: Psi, between: Component | None = None) -> Null:
     extra = between.first + (between.open_first if index.open else 0.0)
     second += 2 * noise * between.first + between.second + (between.open_second if index.open else 0.0)
     first += extra
-    df2 = between.directions * between.freedom * (first / extra) ** 2
-    return Null(first, first**2 / second, df2)
+    df = first**2 / second
+    return Null(first, df, df * between.freedom)
 
 
 @cache

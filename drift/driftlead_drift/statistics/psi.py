@@ -26,13 +26,11 @@ extremes with a chance of about 1/n on either side, not of 0.5/n."""
 class Psi:
     """The index and what it is made of.
 
-    `value`: PSI, at least 0. `contribution`: shape (bins,), sums to `value`; 0 in bins that both sides leave
-    empty.
+    `value`: PSI, at least 0. `contribution`: shape (bins,), sums to `value`; 0 where both sides are empty.
     `signed`: shape (bins,), the root of the contribution, negative where the window has the smaller share.
-    `occupied`: closed bins with any row on either side; an empty bin says nothing and costs no degree of
-    freedom.
-    `open`: bins that the reference left empty by construction. `n`, `m`: rows of the reference and of the
-    window.
+    `occupied`: closed bins with any row on either side; an empty bin costs no degree of freedom.
+    `open`: bins that the reference left empty by construction. `n`, `m`: rows of reference and window.
+    `variance`: of the index, to first order (delta method), were rows independent; 0 without smoothing.
     """
 
     value: float
@@ -42,6 +40,7 @@ class Psi:
     open: int
     n: float
     m: float
+    variance: float = 0.0
 
     @property
     def freedom(self) -> int:
@@ -72,6 +71,7 @@ def psi(
     is_open = np.zeros(len(a), dtype=bool)
     is_open[list(open_bins)] = True
     used = (a + b) > 0
+    variance = 0.0
     if n > 0 and m > 0:
         p = a[used] + np.where(is_open[used], UNSEEN * (smoothing > 0), smoothing)
         q = b[used] + smoothing
@@ -79,5 +79,15 @@ def psi(
         with np.errstate(divide="ignore"):
             contribution[used] = np.where(p == q, 0.0, (q - p) * (np.log(q) - np.log(p)))
         signed[used] = np.sign(q - p) * np.sqrt(contribution[used])
+        variance = _variance(p, q, n, m)
     occupied = int(np.count_nonzero(used & ~is_open))
-    return Psi(float(contribution.sum()), contribution, signed, occupied, int(is_open.sum()), n, m)
+    return Psi(float(contribution.sum()), contribution, signed, occupied, int(is_open.sum()), n, m, variance)
+
+
+def _variance(p: NDArray[np.float64], q: NDArray[np.float64], n: float, m: float) -> float:
+    if not (p.all() and q.all()):
+        return 0.0
+    by_q, by_p = np.log(q / p) + 1 - p / q, np.log(p / q) + 1 - q / p
+    from_p = float(p @ by_p**2 - (p @ by_p) ** 2)
+    from_q = float(q @ by_q**2 - (q @ by_q) ** 2)
+    return from_p / n + from_q / m
