@@ -104,7 +104,7 @@ def judged(
     started = time.perf_counter()
     version = gathered.subject.model_version
     past = runs.as_history(gathered.history, version, timed=gathered.window.start is not None)
-    judgement = judge(gathered.baseline, gathered.window, policy, past)
+    judgement = judge(*gathered.judged(), policy, past)
     subject = replace(gathered.subject, timings={**timings, "judge_s": time.perf_counter() - started})
     code = exit_code(settings, judgement)
     return document.report(

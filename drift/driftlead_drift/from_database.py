@@ -101,14 +101,22 @@ async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
             every=counts.every,
             path=counts.path,
             baseline_source=source,
-            notes=notes(window, counts, baseline),
+            notes=notes(window, counts, baseline, not_kept(settings, baseline, counts)),
         ),
         baseline=baseline,
         window=window_counts(traffic, window, counts, baseline),
         history=[run for run in history if run.baseline_sha256 == baseline.sha256],
         traffic=traffic,
         first_window=first,
+        not_kept=not_kept(settings, baseline, counts),
     )
+
+
+def not_kept(settings: CheckSettings, baseline: Baseline, counts: Counts) -> list[str]:
+    """Features that the servers were told not to log; in histograms they count nowhere at all."""
+    told = {name.strip() for name in settings.log_redact.split(",")}
+    pairs = zip(baseline.names, counts.features, strict=True)
+    return [name for name, vector in pairs if name in told or (counts.rows and not vector.any())]
 
 
 def window_counts(traffic: Traffic, window: Window, counts: Counts, baseline: Baseline) -> WindowCounts:
@@ -167,7 +175,7 @@ async def _baseline(
 FIRST_WINDOW = "the version's first window of traffic, since its training wrote no baseline"
 
 
-def notes(window: Window, counts: Counts, baseline: Baseline) -> Sequence[str]:
+def notes(window: Window, counts: Counts, baseline: Baseline, absent: Sequence[str] = ()) -> Sequence[str]:
     """What a reader of the report should know of how the window came about."""
     said = [f"the baseline was {baseline.note}"] if baseline.note.startswith("made of") else []
     if window.cut:
@@ -179,6 +187,8 @@ def notes(window: Window, counts: Counts, baseline: Baseline) -> Sequence[str]:
         said.append(
             f"every {counts.every}th of {counts.scanned:,} rows was read; the intervals account for it"
         )
+    if absent:
+        said.append(f"not tested, since the log does not keep them: {', '.join(absent)}")
     if window.pending_since is not None:
         said.append(f"a pod has delivered its log only up to {window.pending_since:%Y-%m-%d %H:%M:%S} UTC")
     return said

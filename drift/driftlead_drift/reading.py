@@ -25,7 +25,7 @@ async def count(
     """Counts a window. Where rows must be read and are more than `most`, each k-th is."""
     counter = Counter(baseline)
     if await count_histograms(connection, traffic, window, counter):
-        return counter.counts(scanned=window.rows, every=1, path="histograms")
+        return counter.counts(scanned=max(window.rows, counter.rows), every=1, path="histograms")
     every = max(1, -(-window.rows // most))
     condition_ = sampled(in_stretch(traffic, window.start, window.end), every)
     path = await count_rows(connection, condition_, counter, packed=window.packed)
@@ -107,9 +107,9 @@ async def count_histograms(
 ) -> bool:
     """Counts whole minutes by their histograms and the ends of the window by rows; whether that was possible.
 
-    It is when the histograms of this baseline hold as many rows as the log has in those minutes: both were
-    written in the same transactions, so equal numbers are the same rows.
-    """
+    It is when the histograms of this baseline hold at least as many rows as the log has in those minutes:
+    both were written in the same transactions, so they are the same rows, and those that the log does not
+    keep."""
     start, end = _whole(window)
     if start >= end or not window.rows:
         return False
@@ -121,7 +121,7 @@ async def count_histograms(
         await connection.fetchval(f"SELECT count(*) FROM inference_logs WHERE {in_stretch(traffic, *edge)}")  # noqa: S608
         for edge in edges
     ]
-    if held is None or held != window.rows - sum(outside):
+    if held is None or held < window.rows - sum(outside):
         return False
     query = f"SELECT rows, features, prediction FROM drift_hist WHERE {ours}"  # noqa: S608
     stored = await connection.fetch(query, start, end, counter.baseline.sha256)

@@ -145,6 +145,11 @@ class CheckSettings(Rule):
         ge=1,
         description="Days that the prediction log is kept; older partitions are dropped by the check",
     )
+    log_redact: str = Field(
+        "",
+        description="Features that the log does not keep (comma-separated), as told to the servers: not "
+        "tested",
+    )
     max_rows: int = Field(
         2_000_000,
         ge=1_000,
