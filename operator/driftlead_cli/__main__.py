@@ -4,19 +4,21 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
 from driftlead_cli import render
-from driftlead_cli.cluster import Cluster
 from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, condition, status_of
 from driftlead_cli.lint import lint as lint_text
 from driftlead_cli.promote import PROMOTE, Wish, curl, refuse_without_target, wanted_version
 from driftlead_cli.why import why as explain
+
+if TYPE_CHECKING:
+    from driftlead_cli.cluster import Cluster
 
 POLL_SECONDS = 2.0
 WIDTH_OF_FILES = 200
@@ -41,10 +43,17 @@ def console(*, no_color: bool) -> Console:
     return Console(no_color=no_color or None, highlight=False, width=width)
 
 
+def connect(context: str | None, namespace: str | None) -> "Cluster":
+    """The cluster of the kubeconfig. Its client takes a second to import; `lint` need not wait for that."""
+    from driftlead_cli.cluster import Cluster  # noqa: PLC0415
+
+    return Cluster(context=context, namespace=namespace)
+
+
 @app.command()
 def tree(name: Name, namespace: Namespace = None, context: Context = None, no_color: NoColor = False) -> None:
     """Show a ModelDeployment and all that hangs on it."""
-    family = Cluster(context=context, namespace=namespace).family(name)
+    family = connect(context, namespace).family(name)
     console(no_color=no_color).print(render.overview(family))
 
 
@@ -57,7 +66,7 @@ def watch(
     interval: Annotated[float, typer.Option(min=0.5, help="Seconds between two looks.")] = POLL_SECONDS,
 ) -> None:
     """Show the same again and again, in place, until Ctrl-C."""
-    cluster = Cluster(context=context, namespace=namespace)
+    cluster = connect(context, namespace)
     family = cluster.family(name)
     with Live(render.overview(family), console=console(no_color=no_color), auto_refresh=False) as live:
         while True:
@@ -68,7 +77,7 @@ def watch(
 @app.command()
 def why(name: Name, namespace: Namespace = None, context: Context = None, no_color: NoColor = False) -> None:
     """Say what is not as it should be, what was seen, and what to do."""
-    family = Cluster(context=context, namespace=namespace).family(name)
+    family = connect(context, namespace).family(name)
     console(no_color=no_color).print(render.findings(explain(family)))
 
 
@@ -82,7 +91,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
 ) -> None:
     """Ask the operator to promote a version to prod, and print the same by hand."""
-    cluster = Cluster(context=context, namespace=namespace)
+    cluster = connect(context, namespace)
     resource = cluster.resource(name)
     refuse_without_target(resource)
     chosen = wanted_version(resource, version)
@@ -97,7 +106,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
         _wait_for(cluster, name, chosen, wait)
 
 
-def _wait_for(cluster: Cluster, name: str, version: str, seconds: int) -> None:
+def _wait_for(cluster: "Cluster", name: str, version: str, seconds: int) -> None:
     """Until prod serves the version. Raises Refused with the operator's own words when it does not."""
     deadline = time.monotonic() + seconds
     while True:

@@ -90,9 +90,9 @@ def stage_words(stage: Manifest | None) -> str:
 
 
 def feature_words(feature: Manifest) -> str:
-    """How far a feature moved, with the interval in which its index lies at 90 %."""
+    """How far a feature moved, with the interval of its true index, chance and dependence taken off."""
     known = "low" in feature and "high" in feature
-    interval = f" ({feature['low']} to {feature['high']})" if known else ""
+    interval = f" (true PSI {feature['low']} to {feature['high']})" if known else ""
     return f"{feature.get('name', '?')} PSI {feature.get('psi', '?')}{interval}"
 
 

@@ -97,6 +97,21 @@ def clean(cluster: Cluster) -> Iterator[Callable[[str], str]]:
     cluster.kubectl("delete", "crd", crd, "--ignore-not-found", "--wait=true", "--timeout=60s")
 
 
+def test_before_the_chart_is_installed_the_command_line_says_what_is_missing(kubeconfig: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "driftlead_cli", "tree", "demo"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"KUBECONFIG": str(kubeconfig)},
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "this cluster does not know ModelDeployments: install the chart, helm install driftlead\n"
+    )
+
+
 DEV = ["--set", "devStack.enabled=true"]
 
 

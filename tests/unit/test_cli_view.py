@@ -150,7 +150,7 @@ Status:  ✔ Ready
 Model:   DriftAwareDemoModel
 Prod:    version 3 (stage Production)  2/2
 Canary:  version 4 (stage Staging)  1/1
-Drift:   ⚠ drift, temp PSI 9.81 (9.55 to 10.1), 41,667 rows, 5m ago
+Drift:   ⚠ drift, temp PSI 9.81 (true PSI 9.55 to 10.1), 41,667 rows, 5m ago
 URL:     http://demo.models.svc
 
 NAME                               KIND             STATUS      AGE  INFO
@@ -172,7 +172,7 @@ def test_the_tree_shows_stages_pods_drift_and_retraining_in_this_order() -> None
 def test_why_of_drift_names_the_features_and_the_report() -> None:
     text = printed(render.findings(why(HEALTHY)))
     assert "The traffic drifted from the training data of version 3, 2 windows in a row" in text
-    assert "temp PSI 9.81 (9.55 to 10.1)" in text
+    assert "temp PSI 9.81 (true PSI 9.55 to 10.1)" in text
     assert (
         "do: read the report s3://mlflow/driftlead/reports/default/models/demo/prod/latest/report.html"
         in text

@@ -64,7 +64,7 @@ def test_drift_is_said_once_with_its_features_and_its_report(world: World) -> No
     world.settle()
     tree, reasons = shown(world)
     assert "Status:  ✔ Ready" in tree
-    assert "Drift:   ⚠ drift, temp PSI 9.81 (9.55 to 10.1), 41,667 rows" in tree
+    assert "Drift:   ⚠ drift, temp PSI 9.81 (true PSI 9.55 to 10.1), 41,667 rows" in tree
     assert reasons.count("rift") <= 4
     assert "do: read the report s3://mlflow/r1/report.html" in reasons
     assert "1 attempt today" in reasons
