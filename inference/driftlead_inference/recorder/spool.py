@@ -1,33 +1,27 @@
-"""The spool's folder: one server appends frames, its writer reads them back, delivered segments are deleted.
-
-    lock                        held while a server uses the folder; a second server is refused
-    spool                       the spool's id, a UUID, for ever the same
-    run-<run>.json              whose rows the segments of a run are, and which baseline counts them
-    baseline-<sha256>.json
-    drops                       the ledger of dropped rows
-    <offset>-<seq>.seg          frames; offset and first sequence number of the segment
+"""The spool: one server appends frames, its writer reads them back, and delivered segments are deleted.
 
 Offsets are places in one endless sequence. Each run of a server begins at `run << 40`, so a place is never
-used twice, even if a machine's crash took the end of a segment that the database has already seen.
+used twice, even if a machine's crash took the end of a segment that the database has already seen. `folder`
+says which files there are.
 """
 
 import errno
-import fcntl
 import os
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from driftlead_data.baseline import Baseline, BaselineError
+from driftlead_data.baseline import Baseline
 from driftlead_data.spool.delivery import Source
 from driftlead_data.spool.frames import Damage, Frame, scan
-from driftlead_data.spool.handover import describe, described
+from driftlead_data.spool.handover import describe
 from driftlead_data.spool.tuples import Identity
+from driftlead_inference.recorder import folder as files
 from driftlead_inference.recorder.drops import DropLedger
-from driftlead_inference.recorder.types import MIB, SpoolUnusable
+from driftlead_inference.recorder.folder import Segment
+from driftlead_inference.recorder.types import MIB
 
 RUN_BITS: Final = 40
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -39,21 +33,6 @@ class NoRoom(Exception):  # noqa: N818 - a state, decided upon by the recorder
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-@dataclass
-class Segment:
-    """A file of frames: `start` is the offset of its first byte, `first_seq` the number of its first row."""
-
-    path: Path
-    start: int
-    first_seq: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        """The offset behind its last byte."""
-        return self.start + self.size
 
 
 @dataclass(frozen=True)
@@ -82,9 +61,9 @@ class Spool:
     ) -> None:
         self.folder, self.limit = folder, limit
         self._segment_bytes = max(64 * 1024, min(8 * MIB, limit // 16))
-        self._lock = _locked(folder)
-        self.id = _identifier(folder)
-        self.segments = _segments(folder)
+        self._lock = files.locked(folder)
+        self.id = files.identifier_of(folder)
+        self.segments = files.segments_of(folder)
         self.size = sum(segment.size for segment in self.segments)
         self.ledger = DropLedger(folder / "drops")
         runs = [int(path.stem.removeprefix("run-")) for path in folder.glob("run-*.json")]
@@ -153,14 +132,14 @@ class Spool:
             gone.path.unlink(missing_ok=True)
             run = gone.start >> RUN_BITS
             if run != self.segments[0].start >> RUN_BITS:
-                _run_path(self.folder, run).unlink(missing_ok=True)
+                files.run_path(self.folder, run).unlink(missing_ok=True)
                 self._sources.pop(run, None)
 
     def source(self, offset: int) -> Source | None:
         """Whose rows the bytes at `offset` are; None when the description of that run is damaged."""
         run = offset >> RUN_BITS
         if run not in self._sources:
-            described = _described(self.folder, run)
+            described = files.source_of(self.folder, run)
             if described is None:
                 return None
             self._sources[run] = described
@@ -177,7 +156,7 @@ class Spool:
         if source is None:  # rows of nobody: all that is left of the segment is damage
             return Chunk(self.current, [], [Damage(place, segment.end)], segment.end)
         while True:
-            buffer = _bytes(segment, place, most)
+            buffer = files.bytes_of(segment, place, most)
             whole = place + len(buffer) >= segment.end
             found = list(scan(buffer, base=place, whole=whole or not buffer))
             if found or whole or not buffer:
@@ -230,96 +209,12 @@ class Spool:
     def _describe(self, source: Source) -> None:
         """Writes down whose rows this run's are, and forgets the baselines of runs that are delivered."""
         if source.baseline is not None:
-            _write_whole(_baseline_path(self.folder, source.baseline_sha), source.baseline.to_json())
-        _write_whole(_run_path(self.folder, self.run), describe(source))
+            files.write_whole(
+                files.baseline_path(self.folder, source.baseline_sha), source.baseline.to_json()
+            )
+        files.write_whole(files.run_path(self.folder, self.run), describe(source))
         self._sources[self.run] = self._current = source
         described = [path.read_bytes() for path in self.folder.glob("run-*.json")]
         for path in self.folder.glob("baseline-*.json"):
             if not any(path.stem.removeprefix("baseline-").encode() in text for text in described):
                 path.unlink()
-
-
-def _locked(folder: Path) -> int:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        raise SpoolUnusable(
-            f"the spool's folder {folder} cannot be written: {error.strerror}. "
-            "Mount a volume there that this user owns, or set DRIFTLEAD_SPOOL_DIR"
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise SpoolUnusable(
-            f"another server uses the spool's folder {folder}; give each its own by DRIFTLEAD_SPOOL_DIR"
-        ) from error
-    return lock
-
-
-def _identifier(folder: Path) -> uuid.UUID:
-    path = folder / "spool"
-    try:
-        return uuid.UUID(path.read_text().strip())
-    except FileNotFoundError:
-        identifier = uuid.uuid4()
-        _write_whole(path, f"{identifier}\n".encode())
-        return identifier
-    except ValueError as error:
-        raise SpoolUnusable(
-            f"{path} holds no UUID, so it is not known what of the spool is delivered. "
-            "Move the folder away to start a new spool; its segments stay readable"
-        ) from error
-
-
-def _segments(folder: Path) -> list[Segment]:
-    found = []
-    for path in folder.glob("*.seg"):
-        start, _, seq = path.stem.partition("-")
-        if start.isdigit() and seq.isdigit():
-            found.append(Segment(path, int(start), int(seq), path.stat().st_size))
-    return sorted(found, key=lambda segment: segment.start)
-
-
-def _described(folder: Path, run: int) -> Source | None:
-    try:
-        text = _run_path(folder, run).read_bytes()
-        try:
-            return described(text, lambda sha: _baseline_path(folder, sha).read_bytes())
-        except (OSError, BaselineError):
-            return described(text, lambda _: None)  # the rows count for more than their histograms
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-
-
-def _bytes(segment: Segment, place: int, most: int) -> bytes:
-    try:
-        with segment.path.open("rb") as file:
-            file.seek(place - segment.start)
-            return file.read(min(most, segment.end - place))
-    except FileNotFoundError:
-        return b""
-
-
-def _run_path(folder: Path, run: int) -> Path:
-    return folder / f"run-{run:08d}.json"
-
-
-def _baseline_path(folder: Path, sha: str) -> Path:
-    return folder / f"baseline-{sha}.json"
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file that is there whole or not at all, even after a power cut."""
-    fresh = path.with_suffix(".new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        raise SpoolUnusable(
-            f"the spool's folder {path.parent} cannot be written: {error.strerror}"
-        ) from error
