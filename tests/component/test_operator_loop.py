@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from driftlead_operator import metrics
+from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.cluster import ApiServer
 from driftlead_operator.facts import Facts, Plan, Ref, RegistryWrite
 from driftlead_operator.kinds import LABEL_MANAGED_BY, MANAGER, Key
@@ -110,12 +111,13 @@ async def test_an_object_of_a_stranger_is_never_touched_and_its_name_is_used_onc
 async def test_with_nothing_changing_nothing_is_written_and_the_registry_is_asked_once_a_poll(
     api: ApiServer, where: str, registries: Path
 ) -> None:
+    spec = {"canary": {"stage": "Staging"}, "drift": {"schedule": "@hourly"}}
     for number in range(5):
-        await api.create(resource(where, f"demo-{number}", model=where))
-    async with running_operator(FOLLOW, registries_dir=registries, poll_seconds=0.5):
-        for number in range(5):
-            await until(serves(api, where, "1", f"demo-{number}"))
-        await asyncio.sleep(1.0)
+        await api.create(resource(where, f"demo-{number}", model=where, **spec))
+    settings = {"registries_dir": registries, "watch_namespaces": where, "poll_seconds": 0.5}
+    async with running_operator(DECISIONS, **settings) as operator:
+        await until(lambda: len(operator.cache.names("Deployment")) == 5)
+        await asyncio.sleep(2.0)
         before = writes(), registry_requests()
         await asyncio.sleep(5.0)
         assert writes() - before[0] == 0
