@@ -113,6 +113,23 @@ async def test_another_pod_of_the_resource_delivers_when_it_has_nothing_else_to_
     await whole(database)
 
 
+async def test_what_was_dropped_travels_with_what_was_not(
+    database: asyncpg.Connection, tmp_path: Path, store: S3Store
+) -> None:
+    recorder = opened(tmp_path, AWAY, store=store, spool_bytes=100_000)
+    for number in range(1000):
+        recorder.append([recording.row(f"r{number}")])
+    dropped = sum(recorder.dropped.values())
+    assert 0 < dropped < 1000
+    await recorder.drain(2)
+    done = await import_segments(database, store, WHERE)
+    assert done.rows == 1000 - dropped
+    noted = await database.fetch(
+        "SELECT first_seq, last_seq, rows_dropped, reason FROM inference_logs_dropped"
+    )
+    assert [tuple(n) for n in noted] == [(1001 - dropped, 1000, dropped, "spool-full")]
+
+
 async def test_the_drift_job_brings_it_in_and_says_what_it_cannot(
     dsn: str, database: asyncpg.Connection, tmp_path: Path, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

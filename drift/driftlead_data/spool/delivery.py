@@ -105,8 +105,9 @@ async def register(connection: asyncpg.Connection, source: Source, start: int, s
 
     `start` and `seq` become those of a spool that this database does not know yet.
     """
-    await connection.execute(sql.REGISTER, source.spool_id, *source.place(), start, seq)
-    row = await connection.fetchrow("SELECT off, seq FROM log_spools WHERE spool_id = $1", source.spool_id)
+    async with connection.transaction():  # a pooler keeps the session for us no longer than that
+        await connection.execute(sql.REGISTER, source.spool_id, *source.place(), start, seq)
+        row = await connection.fetchrow(sql.POSITION, source.spool_id)
     if row is None:
         raise Moved(-1, 0)
     return row["off"], row["seq"]

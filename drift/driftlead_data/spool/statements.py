@@ -15,7 +15,8 @@ INSERT INTO log_spools (spool_id, cluster, namespace, resource, pod, off, seq)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (spool_id) DO NOTHING
 """
-LOCK: Final = "SELECT off, seq FROM log_spools WHERE spool_id = $1 FOR UPDATE"
+POSITION: Final = "SELECT off, seq FROM log_spools WHERE spool_id = $1"
+LOCK: Final = f"{POSITION} FOR UPDATE"
 MOVE: Final = """
 UPDATE log_spools SET off = $3, seq = $4, rows_written = rows_written + $5, updated_at = now(),
     last_ts = greatest(last_ts, $6)

@@ -225,7 +225,8 @@ class Writer:
     async def _evict(self) -> None:
         connection = await asyncpg.connect(self._settings.dsn(), timeout=10, statement_cache_size=0)
         try:
-            await connection.execute(EVICT, self._name)
+            async with connection.transaction():
+                await connection.execute(EVICT, self._name)
         finally:
             await connection.close(timeout=2)
 
