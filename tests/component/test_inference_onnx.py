@@ -1,0 +1,116 @@
+"""ONNX Runtime serves only where it repeats scikit-learn: what is converted, what is found out, what is
+refused."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+from driftlead_inference import onnx_convert
+from driftlead_inference.flavours import Loaded
+from driftlead_inference.onnx_convert import convert
+from driftlead_inference.onnx_engine import Session
+from driftlead_inference.onnx_reference import reference_rows
+from driftlead_inference.probing import accepted_missing, accepts_huge, asks, takes_arrays
+from driftlead_inference.rows import Door
+from driftlead_inference.signature import unnamed
+
+DICE = np.random.default_rng(5)
+TABLE = DICE.normal(size=(600, 4))
+CLASSES = (TABLE[:, 0] + TABLE[:, 1] ** 2 > 0.5).astype(int)
+HOLES = np.where(DICE.random(TABLE.shape) < 0.1, np.nan, TABLE)
+
+
+def studied(estimator: Any) -> tuple[Loaded, Door]:
+    """A model and its door, probed as the preparing process does."""
+    loaded = Loaded("sklearn", estimator, None)
+    signature = unnamed(4)
+    row = [0.1, 0.2, 0.3, 0.4]
+    assert takes_arrays(loaded, signature, [row])
+    predict = asks(loaded, signature, "array")
+    return loaded, Door(signature, frozenset(accepted_missing(predict, row)), accepts_huge(predict, row))
+
+
+def verdict(estimator: Any) -> onnx_convert.Verdict:
+    loaded, door = studied(estimator)
+    return convert(loaded, door, "array", [0.1, 0.2, 0.3, 0.4], None)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(TABLE, CLASSES),
+        make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(HOLES, CLASSES),
+        RandomForestClassifier(10, random_state=1).fit(TABLE, CLASSES),
+        RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES),
+        RandomForestRegressor(10, random_state=1).fit(TABLE, TABLE[:, 0] * 3),
+        LogisticRegression().fit(TABLE, np.where(CLASSES, "late", "on time")),
+    ],
+    ids=["regression", "imputed", "forest", "forest with holes", "forest regressor", "text classes"],
+)
+def test_what_onnx_repeats_is_served_by_it_missing_values_included(estimator: Any) -> None:
+    found = verdict(estimator)
+    assert found.model, found.reason
+    loaded, door = studied(estimator)
+    rows = HOLES if door.accepts_missing else TABLE
+    answers, _ = Session(found.model, found.dtype).run(rows)
+    expected = loaded.predict(rows)[0]
+    if expected.dtype.kind == "f":
+        np.testing.assert_allclose(answers, expected, rtol=1e-5)
+    else:
+        assert (answers == expected).all()
+
+
+def test_a_null_is_refused_at_the_door_where_scikit_learn_refuses_it() -> None:
+    _, door = studied(LogisticRegression().fit(TABLE, CLASSES))
+    assert door.accepts_missing == frozenset()
+
+
+def test_a_booster_that_differs_is_left_to_scikit_learn() -> None:
+    found = verdict(HistGradientBoostingRegressor(max_iter=5).fit(TABLE, TABLE[:, 0]))
+    assert not found.model
+    assert found.reason
+
+
+def test_trees_on_derived_features_are_not_converted_since_no_row_could_prove_them() -> None:
+    model = make_pipeline(PolynomialFeatures(), RandomForestClassifier(3)).fit(TABLE, CLASSES)
+    assert "derived features" in verdict(model).reason
+
+
+def test_a_conversion_that_answers_otherwise_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    convert_another = onnx_convert.converted
+    monkeypatch.setattr(
+        onnx_convert,
+        "converted",
+        lambda estimator, width, dtype: convert_another(
+            LinearRegression().fit(TABLE, TABLE[:, 1]), width, dtype
+        ),
+    )
+    found = verdict(LinearRegression().fit(TABLE, TABLE[:, 0]))
+    assert not found.model
+    assert "differs on" in found.reason
+
+
+def test_without_the_sides_of_missing_values_a_forest_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_convert, "route_missing", lambda model, estimator: None)
+    found = verdict(RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES))
+    assert not found.model
+    assert "differs on" in found.reason
+
+
+def test_the_reference_rows_hold_every_threshold_and_its_neighbours() -> None:
+    estimator = RandomForestClassifier(3, random_state=1).fit(TABLE, CLASSES)
+    _, door = studied(estimator)
+    rows = reference_rows(estimator, door, [0.0] * 4)
+    for tree in estimator.estimators_:
+        inner = tree.tree_.feature >= 0
+        for feature, cut in zip(tree.tree_.feature[inner], tree.tree_.threshold[inner], strict=True):
+            near = {cut, np.nextafter(cut, np.inf), np.nextafter(cut, -np.inf)}
+            assert near <= set(rows[:, feature])
+    assert np.isnan(rows).any(axis=0).all()
+    assert np.array_equal(rows, reference_rows(estimator, door, [0.0] * 4), equal_nan=True)
