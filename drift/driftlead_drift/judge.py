@@ -34,6 +34,7 @@ from driftlead_drift.reference import Independence, Reference, below_period, cho
 __all__ = ["FeatureJudgement", "Judgement", "PastRun", "Policy", "WindowCounts", "judge"]
 
 Status = Literal["stable", "changed", "drift", "severe", "insufficient", "error"]
+BROAD: Final = 3  # fewer features than this are named one by one
 NO_DRIFT: Final = 0
 CANNOT_JUDGE: Final = 1
 DRIFT: Final = 2
@@ -225,7 +226,7 @@ def _broad(facts: _Facts) -> bool:
     """Half of the features changed at once, and their corrected indices add up to a large one."""
     features = [f for f in facts.judged[: len(facts.baseline.features)] if not f.calendar]
     changed = [f for f in features if f.status in ("changed", "drift", "severe")]
-    enough = bool(changed) and len(changed) >= facts.policy.broad_share * len(features)
+    enough = len(changed) >= max(BROAD, facts.policy.broad_share * len(features))
     return enough and sum(f.psi_corrected for f in changed) >= facts.policy.broad_psi
 
 

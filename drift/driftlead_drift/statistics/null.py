@@ -6,7 +6,7 @@ taken as mean * F(df, df2) with
 
     mean = h (B - 1) + tr(T),    df = mean^2 / (h^2 (B - 1) + 2 h tr(T) + tr(T^2)),    df2 = df (W - 1):
 
-mean and df match the first two moments (Satterthwaite 1946; Rao and Scott 1984), and df2 carries that the mean
+mean and df match the first two moments (Satterthwaite 1946; Rao and Scott 1984), df2 carries that the mean
 is itself an average over W blocks.
 """
 
