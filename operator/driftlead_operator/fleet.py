@@ -26,6 +26,10 @@ FAMILIES = {
     "wanted_version": ("The version that a stage is to serve; absent without one.", ("stage",)),
     "replicas": ("Pods of a stage.", ("stage",)),
     "ready_replicas": ("Pods of a stage that answered a prediction and take traffic.", ("stage",)),
+    "outdated_replicas": (
+        "Pods of a stage whose image is older than the one a rollout would take.",
+        ("stage",),
+    ),
     "canary_weight_percent": ("Share of the traffic that the canary gets.", ()),
     "drift_verdict": ("1 for the verdict of the last check, 0 for the others.", ("verdict",)),
     "drift_last_run_timestamp_seconds": ("When the last check ended.", ()),
@@ -76,6 +80,7 @@ def _stage(stage: str, seen: Mapping[str, Any] | None) -> Iterator[Sample]:
         if number.isdigit():
             yield Sample(family, (stage,), int(number))
     yield Sample("replicas", (stage,), seen.get("replicas") or 0)
+    yield Sample("outdated_replicas", (stage,), (seen.get("replicas") or 0) if seen.get("outdated") else 0)
     yield Sample("ready_replicas", (stage,), seen.get("readyReplicas") or 0)
 
 

@@ -212,7 +212,11 @@ def _left_alone(facts: Facts, context: Context) -> set[Ref]:
 def _retry_after(look: Look) -> float | None:
     """When time alone may change the decision."""
     pending = objects.dig(look.promotion.record, "outcome") == promotion.PENDING
-    moments = (look.retraining.again_at, look.losses.again_at)
+    moments = [look.retraining.again_at, look.losses.again_at]
+    if look.spec.inference.image_update == "Rolling" and look.prod.outdated:
+        opens = rollout.slot_opens(Context.of(look.facts, look.spec))
+        # In its slot and not rolled all the same: something else holds it, and the next round is soon enough.
+        moments.append(opens if opens > look.facts.now else opens + rollout.ROUND)
     waits = [_until(moment, look.facts.now) for moment in moments if moment is not None]
     return min([*waits, *([TELL_AGAIN] if pending else [])], default=None)
 

@@ -5,15 +5,21 @@ Forward to its target, back to its last good one, or as it is.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from driftlead_operator import manifests, objects, templates
 from driftlead_operator.facts import StageName
 from driftlead_operator.kinds import MANAGER
 from driftlead_operator.spec import Stage
-from driftlead_operator.stages import HASH_LABEL, Ending, ReplicaSet, StageView
+from driftlead_operator.stages import CONTAINER, HASH_LABEL, Ending, ReplicaSet, StageView
 from driftlead_operator.targets import Target
 from driftlead_operator.templates import Context, Template
+
+# A round of five minutes, in which each resource has half a minute of its own.
+SLOTS = 10
+SLOT_SECONDS = 30
+ROUND = timedelta(seconds=SLOTS * SLOT_SECONDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +45,7 @@ class StageDecision:
     last_good: Mapping[str, Any] | None = None
     manifest: Mapping[str, Any] | None = None
     replicas: int = 0
+    outdated: bool = False
 
 
 def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
@@ -137,6 +144,7 @@ def decide(
         last_good=last_good,
         manifest=manifest and _leave_scaling_to_others(manifest, block, view),
         replicas=replicas,
+        outdated=manifest is not None and image_of(manifest) != templates.image(context),
     )
 
 
@@ -168,12 +176,34 @@ def _owns_replicas(entry: Mapping[str, Any]) -> bool:
 
 
 def render(context: Context, stage: StageName, view: StageView, version: str | None) -> tuple[Template, str]:
-    """The template for a version: the one that stands, as long as nothing that people decide has changed."""
+    """The template for a version: the one that stands, as long as nothing that people decide has changed.
+
+    With Rolling, another rendering by this operator counts as a change too, in the resource's own slot.
+    """
     inputs = templates.inputs(context, stage, version or "")
     template, stood_for = kept(view) or ({}, "")
-    if template and stood_for == inputs and context.spec.inference.image_update == "OnNextRollout":
+    rolls = context.spec.inference.image_update == "Rolling" and slot_opens(context) <= context.now
+    if template and stood_for == inputs and not rolls:
         return template, inputs
     return templates.serving(context, stage, version or ""), inputs
+
+
+def slot_opens(context: Context) -> datetime:
+    """When this resource may next be rolled only because the operator renders it otherwise: now, or later.
+
+    The slots of a round follow from uids, so that an upgrade rolls a fleet bit by bit, without any memory.
+    """
+    mine = int(objects.digest(context.uid), 16) % SLOTS
+    second = int(context.now.timestamp())
+    away = (mine - second // SLOT_SECONDS) % SLOTS
+    wait = away * SLOT_SECONDS - second % SLOT_SECONDS if away else 0
+    return context.now + timedelta(seconds=wait)
+
+
+def image_of(manifest: Any) -> str:
+    """The image of a Deployment's server."""
+    containers = objects.items(objects.dig(manifest, "spec", "template", "spec", "containers"))
+    return next((str(each.get("image")) for each in containers if each.get("name") == CONTAINER), "")
 
 
 def kept(view: StageView) -> tuple[Template, str] | None:

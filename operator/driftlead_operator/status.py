@@ -75,6 +75,7 @@ def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
         "selector": ",".join(
             f"{key}={value}" for key, value in templates.selector(context, stage.name).items()
         ),
+        "outdated": stage.outdated or None,
         "loadState": _load_state(look, stage),
         "url": _url(look, f"{name}-{stage.name}"),
         "ambiguous": list(target.ambiguous),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from driftlead_operator import difference, objects
@@ -29,6 +30,7 @@ class Context:
     spec: Spec
     defaults: Defaults
     tracking_uri: str
+    now: datetime
 
     @classmethod
     def of(cls, facts: Facts, spec: Spec) -> "Context":
@@ -41,6 +43,7 @@ class Context:
             spec=spec,
             defaults=facts.defaults,
             tracking_uri=facts.registry.tracking_uri,
+            now=facts.now,
         )
 
     def model_uri(self, version: str | None) -> str:

@@ -214,5 +214,6 @@ def test_the_context_names_model_and_version() -> None:
         spec=templates.Spec.model_validate(world.resource["spec"]),
         defaults=Defaults(cluster="c", inference_image="i", drift_image="d", train_image="t"),
         tracking_uri="http://mlflow",
+        now=world.now,
     )
     assert (parsed.model_uri("3"), parsed.model_uri(None)) == ("models:/Flights/3", "Flights")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import objects
+from driftlead_operator import objects, rollout, spec, templates
 from driftlead_operator.facts import Ref
 from driftlead_operator.plan import plan
 from unit.operator_world import World, crashed, writes
@@ -340,14 +340,32 @@ def test_an_upgrade_of_the_operator_restarts_no_model_pod_and_the_next_rollout_t
     assert images == {"inference:2"}
 
 
-def test_with_rolling_updates_a_new_default_image_is_taken_at_once(world: World) -> None:
+def test_with_rolling_updates_a_new_default_image_is_taken_when_its_time_comes(world: World) -> None:
     world.patch(inference__imageUpdate="Rolling")
     world.settle()
     changed = {"cluster": "here", "inference_image": "inference:2", "drift_image": "d", "train_image": "t"}
     world.defaults = type(world.defaults)(**changed)
+    world.reconcile()
+    while world.plan().retry_after is not None and not world.plan().apply:
+        retry = world.plan().retry_after
+        assert retry is not None and 0 < retry <= 300
+        assert world.status["prod"]["outdated"] is True
+        world.now += timedelta(seconds=retry)
     world.settle()
     images = {pod["spec"]["containers"][0]["image"] for pod in world.pods.values()}
-    assert images == {"inference:2"}
+    assert images == {"inference:2"} and "outdated" not in world.status["prod"]
+
+
+def test_an_upgrade_rolls_a_fleet_with_rolling_updates_bit_by_bit() -> None:
+    world = World()
+    parsed, _ = spec.parse(world.resource)
+    assert parsed is not None
+    waits = []
+    for number in range(200):
+        context = replace(templates.Context.of(world.facts(), parsed), uid=f"uid-{number}")
+        waits.append((rollout.slot_opens(context) - world.now).total_seconds())
+    assert min(waits) == 0 and max(waits) <= 300
+    assert all(sum(low <= wait < low + 30 for wait in waits) <= 40 for low in range(0, 300, 30))
 
 
 def test_replicas_never_drop_when_an_autoscaler_takes_over(world: World) -> None:
