@@ -113,39 +113,46 @@ def decide(
     rejection: Rejection | None,
 ) -> StageDecision:
     """The stage's Deployment; `wanted` is the live version where the target is silent, None for none."""
-    stage = view.name
-    block = context.spec.stage(stage) or Stage()
+    block = context.spec.stage(view.name) or Stage()
     last_good = _last_good(view, before)
-    replicas = _replicas(block, view)
-    if rejection:
-        good = good_replica_set(view, last_good, rejection)
-        wanted = good.version if good else wanted
-        replicas = replicas if good else 0
-        template, inputs = (
-            _of_replica_set(good) if good else kept(view) or render(context, stage, view, wanted)
-        )
-    elif wanted is None:
-        template, inputs = None, ""
-    elif wanted == target.version:
-        template, inputs = render(context, stage, view, wanted)
-    else:
-        template, inputs = kept(view) or render(context, stage, view, wanted)
-    manifest = template and manifests.deployment(
-        context, stage, template=template, replicas=replicas, inputs=inputs
-    )
+    back = good_replica_set(view, last_good, rejection) if rejection else None
+    version = back.version if back else wanted
+    replicas = 0 if rejection and back is None else _replicas(block, view)
+    manifest = None
+    if version is not None:
+        template, inputs = _template(context, target, view, version, rejection=rejection, back=back)
+        whole = manifests.deployment(context, view.name, template=template, replicas=replicas, inputs=inputs)
+        manifest = _leave_scaling_to_others(whole, block, view)
     return StageDecision(
-        name=stage,
+        name=view.name,
         block=block,
         target=target,
         view=view,
-        wanted=wanted,
-        served=served_version(view, wanted, objects.dig(before, "version")),
+        wanted=version,
+        served=served_version(view, version, objects.dig(before, "version")),
         rejection=rejection,
         last_good=last_good,
-        manifest=manifest and _leave_scaling_to_others(manifest, block, view),
+        manifest=manifest,
         replicas=replicas,
         outdated=manifest is not None and image_of(manifest) != templates.image(context),
     )
+
+
+def _template(
+    context: Context,
+    target: Target,
+    view: StageView,
+    version: str,
+    *,
+    rejection: Rejection | None,
+    back: ReplicaSet | None,
+) -> tuple[Template, str]:
+    """Back to the good one, forward to the target, or what stands where neither is known."""
+    if back:
+        return _of_replica_set(back)
+    if rejection is None and version == target.version:
+        return render(context, view.name, view, version)
+    return kept(view) or render(context, view.name, view, version)
 
 
 def _last_good(view: StageView, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -175,17 +182,17 @@ def _owns_replicas(entry: Mapping[str, Any]) -> bool:
     return "f:replicas" in objects.mapping(objects.dig(entry, "fieldsV1", "f:spec"))
 
 
-def render(context: Context, stage: StageName, view: StageView, version: str | None) -> tuple[Template, str]:
+def render(context: Context, stage: StageName, view: StageView, version: str) -> tuple[Template, str]:
     """The template for a version: the one that stands, as long as nothing that people decide has changed.
 
     With Rolling, another rendering by this operator counts as a change too, in the resource's own slot.
     """
-    inputs = templates.inputs(context, stage, version or "")
+    inputs = templates.inputs(context, stage, version)
     template, stood_for = kept(view) or ({}, "")
     rolls = context.spec.inference.image_update == "Rolling" and slot_opens(context) <= context.now
     if template and stood_for == inputs and not rolls:
         return template, inputs
-    return templates.serving(context, stage, version or ""), inputs
+    return templates.serving(context, stage, version), inputs
 
 
 def slot_opens(context: Context) -> datetime:
