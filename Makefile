@@ -34,6 +34,7 @@ format: setup ## let ruff format and mend what it can
 
 crds: setup ## copy crds/ into the chart
 	@$(PY) hack/crds.py
+	@$(PY) hack/install.py
 
 test: setup ## lint, unit, component, chart, docs and e2e, each with its time
 	@$(PY) hack/run_tests.py

@@ -131,6 +131,16 @@ def _drift(family: Family) -> Iterator[Finding]:
     yield Finding(Mark.WARNING, what, seen, report)
 
 
+def _undelivered(family: Family) -> Iterator[Finding]:
+    """Rows of the prediction log that may have gone with their pods."""
+    lines = [
+        f"{age(each.get('at'), family.now)} ago {each.get('pod', '?')}: up to {each.get('rows', 0):,} rows"
+        for each in status_of(family.resource).get("undelivered", [])
+    ]
+    if lines:
+        yield Finding(Mark.WARNING, "Pods vanished with rows that had not reached the prediction log", lines)
+
+
 def _retraining(family: Family) -> Iterator[Finding]:
     retraining = status_of(family.resource).get("retraining", {})
     until = moment(retraining.get("notBefore"))
@@ -164,7 +174,7 @@ def _events(family: Family) -> Iterator[Finding]:
         yield Finding(Mark.NONE, "Warnings of the last hour", lines)
 
 
-CHAPTERS = (_operator_absent, _conditions, _last_failures, _pods, _drift, _retraining, _events)
+CHAPTERS = (_operator_absent, _conditions, _last_failures, _pods, _drift, _undelivered, _retraining, _events)
 
 
 def why(family: Family) -> list[Finding]:

@@ -40,7 +40,7 @@ def condition(kind: str, status: str) -> dict[str, str]:
 def resource(now: datetime) -> dict[str, Any]:
     """One on which everything is switched on and everything has been seen."""
     feature = {"name": "temp", "psi": "9.81", "low": "9.55", "high": "10.1"}
-    stage = {"replicas": 2, "readyReplicas": 2}
+    stage = {"replicas": 2, "readyReplicas": 2, "outdated": False}
     return {
         "metadata": {"name": "demo", "namespace": "ml"},
         "spec": {

@@ -179,6 +179,14 @@ def test_why_of_drift_names_the_features_and_the_report() -> None:
     )
 
 
+def test_why_names_the_pods_that_vanished_with_their_rows() -> None:
+    lost = [{"pod": "demo-prod-x", "rows": 1200, "at": "2026-11-24T11:00:00Z"}]
+    made = resource(condition("Ready", "True", "Serving"), undelivered=lost)
+    text = printed(render.findings(why(Family(resource=made, now=NOW))))
+    assert "⚠ Pods vanished with rows that had not reached the prediction log" in text
+    assert "60m ago demo-prod-x: up to 1,200 rows" in text
+
+
 def test_why_of_a_healthy_resource_is_one_line() -> None:
     family = Family(resource=resource(condition("Ready", "True", "Serving")), now=NOW)
     assert printed(render.findings(why(family))) == "✔ demo is Ready: prod serves version 3"
