@@ -15,7 +15,7 @@ from driftlead_drift.counting import Counter, Counts
 from driftlead_drift.rows import HEADER_BYTES, TRAILER, count_lines, count_packed, packed_tuple
 from driftlead_drift.windows import Traffic, Window, condition, in_stretch
 
-BATCH_BYTES = 4 << 20
+BATCH_BYTES = 1 << 20
 MINUTE = timedelta(minutes=1)
 
 
@@ -56,7 +56,7 @@ def packable(baseline: Baseline) -> bool:
 
 
 async def copy_json(connection: asyncpg.Connection, where: str, counter: Counter) -> None:
-    """Counts the column `features` by COPY, in batches of 4 MB."""
+    """Counts the column `features` by COPY, in batches of 1 MB."""
     pending = bytearray()
 
     async def take(data: bytes) -> None:

@@ -110,7 +110,8 @@ def words(document: Mapping[str, Any], uri: str) -> str:
         for name, side in (("prod", prod), ("canary", canary))
     )
     checks = [*document["checks"], {**document["predictions"], "name": "predictions"}]
-    lines = [f"{verdict['status']}: {verdict['summary']}", f"  {sides}"]
+    told = verdict["summary"].startswith(verdict["status"])
+    lines = [verdict["summary"] if told else f"{verdict['status']}: {verdict['summary']}", f"  {sides}"]
     lines += [f"  {check['name']:<12} {check['verdict']:<13} {check['sentence']}" for check in checks]
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join([*lines, f"report: {uri}"] if uri else lines)

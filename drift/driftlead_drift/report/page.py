@@ -60,7 +60,9 @@ def facts(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     sampled = "" if window["sampling"] == 1 else f", a sample of {window['rows_scanned']:,}"
     found = [
         ("Rows", f"{window['rows']:,}", f"of this window{sampled}"),
-        ("Window", in_words(end - start), f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"),
+        ("Window", in_words(end - start), f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC")
+        if start != end
+        else ("Window", "a file", "whose rows carry no times"),
     ]
     if baseline is not None:
         found.append(("Baseline", f"{baseline['rows']:,} rows", _times(baseline)))
@@ -93,7 +95,8 @@ def _times(baseline: Mapping[str, Any]) -> str:
 def words(report: Mapping[str, Any], uri: str) -> str:
     """The verdict for a terminal."""
     verdict, window = report["verdict"], report["window"]
-    lines = [f"{verdict['status']}: {verdict['summary']}"]
+    told = verdict["summary"].startswith(verdict["status"])
+    lines = [verdict["summary"] if told else f"{verdict['status']}: {verdict['summary']}"]
     for feature in sorted(report["features"], key=_rank)[:5]:
         low, high = (svg.number(end) for end in feature["psi_ci90"])
         lines.append(
@@ -101,9 +104,9 @@ def words(report: Mapping[str, Any], uri: str) -> str:
             f"PSI {svg.number(feature['psi']):>6}, corrected {svg.number(feature['psi_corrected']):>6} "
             f"({low} to {high})"
         )
-    lines.append(
-        f"{window['rows']:,} rows, {_utc(window['from'])} to {_utc(window['to'])}; {verdict['what_to_do']}"
-    )
+    timed = window["from"] != window["to"]
+    when = f"{_utc(window['from'])} to {_utc(window['to'])}" if timed else "without times"
+    lines.append(f"{window['rows']:,} rows, {when}; {verdict['what_to_do']}")
     lines += [f"note: {note}" for note in report["notes"]]
     if verdict["independence_assumed"]:
         lines.append(f"note: {report['baseline']['reference']}")
