@@ -3,6 +3,8 @@
 import asyncio
 import os
 import random
+import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -98,6 +100,30 @@ async def test_a_server_killed_at_random_moments_loses_and_doubles_nothing(
     assert [r["seq"] for r in order] == list(range(1, len(order) + 1))
     assert await connection.fetchval("SELECT count(*) FROM inference_logs_dropped") == 0
     await connection.close()
+
+
+async def test_durable_loses_nothing_even_when_the_node_and_its_disk_are_lost(
+    dsn: str, tmp_path: Path
+) -> None:
+    child = recording.start("node", dsn, tmp_path, mode="durable")
+    child.wait_for(50)
+    child.kill()
+    shutil.rmtree(tmp_path)
+    assert len(await verify(dsn, [child])) >= 50
+
+
+async def test_a_server_that_stands_still_for_a_while_goes_on_as_if_nothing_had_been(
+    dsn: str, tmp_path: Path
+) -> None:
+    child = recording.start("stopped", dsn, tmp_path)
+    for _ in range(max(3, ROUNDS // 5)):
+        child.wait_for(len(child.acknowledged) + 10)
+        child.send(signal.SIGSTOP)
+        child.read(random.uniform(0.05, 0.5))
+        child.send(signal.SIGCONT)
+    child.stop()
+    logged = await verify(dsn, [child])
+    assert len(logged) == len(child.ids)
 
 
 async def test_a_database_killed_under_load_gets_every_row_once(tmp_path: Path) -> None:

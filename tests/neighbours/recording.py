@@ -86,6 +86,11 @@ class Child:
             self.read(0.02)
         assert len(self.acknowledged) >= answers, f"only {len(self.acknowledged)} answers in {seconds} s"
 
+    def send(self, sign: signal.Signals) -> None:
+        """Sends a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, sign)
+
     def kill(self) -> None:
         """kill -9; what was answered before is read to the end."""
         self.process.kill()
