@@ -169,7 +169,7 @@ def retrain(demo: Demo) -> None:
     """
     system = demo.system
     done = "jsonpath={.status.retraining.lastResult}"
-    system.wait("modeldeployment/demo", f"{done}=Succeeded", 240)
+    system.wait("modeldeployment/demo", f"{done}=Registered", 300)
     job = system.status()["retraining"]["lastJob"]
     show(*system.kubectl("logs", f"job/{job}"))
     check(demo.mlflow.versions().get("3") == "Staging", "version 3 is in Staging", demo.mlflow.versions())
