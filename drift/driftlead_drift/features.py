@@ -13,7 +13,7 @@ from driftlead_data.binning import FeatureBins
 from driftlead_drift import words
 from driftlead_drift.policy import Policy
 from driftlead_drift.reference import Reference
-from driftlead_drift.statistics.intervals import Size, size, spread_of
+from driftlead_drift.statistics.intervals import Size, excess_of, size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null, null_law
 from driftlead_drift.statistics.psi import Psi, psi
@@ -110,7 +110,7 @@ def judge_features(
     enough = needed is not None and rows >= needed
     out = []
     for i, (each, p) in enumerate(zip(measured, adjusted, strict=True)):
-        extent = size(each.index.value, each.law, policy.confidence, spread_of(each.index))
+        extent = size(each.index.value, each.law, policy.confidence, excess_of(each.index))
         tau = policy.tau_prediction if has_prediction and i == len(measured) - 1 else policy.tau
         if policy.rule == "psi":
             status: FeatureStatus = "drift" if each.index.value > policy.psi_threshold else "stable"

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from driftlead_data.binning import bin_feature, counted
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.dependence import Component, component
-from driftlead_drift.statistics.intervals import size, spread_of
+from driftlead_drift.statistics.intervals import excess_of, size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null, null_law, open_moments
 from driftlead_drift.statistics.psi import psi
@@ -127,7 +127,7 @@ def test_the_interval_covers_the_true_index_nine_times_in_ten(shift: float) -> N
     covered = 0
     for _ in range(1000):
         index = psi(rng.multinomial(10_000, p), rng.multinomial(1000, q))
-        extent = size(index.value, null_law(index), spread=spread_of(index))
+        extent = size(index.value, null_law(index), excess=excess_of(index))
         covered += extent.low <= truth <= extent.high
     assert 0.86 <= covered / 1000 <= (0.96 if shift else 1.0)
 

@@ -25,28 +25,29 @@ class Size:
     high: float
 
 
-def size(value: float, law: Null, confidence: float = 0.90, spread: float = 1.0) -> Size:
+def size(value: float, law: Null, confidence: float = 0.90, excess: float = 0.0) -> Size:
     """Bias-corrected PSI and its interval.
 
     With a true index theta, PSI / s is close to a non-central chi-square with df degrees of freedom and
-    non-centrality theta / s, where s is the law's scale; the interval inverts that (both tails (1 -
-    confidence) / 2). The approximation is local: for large shifts it is too narrow, and `spread` (of
-    `spread_of`) widens it.
+    non-centrality theta / s, where s is the law's scale; the interval inverts that, with tails of
+    (1 - confidence) / 2. The approximation is local: for large shifts it is too narrow, and `excess` (of
+    `excess_of`) is the variance that it lacks.
     """
     if law.df <= 0 or not np.isfinite(law.mean):
-        return Size(0.0, 0.0, 0.0 if law.df <= 0 and np.isfinite(law.mean) else float("inf"))
+        return Size(0.0, 0.0, 0.0 if np.isfinite(law.mean) else float("inf"))
     tail = (1 - confidence) / 2
     x = value / law.scale
     low, high = law.scale * _centre(x, law.df, 1 - tail), law.scale * _centre(x, law.df, tail)
     corrected = value - law.mean
     middle = min(max(corrected, low), high)
-    return Size(corrected, max(0.0, middle - spread * (middle - low)), middle + spread * (high - middle))
+    more = excess * float(special.ndtri(tail)) ** 2
+    below, above = np.sqrt((middle - low) ** 2 + more), np.sqrt((high - middle) ** 2 + more)
+    return Size(corrected, float(max(0.0, middle - below)), float(middle + above))
 
 
-def spread_of(index: Psi) -> float:
-    """By how much PSI's standard deviation exceeds the local approximation's 2 sqrt(PSI h); at least 1."""
-    local = 4 * index.value * index.noise
-    return float(np.sqrt(max(1.0, index.variance / local))) if 0 < local < np.inf else 1.0
+def excess_of(index: Psi) -> float:
+    """By how much PSI's variance exceeds the local approximation's 4 PSI h, were rows independent."""
+    return max(0.0, index.variance - 4 * index.value * index.noise) if np.isfinite(index.noise) else 0.0
 
 
 def _centre(x: float, df: float, probability: float) -> float:
