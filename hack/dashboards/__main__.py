@@ -37,11 +37,11 @@ def graph(page: Page) -> Panel:
         "matcher": {"id": "byRegexp", "options": "/^(threshold|limit)$/"},
         "properties": [{"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 6]}}],
     }
-    unit = page.get("unit", "short")
+    shown = {"unit": page.get("unit", "short"), "custom": custom, "min": page.get("lowest", 0)}
     return {
         "type": "timeseries",
         "targets": targets(page["queries"]),
-        "fieldConfig": {"defaults": {"unit": unit, "custom": custom, "min": 0}, "overrides": [dashed]},
+        "fieldConfig": {"defaults": shown, "overrides": [dashed]},
         "options": {
             "legend": {"displayMode": "list", "placement": "bottom"},
             "tooltip": {"mode": "multi", "sort": "desc"},

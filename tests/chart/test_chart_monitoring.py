@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from chart.rendering import CHART, ROOT, Object, Render
+from driftlead_drift.judge_server import Metrics as JudgeMetrics
 from driftlead_inference.metrics import Metrics as InferenceMetrics
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics
@@ -132,12 +133,16 @@ def test_scraping_names_the_models_resource_and_keeps_the_operators_own_labels(
     objects = render({"monitoring": {kind: {"enabled": True, "relabelings": [mine]}}})
     made = objects.kind(kind[0].upper() + kind[1:])
     part = "endpoints" if kind == "serviceMonitor" else "podMetricsEndpoints"
-    (operator,), (models,) = ([*each["spec"][part]] for each in made)
+    (operator,), (models,) = (each["spec"][part] for each in made if "judges" not in each["metadata"]["name"])
     name = {"sourceLabels": ["__meta_kubernetes_pod_label_driftlead_dev_name"], "targetLabel": "name"}
     assert models["relabelings"] == [name, mine]
     assert operator["relabelings"] == [mine]
     assert operator["honorLabels"] is True
     assert "honorLabels" not in models
+    judges = objects.one("PodMonitor", "driftlead-judges")["spec"]
+    assert judges["podMetricsEndpoints"][0]["relabelings"] == [name, mine]
+    (only,) = judges["selector"]["matchExpressions"]
+    assert only["values"] == ["judge"]
 
 
 def test_dashboards_are_fresh() -> None:
@@ -214,7 +219,8 @@ def collectors() -> list[Any]:
     inference = InferenceMetrics("prod")
     inference.route("/predict", 200).observe(0.001)
     fleet = Fleet([lambda: RESOURCE], datetime(2026, 11, 24, tzinfo=UTC))
-    return [operator_metrics.REGISTRY, fleet, inference.registry, RecorderCollector(recorder)]
+    judge = JudgeMetrics().registry
+    return [operator_metrics.REGISTRY, fleet, inference.registry, RecorderCollector(recorder), judge]
 
 
 def exposed() -> set[str]:

@@ -20,6 +20,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from driftlead_drift.judge_server import Metrics as JudgeMetrics
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics
@@ -108,6 +109,18 @@ def pod(stage: str, version: str) -> Render:
     return page
 
 
+def judge() -> bytes:
+    """The page of the judge beside the canary, after a look."""
+    metrics = JudgeMetrics()
+    for check in ("errors", "latency"):
+        metrics.verdict.labels(check).set(0)
+        metrics.evidence.labels(check).set(-0.2)
+    for side in ("prod", "canary"):
+        metrics.requests.labels(side).set(1000)
+    metrics.needed.set(400)
+    return generate_latest(metrics.registry)
+
+
 @contextmanager
 def served(page: Render) -> Iterator[int]:
     """The port at which a page answers."""
@@ -134,15 +147,22 @@ def served(page: Render) -> Iterator[int]:
 
 
 def monitors() -> dict[str, dict[str, Any]]:
-    """The endpoint of each ServiceMonitor that the chart renders, by what it scrapes."""
+    """The endpoint of each monitor that the chart renders, by what it scrapes."""
     tool = [sys.executable, str(ROOT / "hack/tools.py"), "helm"]
     helm = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
     values = ["--set", "monitoring.serviceMonitor.enabled=true"]
     command = [helm, "template", "driftlead", str(CHART), "-n", "driftlead", *values]
     rendered = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    found = [each for each in yaml.safe_load_all(rendered) if each and each["kind"] == "ServiceMonitor"]
+    found = [
+        each
+        for each in yaml.safe_load_all(rendered)
+        if each and each["kind"] in ("ServiceMonitor", "PodMonitor")
+    ]
     return {
-        each["metadata"]["name"].removeprefix("driftlead-"): each["spec"]["endpoints"][0] for each in found
+        each["metadata"]["name"].removeprefix("driftlead-"): (
+            each["spec"].get("endpoints") or each["spec"]["podMetricsEndpoints"]
+        )[0]
+        for each in found
     }
 
 
@@ -215,12 +235,15 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
         models = [
             target(each, "ml", f"demo-{stage}-x", driftlead_dev_name="demo") for stage, each in stages.items()
         ]
+        seat = stack.enter_context(served(judge))
+        referee = target(seat, "ml", "demo-judge-x", driftlead_dev_name="demo")
         configuration = {
             "global": {"evaluation_interval": "1s"},
             "rule_files": [str(CHART / "rules/*.yaml")],
             "scrape_configs": [
                 job("operator", endpoints["operator"], [target(leader, "driftlead", "operator-x")]),
                 job("models", endpoints["models"], models),
+                job("judges", endpoints["judges"], [referee]),
             ],
         }
         (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
