@@ -1,0 +1,76 @@
+"""Kubernetes' own controllers beside an API server without nodes, and the kubelet's answers by hand."""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from driftlead_operator.cluster import ApiServer
+from driftlead_operator.kinds import KINDS
+from neighbours.processes import ROOT, free_port, running
+
+Json = dict[str, Any]
+
+
+@contextlib.contextmanager
+def controller_manager(kubeconfig: Path, home: Path) -> Iterator[None]:
+    """A real kube-controller-manager: Deployments, ReplicaSets, garbage collection and all the rest."""
+    spec = importlib.util.spec_from_file_location("devcluster_binary", ROOT / "hack/devcluster/binary.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    words = ["--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={free_port()}"]
+    command = [module.binaries() / "kube-controller-manager", *words, f"--kubeconfig={kubeconfig}"]
+    with running(command, log=home / "controllers.log", answers=lambda: True):
+        yield
+
+
+def status_of(pod: Json, code: int) -> Json:
+    """What a kubelet would say: the pod is ready, or its server ended with `code` and is waited for."""
+    ready = {"type": "Ready", "status": "True" if code == 0 else "False"}
+    if code == 0:
+        server: Json = {"state": {"running": {"startedAt": "2026-11-24T00:00:00Z"}}}
+    else:
+        words = json.dumps({"reason": "LoadFailed", "message": "this is no model"})
+        ended = {"exitCode": code, "reason": "Error", "message": words, "finishedAt": "2026-11-24T00:00:00Z"}
+        server = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
+    container = pod["spec"]["containers"][0]
+    counts = {"name": container["name"], "image": container["image"], "imageID": "", "restartCount": 0}
+    return {
+        "phase": "Running",
+        "conditions": [ready],
+        "containerStatuses": [{**counts, "ready": code == 0, **server}],
+    }
+
+
+@contextlib.asynccontextmanager
+async def kubelet(api: ApiServer, where: str, codes: Mapping[str, int]) -> AsyncIterator[None]:
+    """Answers for each pod of a namespace, once: its server's exit code by its version, 0 serves."""
+
+    async def answer() -> None:
+        path = KINDS["Pod"].path(where)
+        while True:
+            pods = await api.request("list", "Pod", "GET", path)
+            for pod in pods["items"]:
+                if not pod["status"].get("containerStatuses"):
+                    version = pod["metadata"]["labels"].get("driftlead.dev/version", "")
+                    change = {"status": status_of(pod, codes.get(version, 0))}
+                    words = {"body": change, "content": "application/merge-patch+json"}
+                    with contextlib.suppress(Exception):  # it may be gone by now
+                        await api.request(
+                            "patch-status",
+                            "Pod",
+                            "PATCH",
+                            f"{path}/{pod['metadata']['name']}/status",
+                            **words,
+                        )
+            await asyncio.sleep(0.1)
+
+    task = asyncio.create_task(answer())
+    try:
+        yield
+    finally:
+        task.cancel()
