@@ -51,6 +51,11 @@ def make_baseline(
     they name no zone, or epoch seconds). `groups`: the user or session of each row. `prediction`: the model's
     answers.
     """
+    if not hasattr(X, "iloc"):
+        raise TypeError(
+            f"the rows are {type(X).__name__}, they must be a pandas DataFrame whose columns are named as the "
+            "features: pd.DataFrame(X, columns=[...])"
+        )
     columns = {str(name): _array(X.iloc[:, place]) for place, name in enumerate(X.columns)}
     return build(
         columns,
@@ -116,7 +121,7 @@ def log_model(
     import mlflow  # noqa: PLC0415
 
     with _active_run(mlflow) as run:
-        prediction = model.predict(X)
+        prediction = np.asarray(model.predict(X))
         info = mlflow.sklearn.log_model(
             model,
             name="model",
@@ -125,10 +130,12 @@ def log_model(
             tags=dict(tags or {}),
             **_serialization(model, skops_trusted_types),
         )
+        # Of several outputs the log's column `prediction` holds the first.
+        first = prediction if prediction.ndim == 1 else prediction[:, 0]
         mlflow.log_metrics({name: float(value) for name, value in (metrics or {}).items()})
         mlflow.log_params(dict(parameters or {}))
         baseline = log_baseline(
-            X, model_id=info.model_id, time=time, groups=groups, prediction=prediction, calendar=calendar
+            X, model_id=info.model_id, time=time, groups=groups, prediction=first, calendar=calendar
         )
         version = mlflow.register_model(info.model_uri, registered_model, tags=dict(tags or {}))
         return LoggedVersion(

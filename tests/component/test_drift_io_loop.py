@@ -19,6 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import driftlead_drift
 from driftlead_drift.__main__ import main
+from driftlead_drift.registry import Registry
 from driftlead_drift.storage import client
 from neighbours import S3, Postgres
 from neighbours.processes import ROOT
@@ -267,6 +268,23 @@ def test_a_version_without_baseline_gets_one_from_its_first_full_window(
     assert check("bare", "--window", "20m", "--report", str(tmp_path), model="models:/bare/1") == 2
     sha256 = json.loads((tmp_path / "report.json").read_bytes())["baseline"]["sha256"]
     assert sha256 == report["baseline"]["sha256"]
+
+
+def test_who_logs_a_model_himself_adds_the_baseline_by_one_call(environment: Path) -> None:
+    rows = pd.DataFrame(traffic(40, rows=500), columns=NAMES)
+    model = RandomForestClassifier(2, random_state=0).fit(rows, rows["amount"] > 0)
+    info = mlflow.sklearn.log_model(
+        model, name="m", serialization_format="cloudpickle", pip_requirements=[], signature=False
+    )
+    assert info.model_id
+    made = driftlead_drift.log_baseline(rows, groups=rows.index // 10)
+    assert made.independence == "groups"
+    version = mlflow.register_model(info.model_uri, "own").version
+    registry = Registry(os.environ["MLFLOW_TRACKING_URI"])
+    stored = registry.file(registry.version("own", str(version)), "driftlead/baseline.json")
+    assert stored == made.to_json()
+    with pytest.raises(TypeError, match="pandas DataFrame"):
+        driftlead_drift.log_baseline(rows.to_numpy(), model_id=info.model_id)
 
 
 def test_no_rows_are_insufficient(environment: Path) -> None:
