@@ -22,10 +22,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.binning import FeatureBins, Floats, Ints, Scanner, bin_feature
-from driftlead_data.blocks import Blocks, Independence, make_blocks, pack, unpack
+from driftlead_data.baseline_file import SCHEMA, canonical, content, parse
+from driftlead_data.binning import FeatureBins, Floats, Ints, Scanner
+from driftlead_data.blocks import Blocks, Independence, make_blocks
+from driftlead_data.choosing import bin_feature
 
-SCHEMA: Final = "driftlead-baseline/v1"
 ARTIFACT: Final = "driftlead/baseline.json"  # inside the model's artifact folder
 PREDICTION: Final = "prediction"
 
@@ -61,11 +62,11 @@ class Baseline:
     @cached_property
     def sha256(self) -> str:
         """Hex digest of the canonical content; it names the bins."""
-        return hashlib.sha256(_canonical(self._content)).hexdigest()
+        return hashlib.sha256(canonical(self._content)).hexdigest()
 
     @cached_property
     def _content(self) -> dict[str, Any]:
-        return _content(self)
+        return content(self)
 
     @cached_property
     def _scanner(self) -> Scanner:
@@ -115,7 +116,7 @@ class Baseline:
 
     def to_json(self) -> bytes:
         """The file: canonical JSON (sorted keys, ASCII) with its own sha256."""
-        return _canonical({**self._content, "sha256": self.sha256})
+        return canonical({**self._content, "sha256": self.sha256})
 
     @staticmethod
     def from_json(data: bytes | str) -> Baseline:
@@ -132,7 +133,7 @@ class Baseline:
                 f"the file says schema {schema!r}, a baseline says {SCHEMA!r}: is it another file?"
             )
         try:
-            baseline = _parse(raw)
+            baseline = Baseline(**parse(raw))
         except (KeyError, TypeError, ValueError, AttributeError, zlib.error) as error:
             raise BaselineError(
                 f"the baseline is damaged ({type(error).__name__}: {error}): write it again"
@@ -248,107 +249,6 @@ def _epoch(time: NDArray[Any]) -> Floats:
             f"{missing} of {len(seconds)} rows have no time: leave them out, or give no time at all"
         )
     return seconds
-
-
-# The file.
-
-
-def _content(baseline: Baseline) -> dict[str, Any]:
-    blocks = baseline.blocks
-    return {
-        "schema": SCHEMA,
-        "rows": baseline.rows,
-        "independence": baseline.independence,
-        "time": None if baseline.time_from is None else {"from": baseline.time_from, "to": baseline.time_to},
-        "features": [_feature(f) for f in baseline.features],
-        "prediction": None if baseline.prediction is None else _feature(baseline.prediction),
-        "blocks": None
-        if blocks is None
-        else {
-            "unit": blocks.unit,
-            "first": blocks.first,
-            "length": blocks.length,
-            "encoding": "base64(zlib(int32 little-endian, blocks x bins))",
-            "counts": [pack(c) for c in blocks.counts],
-        },
-        "note": baseline.note,
-    }
-
-
-def _feature(bins: FeatureBins) -> dict[str, Any]:
-    return {
-        "name": bins.name,
-        "kind": bins.kind,
-        "counts": [int(c) for c in bins.counts],
-        "edges": [float(e) for e in bins.edges],
-        "points": list(bins.points),
-        "categories": list(bins.categories),
-        "calendar": bins.calendar,
-        "lossy": bins.lossy,
-        "minimum": bins.minimum,
-        "maximum": bins.maximum,
-        "typical": bins.typical,
-    }
-
-
-def _parse(raw: Mapping[str, Any]) -> Baseline:
-    features = tuple(_parse_feature(f) for f in raw["features"])
-    prediction = None if raw["prediction"] is None else _parse_feature(raw["prediction"])
-    if not features:
-        raise ValueError("it has no features")
-    if len({f.name for f in features}) != len(features):
-        raise ValueError("two features have the same name")
-    everything = (*features, *([prediction] if prediction else []))
-    blocks = raw["blocks"]
-    if blocks is not None and len(blocks["counts"]) != len(everything):
-        raise ValueError(f"{len(everything)} features but blocks of {len(blocks['counts'])}")
-    time = raw["time"] or {"from": None, "to": None}
-    return Baseline(
-        features=features,
-        prediction=prediction,
-        rows=int(raw["rows"]),
-        independence=raw["independence"],
-        time_from=time["from"],
-        time_to=time["to"],
-        note=raw["note"],
-        blocks=None
-        if blocks is None
-        else Blocks(
-            unit=blocks["unit"],
-            first=int(blocks["first"]),
-            counts=tuple(
-                unpack(text, int(blocks["length"]), f)
-                for text, f in zip(blocks["counts"], everything, strict=True)
-            ),
-        ),
-    )
-
-
-def _parse_feature(raw: Mapping[str, Any]) -> FeatureBins:
-    if raw["kind"] not in ("numeric", "categorical", "boolean"):
-        raise ValueError(f"feature '{raw['name']}' has the kind {raw['kind']!r}")
-    bins = FeatureBins(
-        name=raw["name"],
-        kind=raw["kind"],
-        counts=np.asarray(raw["counts"], dtype=np.int64),
-        edges=np.asarray(raw["edges"], dtype=np.float64),
-        points=tuple(float(p) for p in raw["points"]),
-        categories=tuple(raw["categories"]),
-        calendar=bool(raw["calendar"]),
-        lossy=bool(raw["lossy"]),
-        minimum=raw["minimum"],
-        maximum=raw["maximum"],
-        typical=raw["typical"],
-    )
-    if len(bins.counts) != bins.bin_count or (bins.counts < 0).any():
-        raise ValueError(f"feature '{bins.name}' has {len(bins.counts)} counts for {bins.bin_count} bins")
-    if (np.diff(bins.edges) <= 0).any() or (np.diff(bins.points) <= 0).any():
-        raise ValueError(f"the edges of feature '{bins.name}' do not rise")
-    return bins
-
-
-def _canonical(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def _some(names: Sequence[Any], most: int = 5) -> str:

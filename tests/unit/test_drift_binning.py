@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftlead_data.binning import FeatureBins, Scanner, bin_feature, counted
+from driftlead_data.binning import FeatureBins, Scanner
+from driftlead_data.choosing import bin_feature, counted
 
 RNG = np.random.default_rng(1)
 
@@ -15,7 +16,9 @@ RNG = np.random.default_rng(1)
 def naive(bins: FeatureBins, column: np.ndarray) -> list[int]:
     """The layout's definition, value by value."""
     counts = [0] * bins.bin_count
-    for value in column.astype(np.float32):
+    with np.errstate(over="ignore"):
+        column = column.astype(np.float32)
+    for value in column:
         if not np.isfinite(value):
             counts[-2] += 1
         elif bins.points:

@@ -10,7 +10,7 @@ from feature_engine.selection import DropHighPSIFeatures
 from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
-from driftlead_data.binning import bin_feature, counted
+from driftlead_data.choosing import bin_feature, counted
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.dependence import Component, component
 from driftlead_drift.statistics.intervals import excess_of, size
