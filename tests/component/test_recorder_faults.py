@@ -199,8 +199,8 @@ async def test_a_connection_cut_at_the_commit_loses_and_doubles_nothing(
     dsn: str, tmp_path: Path, deliver: bool
 ) -> None:
     async with cutting_proxy(dsn, 0.3, deliver=deliver) as (proxied, cuts):
-        child = recording.start("cut", proxied, tmp_path)
-        await asyncio.to_thread(child.wait_for, 100 if ROUNDS < 50 else 1000)
+        child = recording.start("cut", proxied, tmp_path, pause=0.02, drain=50)
+        await asyncio.to_thread(child.wait_for, 100)
         while cuts[0] < max(3, ROUNDS // 4):
             await asyncio.to_thread(child.read, 0.05)
         await asyncio.to_thread(child.stop)

@@ -251,6 +251,32 @@ async def test_a_write_that_the_disk_takes_half_leaves_no_half_frame(
     assert await database.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
 
 
+async def test_what_is_dropped_is_not_pending_and_leaves_no_lag(
+    dsn: str, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    address = [AWAY]
+    settings = RecorderSettings(
+        dsn=lambda: address[0],
+        spool_dir=tmp_path,
+        flush_seconds=0.01,
+        batch_bytes=20_000,
+        spool_bytes=100_000,
+    )
+    recorder = Recorder.open(settings, recording.IDENTITY)
+    await recorder.start()
+    fill(recorder, 1000)
+    dropped = int(str(recorder.health()["dropped"]))
+    assert 0 < dropped < 1000
+    assert recorder.health()["pending"] == 1000 - dropped
+    address[0] = dsn
+    await until(lambda: recorder.pending == 0)
+    assert recorder.health()["lag_seconds"] == 0
+    await recorder.drain(5)
+    assert len(await ids(database)) == 1000 - dropped
+    assert await database.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
+    assert await database.fetchval("SELECT seq FROM log_spools") == 1000
+
+
 async def test_a_full_spool_refuses_where_the_setting_says_so(tmp_path: Path) -> None:
     recorder = opened(tmp_path, spool_bytes=2000, spool_full="refuse")
     with pytest.raises(SpoolFull, match="rows wait for the database"):
@@ -485,3 +511,39 @@ async def test_a_copy_of_the_folder_that_was_used_elsewhere_is_noticed_and_new_r
     await until(lambda: original.pending == 0)
     await original.drain(5)
     assert await ids(database) == named(20) + named(5, "copy") + named(5, "original")
+
+
+async def test_the_serving_role_has_every_right_that_a_recorder_ever_needs(
+    postgres_server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dsn = postgres_server.create_database()
+    owner = await asyncpg.connect(dsn)
+    if not await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'driftlead_serving'"):
+        await owner.execute("CREATE ROLE driftlead_serving")
+    await owner.execute("ALTER ROLE driftlead_serving LOGIN")
+    await apply(dsn)
+    recorder = opened(tmp_path, spool_bytes=65_000)
+    fill(recorder, 300)  # more than fits: some are dropped
+    await recorder.drain(0.1)
+    content = bytearray(segments(tmp_path)[0].read_bytes())
+    content[100] ^= 1
+    segments(tmp_path)[0].write_bytes(content)
+    serving = dsn.replace("driftlead@", "driftlead_serving@")
+    monkeypatch.setattr(statements, "BEGIN", statements.BEGIN.replace("'5s'", "'200ms'"))
+    async with delivering(tmp_path, serving) as recorder:
+        await until(lambda: recorder.pending == 0)
+        stalled = await asyncpg.connect(
+            serving, server_settings={"application_name": f"driftlead-log {recorder.spool.id}"}
+        )
+        await stalled.execute("BEGIN")
+        await stalled.fetch(statements.LOCK, recorder.spool.id)
+        recorder.append([replace(recording.row("poison"), features_json=b'["\\u0000"]')])
+        recorder.count_status(5, 3.0)
+        await until(lambda: recorder.pending == 0)
+    dropped, rejected, logged = await owner.fetchrow(
+        "SELECT (SELECT sum(rows_dropped) FROM inference_logs_dropped), "
+        "(SELECT count(*) FROM inference_logs_rejected), (SELECT count(*) FROM inference_logs)"
+    )
+    assert dropped > 1 and rejected == 1
+    assert dropped + rejected + logged == recorder.last_seq
+    await owner.close()

@@ -143,27 +143,30 @@ async def _serve(name: str, dsn: str, folder: Path, options: dict[str, Any], pip
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     requests, drain = options.pop("requests", 10**9), options.pop("drain", 30)
+    pause = options.pop("pause", 0.001)
     settings = RecorderSettings(dsn=lambda: dsn, spool_dir=folder, flush_seconds=0.01, **options)
     recorder = Recorder.open(settings, IDENTITY, BASELINE)
     await recorder.start()
-    await asyncio.gather(*(_client(f"{name}-{c}", recorder, pipe, stopping, requests) for c in range(4)))
+
+    async def client(name: str) -> None:
+        for number in range(requests):
+            if stopping.is_set():
+                return
+            pipe.send(await _answered(f"{name}-{number}", recorder))
+            await asyncio.sleep(pause)
+
+    await asyncio.gather(*(client(f"{name}-{c}") for c in range(4)))
     await stopping.wait()
     await recorder.drain(drain)
 
 
-async def _client(
-    name: str, recorder: Recorder, pipe: Connection, stopping: asyncio.Event, requests: int
-) -> None:
-    durable = recorder.health()["mode"] == "durable"
-    for number in range(requests):
-        if stopping.is_set():
-            return
-        batch = rows(f"{name}-{number}", random.choice([1, 1, 2, 7]))
-        seq = recorder.append(batch)
-        if durable:
-            await recorder.durable(seq)
-        pipe.send((seq, [one.request_id for one in batch]))  # the answer
-        await asyncio.sleep(0.001)
+async def _answered(name: str, recorder: Recorder) -> tuple[int, list[str]]:
+    """A request of some rows; what its answer says."""
+    batch = rows(name, random.choice([1, 1, 2, 7]))
+    seq = recorder.append(batch)
+    if recorder.health()["mode"] == "durable":
+        await recorder.durable(seq)
+    return seq, [one.request_id for one in batch]
 
 
 async def until(true: Callable[[], object], seconds: float = 20) -> None:

@@ -217,6 +217,9 @@ async def _losses(connection: asyncpg.Connection, piece: Piece, delivered: Deliv
             if part.first_seq > delivered.seq + 1:
                 await _hole(connection, piece, delivered, part.first_seq - 1)
             delivered.seq = max(delivered.seq, part.last_seq)
+    for drop in piece.drops:
+        if drop.first_seq <= delivered.seq + 1:
+            delivered.seq = max(delivered.seq, drop.last_seq)
 
 
 async def _damage(

@@ -79,8 +79,10 @@ class Recorder:
 
     @property
     def pending(self) -> int:
-        """Rows that are not yet known to be committed."""
-        return max(0, self.last_seq - self._writer.progress.seq)
+        """Rows in the spool that are not yet known to be committed."""
+        seq = self._writer.progress.seq
+        dropped = sum(drop.rows for drop in self._spool.ledger.pending if drop.first_seq > seq)
+        return max(0, self.last_seq - seq - dropped)
 
     def append(self, rows: Sequence[Row]) -> int:
         """Puts rows into the spool, by one write; returns the last sequence number.
@@ -180,7 +182,7 @@ class Recorder:
 
     def _append_logged(self, rows: Sequence[Row]) -> int:
         spool, first, count = self._spool, self._spool.next_seq, len(rows)
-        if not self.pending:
+        if first - 1 <= self._writer.progress.seq:
             self._pending_since = time.monotonic()
         try:
             if self._dropping and spool.size > DROPPING_UNTIL * spool.limit:

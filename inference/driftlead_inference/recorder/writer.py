@@ -135,6 +135,7 @@ class Writer:
         position = self.progress.off
         piece = None if position is None else self._next(position)
         if piece is None:
+            self._at(position, self._spool.next_seq - 1)  # nothing is left of all that was appended
             return False
         try:
             delivered = await deliver(connection, piece, self._minutes)
@@ -156,6 +157,8 @@ class Writer:
         settled = time.time() - MARGIN_SECONDS
         if chunk is not None:
             last = chunk.end >= self._spool.end
+            reached = max((frame.last_seq for frame in chunk.frames), default=0)
+            drops = [drop for drop in drops if drop.first_seq <= reached]  # in the order of the numbers
             return Piece(
                 chunk.source,
                 off,
