@@ -186,20 +186,21 @@ class Operator:
             self.queue.add(change.key)
 
     def _heard(self, kind: str, namespace: str, name: str, thing: Manifest | None) -> None:
-        """One change of the cache, by a watch or by a write of ours."""
-        if kind == "Pod":
-            if thing is None:
+        """One change of the cache, by a watch or by a write of ours. Whatever is in it, a turn must come."""
+        try:
+            if kind == RESOURCE:
+                self._follow(Key(namespace, name), thing)
+            elif kind == "Pod" and thing is None:
                 self.scraper.forget(namespace, name)
-            else:
+            elif kind == "Pod" and thing is not None:
                 self.scraper.notice(thing)
-        elif kind == RESOURCE:
-            if thing is None:
-                self.scraper.forgive(Key(namespace, name))
-            self._follow(Key(namespace, name), thing)
+        except Exception:
+            log.exception("change not understood", kind=kind, namespace=namespace, name=name)
 
     def _follow(self, key: Key, resource: Manifest | None) -> None:
         if resource is None:
             self.following.drop(key)
+            self.scraper.forgive(key)
             return
         registry, model = self.following.put(key, resource)
         poller = self.pollers.all.get(registry)

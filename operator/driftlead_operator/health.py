@@ -80,6 +80,7 @@ class Scraper:
     ) -> None:
         self._cache, self._seconds, self._changed, self._leading = cache, seconds, changed, leading
         self._answers: dict[tuple[str, str], tuple[Asked, Json]] = {}
+        self._silent: dict[tuple[str, str], tuple[Asked, Json]] = {}
         self._lost: dict[Key, list[Undelivered]] = {}
         self._soon: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
@@ -113,6 +114,7 @@ class Scraper:
         name = (pod["metadata"]["namespace"], pod["metadata"]["name"])
         if losses.drained(pod):
             self._answers.pop(name, None)
+            self._silent.pop(name, None)
         before = self._answers.get(name)
         if is_ready(pod) and (before is None or before[0].uid != pod["metadata"]["uid"]) and asked_of(pod):
             self._soon.add(name)
@@ -120,7 +122,8 @@ class Scraper:
 
     def forget(self, namespace: str, pod: str) -> None:
         """Forgets a pod that is gone, but for the rows that it may have taken with it."""
-        asked, answer = self._answers.pop((namespace, pod), (None, None))
+        silent = self._silent.pop((namespace, pod), (None, None))
+        asked, answer = self._answers.pop((namespace, pod), silent)
         if asked and answer and (loss := losses.of_answer(pod, answer, datetime.now(UTC))):
             self._lost[asked.key] = [*self._lost.get(asked.key, ()), loss][-losses.MOST :]
 
@@ -165,15 +168,29 @@ class Scraper:
         before = self._answers.pop(name, None)
         if answer is not None:
             self._answers[name] = (asked, answer)
+            self._silent.pop(name, None)
+        elif before:
+            self._silent[name] = before  # its last words, should it vanish
         if gist(before[1] if before else None) != gist(answer):
             self._changed(asked.key)
 
     async def _get(self, url: str) -> Json | None:
         if self._session is None:
             return None
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        # A pod may answer anything: what is no JSON object of a sensible size and depth counts as silence.
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
             async with self._session.get(url, allow_redirects=False) as reply:
                 if reply.status == 200:
-                    answer = json.loads(await reply.content.read(LONGEST_ANSWER))
+                    answer = json.loads(await read_at_most(reply.content, LONGEST_ANSWER))
                     return answer if isinstance(answer, dict) else None
         return None
+
+
+async def read_at_most(content: aiohttp.StreamReader, most: int) -> bytes:
+    """All of it; a ValueError when it is longer."""
+    found = bytearray()
+    async for chunk in content.iter_any():
+        found += chunk
+        if len(found) > most:
+            raise ValueError(f"an answer of more than {most} bytes")
+    return bytes(found)

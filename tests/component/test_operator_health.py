@@ -88,3 +88,29 @@ async def test_answers_of_pods_and_of_the_judge_reach_the_facts_and_a_changed_on
         assert seen[-1].verdict == {"verdict": "non-inferior"}
         answer["model_version"] = "4"
         await until(lambda: seen[-1].health["answers"]["model_version"] == "4", seconds=10)
+
+
+async def test_a_pod_that_falls_silent_and_vanishes_is_remembered_by_its_last_words(
+    api: ApiServer, where: str, registries: Path, server: tuple[int, dict[str, Any]]
+) -> None:
+    port, answer = server
+    answer["log"] = {"mode": "async", "pending": 17}
+    seen: list[Facts] = []
+
+    def watch(facts: Facts) -> Plan:
+        seen.append(facts)
+        return Plan()
+
+    await api.create(resource(where, "demo", model=where))
+    settings = {"registries_dir": registries, "watch_namespaces": where, "health_seconds": 0.5}
+    async with running_operator(decisions(watch, own_names), **settings):
+        await run_pod(api, where, "lost", component="prod", address="127.0.0.1", port=port)
+        await until(lambda: "lost" in seen[-1].health, seconds=10)
+        answer["padding"] = "x" * 70_000  # no answer that counts any more
+        await until(lambda: "lost" not in seen[-1].health, seconds=10)
+        pod = await api.get("Pod", where, "lost")
+        assert pod
+        path = f"/api/v1/namespaces/{where}/pods/lost"
+        await api.request("delete", "Pod", "DELETE", path, params={"gracePeriodSeconds": "0"})
+        await until(lambda: seen[-1].undelivered, seconds=10)
+        assert [(each.pod, each.rows) for each in seen[-1].undelivered] == [("lost", 17)]
