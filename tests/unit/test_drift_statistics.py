@@ -230,16 +230,6 @@ def test_the_band_is_the_papers_formula() -> None:
     assert sequential.band(0, alpha) == 1
 
 
-def test_mirrored_evidence_is_not_expected_to_grow_at_the_margin() -> None:
-    for only_canary, only_prod in ((0.1, 0.05), (0.05, 0.0)):  # the difference is the margin
-        quiet = 1 - only_canary - only_prod
-        expected = sum(
-            chance * math.exp(sequential.paired_worse([1], [c], [p], 0.05)[-1])
-            for c, p, chance in ((1, 0, only_canary), (0, 1, only_prod), (0, 0, quiet))
-        )
-        assert expected <= 1 + 1e-12
-
-
 def test_growth_foresees_how_much_evidence_a_request_adds() -> None:
     p, q, share = 0.01, 0.02, 0.1
     pooled = 0.9 * p + 0.1 * q

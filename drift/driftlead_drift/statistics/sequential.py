@@ -200,18 +200,3 @@ def band(rows: float, alpha: float) -> float:
     if rows < 1:
         return 1.0
     return float(min(1.0, 0.85 * np.sqrt((np.log(np.log(np.e * rows)) + 0.8 * np.log(1612 / alpha)) / rows)))
-
-
-def paired_worse(pairs: Any, only_canary: Any, only_prod: Any, margin: float) -> Floats:
-    """Log evidence against "mirrored requests fail in the canary alone at most `margin` more often than in
-    prod alone".
-
-    `pairs`: requests answered by both in each block, of which `only_canary` and `only_prod` failed on one
-    side. Bets 1 + s (x - margin) on x = 1, 0, -1 for several stakes s (Waudby-Smith and Ramdas 2024).
-    """
-    n, c, p = (np.asarray(v, dtype=np.float64)[:, None] for v in (pairs, only_canary, only_prod))
-    stakes = np.array([0.02, 0.05, 0.1, 0.2, 0.4, 0.8]) / (1 + abs(margin))
-    won, lost, neither = stakes * (1 - margin), -stakes * (1 + margin), -stakes * margin
-    steps = c * np.log1p(won) + p * np.log1p(lost) + (n - c - p) * np.log1p(neither)
-    running: Floats = special.logsumexp(np.cumsum(steps, axis=0), axis=1) - np.log(len(stakes))
-    return running
