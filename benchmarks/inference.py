@@ -273,10 +273,10 @@ async def open_loop(server: Server, home: Path, port: int, rate: int, seconds: f
 
 
 async def count(dsn: str, expected: int) -> int:
-    """Rows in the table, once they are all there or half a minute is over."""
+    """Rows in the table, once they are all there or three minutes are over."""
     connection = await asyncpg.connect(dsn)
     try:
-        for _ in range(60):
+        for _ in range(360):
             rows = int(await connection.fetchval("SELECT count(*) FROM inference_logs"))
             if rows >= expected:
                 break

@@ -1,11 +1,15 @@
 """Fixtures for every level: each starts its neighbour once a session, and only when a test asks for it."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from neighbours import S3, Postgres, api_server, mlflow_server, postgres, s3_server
+
+# Read when OpenMP is loaded: spinning threads starve whatever else runs on this machine, and each other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")

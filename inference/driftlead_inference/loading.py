@@ -112,6 +112,7 @@ async def prepare(settings: Settings) -> Path:
             str(settings.cache_dir),
             settings.onnx,
             str(result),
+            settings.convert_seconds,
         )
         code = await run(wish, settings.load_seconds)
         if not result.is_file():

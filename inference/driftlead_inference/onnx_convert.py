@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_data.baseline import Baseline
+from driftlead_inference import onnx_repairs
 from driftlead_inference.flavours import Loaded
 from driftlead_inference.onnx_engine import Session
 from driftlead_inference.onnx_missing import route_missing
@@ -77,6 +78,7 @@ def converted(estimator: Any, width: int, dtype: str) -> bytes:
     from skl2onnx import to_onnx  # noqa: PLC0415 - heavy
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
 
+    onnx_repairs.repair()
     kind = DoubleTensorType if dtype == "double" else FloatTensorType
     final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
     options = {"zipmap": False} if hasattr(final, "classes_") else None

@@ -9,6 +9,7 @@ file named there.
 
 import hashlib
 import os
+import signal
 import sys
 import time
 import warnings
@@ -42,6 +43,7 @@ def main() -> int:
         # From here on the model serves, whatever the converter does: it may crash its interpreter.
         result.write_bytes(msgspec.json.encode(Found(entry=str(entry))))
         if convertible is not None:
+            signal.alarm(wish.convert_seconds)  # a converter that hangs is ended by it, wherever it hangs
             converted(entry, wish, convertible)
         return 0
     except StartFailed as failed:

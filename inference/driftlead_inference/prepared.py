@@ -67,6 +67,7 @@ class Wish(msgspec.Struct, frozen=True):
     cache_dir: str
     conversion: str
     result: str
+    convert_seconds: int = 120
 
 
 class Found(msgspec.Struct, frozen=True):

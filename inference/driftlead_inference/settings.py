@@ -117,6 +117,11 @@ class Settings(BaseSettings):
     onnx: Conversion = Field(
         Conversion.AUTO, description="`auto` serves by ONNX Runtime where its answers were verified equal."
     )
+    convert_seconds: int = Field(
+        120,
+        ge=1,
+        description="How long conversion and its verification may take; after that, no ONNX Runtime.",
+    )
     requires_token: SecretStr = Field(
         SecretStr(""), description="When set, predictions need `Authorization: Bearer <it>`."
     )
