@@ -1,6 +1,7 @@
 """Brings a cluster up, takes it down, and says how it is: the only module that knows the order of things."""
 
 import json
+import os
 import shutil
 import ssl
 import time
@@ -89,6 +90,9 @@ def _cgroups(layout: Layout) -> None:
             setting = path / name
             if setting.exists() and not setting.read_text().strip():
                 setting.write_text((path.parent / name).read_text())
+        # All pods together would weigh as much as one process beside them; a node weighs its processors.
+        if (path / "cpu.shares").exists():
+            (path / "cpu.shares").write_text(str(1024 * (os.cpu_count() or 1)))
 
 
 def wait(answers: Callable[[], bool], what: str, layout: Layout, began: float, seconds: float = 90) -> None:
