@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -170,3 +171,31 @@ def test_a_first_window_becomes_a_baseline_in_the_same_bins() -> None:
     first = from_counts(baseline, counts, None, rows=400, note="from the first window")
     assert first.independence == "assumed"
     assert Baseline.from_json(first.to_json()).note == "from the first window"
+
+
+GOLDEN = json.loads((Path(__file__).parent / "data" / "binning-golden.json").read_text())
+
+
+def test_the_golden_reference_gives_the_golden_file_to_the_byte() -> None:
+    reference = {name: np.array(values, dtype=object) for name, values in GOLDEN["reference"].items()}
+    again = build(
+        reference,
+        time=np.array(GOLDEN["time"]),
+        prediction=np.array(GOLDEN["prediction"]),
+        calendar=["items"],
+    )
+    kept = Baseline.from_json(GOLDEN["baseline"])
+    assert again.sha256 == kept.sha256
+    assert again.to_json().decode() == GOLDEN["baseline"]
+
+
+def test_golden_rows_fall_into_the_golden_counts_however_they_are_cut() -> None:
+    # The server, the log's reader and the check all count by this: a change here breaks stored histograms.
+    baseline = Baseline.from_json(GOLDEN["baseline"])
+    matrix = baseline.encode(GOLDEN["rows"])
+    parts = [baseline.count(matrix[i : i + 1]) for i in range(len(matrix))]
+    many = baseline.count(np.tile(matrix, (300, 1)))
+    for i, golden in enumerate(GOLDEN["counts"]):
+        assert baseline.count(matrix)[i].tolist() == golden
+        assert sum(p[i] for p in parts).tolist() == golden  # type: ignore[union-attr]
+        assert (many[i] // 300).tolist() == golden
