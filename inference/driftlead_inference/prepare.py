@@ -199,7 +199,7 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
     seconds["load"] = time.monotonic() - started
     signature = signature_of(folder, loaded)
     row, kind = example(folder, signature)
-    takes = "array" if probing.takes_arrays(loaded, signature, [row]) else "frame"
+    takes = "array" if probing.takes_arrays(loaded, signature, row) else "frame"
     predict = probing.asks(loaded, signature, takes)
     notes = [*skew(folder), *smoke(predict, row, kind)]
     started = time.monotonic()

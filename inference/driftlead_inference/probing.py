@@ -26,7 +26,7 @@ def asks(loaded: Loaded, signature: Signature, takes: str) -> Predict:
     return lambda rows: loaded.predict(frame(signature, rows))[0]
 
 
-def takes_arrays(loaded: Loaded, signature: Signature, rows: Sequence[Sequence[object]]) -> bool:
+def takes_arrays(loaded: Loaded, signature: Signature, example: Sequence[object]) -> bool:
     """Whether the model answers an array exactly as it answers a frame with the signature's names and types.
 
     Tried, not concluded: a `ColumnTransformer` by name refuses an array, others do not mind.
@@ -35,12 +35,28 @@ def takes_arrays(loaded: Loaded, signature: Signature, rows: Sequence[Sequence[o
         return False
     if not signature.named:
         return True
+    rows = variants(signature, example)
     try:
         by_name = loaded.predict(frame(signature, rows))[0]
         by_place = loaded.predict(matrix(rows))[0]
     except Exception:
         return False
     return by_name.dtype == by_place.dtype and bool(np.array_equal(by_name, by_place))
+
+
+def variants(signature: Signature, example: Sequence[object], count: int = 64) -> list[list[object]]:
+    """The example, and rows around it: its fractions changed a little and a lot, whole numbers as they
+    are."""
+    dice = np.random.default_rng(1)
+    rows: list[list[object]] = [list(example)]
+    for noise in dice.normal(size=(count, len(example))):
+        rows.append(
+            [
+                value * (1 + shift) + shift if feature.kind == "float" and isinstance(value, float) else value
+                for feature, value, shift in zip(signature.features, example, noise.tolist(), strict=True)
+            ]
+        )
+    return rows
 
 
 def answers(predict: Predict, row: Sequence[object]) -> bool:

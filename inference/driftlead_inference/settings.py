@@ -1,6 +1,7 @@
 """Every setting of the inference service: a flag, an environment variable, a file of connections, or the
 default."""
 
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,7 +15,14 @@ from pydantic_settings import (
 
 from driftlead_data.connections import FOLDER_VARIABLE, folder_from_environment, load_connections
 
-HOME = Path.home() / ".cache" / "driftlead"
+
+def at_home(folder: str) -> Path:
+    """A folder for a server without a cluster: below the user's cache, or /tmp for a user without a home."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path(tempfile.gettempdir())
+    return home / ".cache" / "driftlead" / folder
 
 
 class LogMode(StrEnum):
@@ -89,8 +97,8 @@ class Settings(BaseSettings):
     )
     postgres_dsn: SecretStr = Field(SecretStr(""), description="Where `inference_logs` is; empty: no log.")
     spool_dir: Path = Field(
-        HOME / "spool",
-        description="The folder of rows not yet delivered; below the default, each port has its own.",
+        default_factory=lambda: at_home("spool"),
+        description="The folder of rows not yet delivered; by default one a port in ~/.cache/driftlead/spool.",
     )
     spool_bytes: int = Field(512 * 1024**2, ge=1024**2, description="How large the spool may grow, in bytes.")
     spool_full: SpoolFull = Field(
@@ -106,7 +114,10 @@ class Settings(BaseSettings):
     )
     report_bucket: str = Field("", description="The S3 bucket that takes what a dying pod could not deliver.")
 
-    cache_dir: Path = Field(HOME / "models", description="The folder of downloaded and converted models.")
+    cache_dir: Path = Field(
+        default_factory=lambda: at_home("models"),
+        description="The folder of downloaded and converted models; by default ~/.cache/driftlead/models.",
+    )
     connections_dir: Path | None = Field(
         None, description="A folder with one file per variable: DSN, keys, endpoints; read at each reconnect."
     )

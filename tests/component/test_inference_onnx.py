@@ -31,7 +31,7 @@ def studied(estimator: Any) -> tuple[Loaded, Door]:
     loaded = Loaded("sklearn", estimator, None)
     signature = unnamed(4)
     row = [0.1, 0.2, 0.3, 0.4]
-    assert takes_arrays(loaded, signature, [row])
+    assert takes_arrays(loaded, signature, row)
     predict = asks(loaded, signature, "array")
     return loaded, Door(signature, frozenset(accepted_missing(predict, row)), accepts_huge(predict, row))
 
