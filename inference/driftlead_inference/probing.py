@@ -48,15 +48,14 @@ def variants(signature: Signature, example: Sequence[object], count: int = 64) -
     """The example, and rows around it: its fractions changed a little and a lot, whole numbers as they
     are."""
     dice = np.random.default_rng(1)
-    rows: list[list[object]] = [list(example)]
-    for noise in dice.normal(size=(count, len(example))):
-        rows.append(
-            [
-                value * (1 + shift) + shift if feature.kind == "float" and isinstance(value, float) else value
-                for feature, value, shift in zip(signature.features, example, noise.tolist(), strict=True)
-            ]
-        )
-    return rows
+    moved = [
+        [
+            value * (1 + shift) + shift if feature.kind == "float" and isinstance(value, float) else value
+            for feature, value, shift in zip(signature.features, example, noise.tolist(), strict=True)
+        ]
+        for noise in dice.normal(size=(count, len(example)))
+    ]
+    return [list(example), *moved]
 
 
 def answers(predict: Predict, row: Sequence[object]) -> bool:

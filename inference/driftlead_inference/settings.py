@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     postgres_dsn: SecretStr = Field(SecretStr(""), description="Where `inference_logs` is; empty: no log.")
     spool_dir: Path = Field(
         default_factory=lambda: at_home("spool"),
-        description="The folder of rows not yet delivered; by default one a port in ~/.cache/driftlead/spool.",
+        description="The folder of rows not yet delivered; by default one a port in ~/.cache/driftlead.",
     )
     spool_bytes: int = Field(512 * 1024**2, ge=1024**2, description="How large the spool may grow, in bytes.")
     spool_full: SpoolFull = Field(
