@@ -71,7 +71,7 @@ def the_registry_is_forbidden(look: Look) -> Verdict | None:
 def the_registry_never_answered(look: Look) -> Verdict | None:
     """Without one answer no target is known."""
     registry = look.facts.registry
-    if registry.asked is not None:
+    if registry.asked is not None or look.prod.target.version is not None:
         return None
     since = f" since {objects.stamp(registry.away_since)}" if registry.away_since else ""
     words = (
@@ -92,7 +92,9 @@ def the_target_is_missing(look: Look) -> Verdict | None:
     """The target is gone, while something serves."""
     if look.prod.target.version is not None:
         return None
-    return Verdict(Reason.TARGET_MISSING, _nothing_to_serve(look) + _what_serves(look), course=Course.STUCK)
+    # A pin may be ahead of the registry; what left the registry does not come back by itself.
+    course = Course.WORKING if look.prod.target.pinned else Course.STUCK
+    return Verdict(Reason.TARGET_MISSING, _nothing_to_serve(look) + _what_serves(look), course=course)
 
 
 def _nothing_to_serve(look: Look) -> str:

@@ -24,7 +24,7 @@ from driftlead_operator import (
 from driftlead_operator.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
 from driftlead_operator.look import Look
 from driftlead_operator.rollout import StageDecision
-from driftlead_operator.spec import Spec, parse
+from driftlead_operator.spec import Spec, Stage, parse
 from driftlead_operator.stages import Children
 from driftlead_operator.targets import Target
 from driftlead_operator.templates import Context
@@ -32,6 +32,8 @@ from driftlead_operator.templates import Context
 REQUESTED_AT = "driftlead.dev/requestedAt"
 # While the registry is to be told something, what it says is looked at again soon.
 TELL_AGAIN = 10.0
+# The answer itself is an event; this is for the case that it gets lost.
+ASK_AGAIN = 10.0
 
 
 def plan(facts: Facts) -> Plan:
@@ -39,6 +41,8 @@ def plan(facts: Facts) -> Plan:
     if objects.terminating(facts.resource):
         return Plan()
     spec, faults = parse(facts.resource)
+    if spec is not None and _is_being_asked(facts):
+        return Plan(retry_after=ASK_AGAIN)
     if spec is None:
         wanted = status.of_unreadable(facts.resource, faults, facts.now)
         return Plan(status=_if_new(facts, wanted))
@@ -55,6 +59,13 @@ def plan(facts: Facts) -> Plan:
         events=status.events(look, ready, after),
         retry_after=_retry_after(look),
     )
+
+
+def _is_being_asked(facts: Facts) -> bool:
+    """Whether the registry's first answer is under way: a new operator changes nothing before it is there."""
+    registry = facts.registry
+    usable = registry.declared and registry.namespace_allowed
+    return usable and registry.asked is None and registry.away_since is None
 
 
 def _if_new(facts: Facts, wanted: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -138,12 +149,21 @@ class Seen:
 
 
 def _seen(facts: Facts, context: Context, children: Children, stage: StageName) -> Seen:
-    block = context.spec.stage(stage)
+    before = objects.mapping(objects.dig(facts.resource, "status", stage))
     return Seen(
-        target=targets.resolve(block, facts.registry) if block else Target(),
+        target=_target(facts, context.spec.stage(stage), before),
         view=stages.view(facts, stage, children.ours.get(Ref("Deployment", f"{context.name}-{stage}"))),
-        before=objects.mapping(objects.dig(facts.resource, "status", stage)),
+        before=before,
     )
+
+
+def _target(facts: Facts, block: Stage | None, before: Mapping[str, Any]) -> Target:
+    if block is None:
+        return Target()
+    usable = facts.registry.declared and facts.registry.namespace_allowed
+    if usable and facts.registry.asked is None:
+        return targets.remembered(block, before)
+    return targets.resolve(block, facts.registry)
 
 
 def _prod(facts: Facts, context: Context, children: Children) -> StageDecision:

@@ -1,8 +1,10 @@
 """What the registry, or a pin, says that a stage should serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from driftlead_operator import objects
 from driftlead_operator.facts import ModelVersion, RegistryFacts
 from driftlead_operator.spec import Stage
 
@@ -43,6 +45,24 @@ def resolve(stage: Stage, registry: RegistryFacts) -> Target:
         run_id=found.run_id if found else "",
         followed=followed,
         ambiguous=() if stage.version else ambiguous,
+        pinned=bool(stage.version),
+    )
+
+
+def remembered(stage: Stage, before: Mapping[str, Any]) -> Target:
+    """The target that status holds, while the registry has not answered since this operator started.
+
+    A pin that is another by now cannot be looked up, so it is no target yet.
+    """
+    version = str(objects.dig(before, "target", "version") or "")
+    if not number(version) or (stage.version and stage.version != version):
+        return Target(pinned=bool(stage.version))
+    return Target(
+        version=version,
+        source=str(objects.dig(before, "target", "source") or ""),
+        run_id=str(objects.dig(before, "target", "runID") or ""),
+        followed=version,
+        ambiguous=tuple(str(each) for each in before.get("ambiguous") or ()),
         pinned=bool(stage.version),
     )
 

@@ -299,6 +299,7 @@ def test_a_pin_to_a_version_that_is_not_there_says_so(world: World) -> None:
     world.settle()
     assert world.ready() == ("False", "TargetMissing")
     assert "no version 9 of Flights" in world.condition("Ready")["message"]
+    assert world.condition("Reconciling") and not world.condition("Stalled")
     assert world.serving("prod") == ["1", "1"]
 
 
@@ -309,11 +310,40 @@ def test_a_registry_that_is_away_disturbs_nothing_and_is_mentioned_with_its_time
     assert "registry default does not answer since 2026-11-24T12:00" in world.condition("Ready")["message"]
 
 
-def test_a_registry_that_never_answered_leaves_everything_and_concludes_nothing(world: World) -> None:
+def test_a_new_operator_changes_nothing_before_the_registrys_first_answer(world: World) -> None:
     world.asked = False
+    world.delete(Ref("Service", "demo"))
+    made = world.plan()
+    assert not writes(made) and made.retry_after == 10.0
+
+
+def test_a_registry_that_is_away_when_the_operator_starts_leaves_ready_what_is_ready(world: World) -> None:
+    world.asked, world.away_since = False, world.now
+    world.delete(Ref("Service", "demo"))
+    world.settle()
+    assert world.ready() == ("True", "Serving") and Ref("Service", "demo") in world.children
+    assert "registry default does not answer since" in world.condition("Ready")["message"]
+    assert world.status["prod"]["target"]["source"] == "stage Production"
+
+
+def test_a_rollout_goes_on_by_the_remembered_target_while_the_registry_is_away(world: World) -> None:
+    world.register("2", stage="Production")
+    world.reconcile()
+    world.asked, world.away_since = False, world.now
+    world.settle()
+    assert world.serving("prod") == ["2", "2"]
+
+
+def test_a_registry_that_never_answered_leaves_a_new_pin_and_a_new_resource_waiting(world: World) -> None:
+    world.asked, world.away_since = False, world.now
+    world.patch(prod__version="2")
     made = world.reconcile()
     assert (made.apply, made.delete) == ((), ())
     assert world.ready() == ("False", "RegistryUnreachable") and world.serving("prod") == ["1", "1"]
+    fresh = World()
+    fresh.asked, fresh.away_since = False, fresh.now
+    fresh.settle()
+    assert fresh.ready() == ("False", "RegistryUnreachable")
 
 
 def test_a_child_edited_or_deleted_by_hand_returns(world: World) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftlead_operator import cron, manifests, spec
@@ -78,6 +78,7 @@ def test_a_schedule_that_is_none_is_named_by_its_fault(schedule: str, words: str
     assert words in cron.fault(schedule)
 
 
+@settings(deadline=None, max_examples=50)
 @given(content=JSON)
 def test_no_resource_whatever_is_in_it_makes_the_names_fall_over(content: Any) -> None:
     for thing in (
@@ -90,6 +91,7 @@ def test_no_resource_whatever_is_in_it_makes_the_names_fall_over(content: Any) -
         assert all(isinstance(each, Ref) for each in manifests.child_refs(thing))
 
 
+@settings(deadline=None, max_examples=50)
 @given(field=st.sampled_from(FIELDS), content=JSON)
 def test_no_resource_whatever_is_in_it_makes_a_plan_fall_over(field: str, content: Any) -> None:
     world = World(**{field: content})
@@ -100,6 +102,7 @@ def test_no_resource_whatever_is_in_it_makes_a_plan_fall_over(field: str, conten
     assert world.condition("Ready")["status"] in ("True", "False")
 
 
+@settings(deadline=None, max_examples=50)
 @given(content=JSON)
 def test_no_status_whatever_is_in_it_makes_a_plan_fall_over(content: Any) -> None:
     world = World(drift={"schedule": "@daily"}, retraining={"function": "a:b"})
