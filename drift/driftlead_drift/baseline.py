@@ -53,8 +53,8 @@ def make_baseline(
     """
     if not hasattr(X, "iloc"):
         raise TypeError(
-            f"the rows are {type(X).__name__}, they must be a pandas DataFrame whose columns are named as the "
-            "features: pd.DataFrame(X, columns=[...])"
+            f"the rows are {type(X).__name__}, they must be a pandas DataFrame whose columns are named as "
+            "the features: pd.DataFrame(X, columns=[...])"
         )
     columns = {str(name): _array(X.iloc[:, place]) for place, name in enumerate(X.columns)}
     return build(

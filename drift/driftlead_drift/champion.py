@@ -1,5 +1,6 @@
 """Both models on the hold-out: what each answers, how the metric scores it, and what came of it in words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ from numpy.typing import NDArray
 
 from driftlead_drift import gate
 from driftlead_drift.errors import CannotJudgeError
+
+MODEL_TAG, CHAMPION_TAG, RESULT_TAG = "driftlead.model", "driftlead.champion", "driftlead.result"
 
 
 def compare(
@@ -35,6 +38,45 @@ def compare(
             f"champion and challenger cannot be compared by {metric} on {len(features)} hold-out rows: "
             f"{type(error).__name__}: {error}; check holdout_features, holdout_target and metric"
         ) from error
+
+
+def level(alpha: float, earlier: int) -> float:
+    """The error rate of the attempt after `earlier` failed ones against the same champion.
+
+    alpha / (k (k + 1)) for the k-th: however often somebody tries, the chance that a model that is not better
+    passes stays below alpha in all.
+    """
+    return alpha / ((earlier + 1) * (earlier + 2))
+
+
+def failed_attempts(registered_model: str, champion_version: str | None) -> int:
+    """How many models were held against this champion and were not better, by the runs they left in
+    MLflow."""
+    import mlflow  # noqa: PLC0415
+
+    name, version = registered_model.replace("'", ""), champion_version or ""
+    runs = mlflow.search_runs(
+        search_all_experiments=True,
+        filter_string=f"tags.`{MODEL_TAG}` = '{name}' and tags.`{CHAMPION_TAG}` = '{version}' "
+        f"and tags.`{RESULT_TAG}` = 'NotBetter'",
+        output_format="list",
+    )
+    return len(runs)
+
+
+def remember_failure(
+    registered_model: str, champion_version: str | None, metrics: Mapping[str, float]
+) -> None:
+    """Leaves a run in MLflow, so that the attempt is counted and its figures can be looked at."""
+    import mlflow  # noqa: PLC0415
+
+    tags = {
+        MODEL_TAG: registered_model.replace("'", ""),
+        CHAMPION_TAG: champion_version or "",
+        RESULT_TAG: "NotBetter",
+    }
+    with mlflow.start_run(run_name="retraining that was not better", tags=tags):
+        mlflow.log_metrics({name: float(value) for name, value in metrics.items()})
 
 
 def figures(metric: str, comparison: gate.Comparison | None) -> dict[str, float]:

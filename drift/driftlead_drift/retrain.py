@@ -112,7 +112,7 @@ def _retrain(settings: RetrainSettings, now: datetime) -> Outcome:
     trained = _call(function, context, settings.function)
     comparison = against_champion(trained, context, settings)
     if comparison is not None and not comparison.better(settings.margin):
-        return _not_better(trained, comparison, settings)
+        return _not_better(trained, comparison, context, settings)
     return _register(trained, comparison, context, settings)
 
 
@@ -184,7 +184,9 @@ def against_champion(
         trained.holdout_features,
         trained.holdout_target,
         metric=trained.metric,
-        alpha=settings.alpha,
+        alpha=champion.level(
+            settings.alpha, champion.failed_attempts(settings.registered_model, context.champion_version)
+        ),
     )
 
 
@@ -239,12 +241,16 @@ def _offer(client: Any, settings: RetrainSettings, version: str) -> str:
     return f"stage {stage}"
 
 
-def _not_better(trained: Trained, comparison: gate.Comparison, settings: RetrainSettings) -> Outcome:
+def _not_better(
+    trained: Trained, comparison: gate.Comparison, context: RetrainContext, settings: RetrainSettings
+) -> Outcome:
     said = champion.in_words(trained.metric, comparison)
+    figures = {**trained.metrics, **champion.figures(trained.metric, comparison)}
+    champion.remember_failure(settings.registered_model, context.champion_version, figures)
     return Outcome(
         result="NotBetter",
         message=f"nothing was registered: {said}, and the whole interval must lie above {settings.margin:g}",
-        metrics={**trained.metrics, **champion.figures(trained.metric, comparison)},
+        metrics=figures,
     )
 
 

@@ -242,7 +242,7 @@ class RetrainSettings(Connections):
     report_id: str | None = Field(None, description="Run id of the drift report that asked for it")
     deployment: str = Field("prod", description="Value of the log's column `deployment` whose report it is")
     alpha: float = Field(
-        0.05, gt=0, lt=1, description="Error rate of the champion gate, spread over an interval by resampling"
+        0.05, gt=0, lt=1, description="Error rate of the champion gate over all attempts against one champion"
     )
     margin: float = Field(
         0.0, ge=0, description="How much better than the champion the new model must be at least"

@@ -19,6 +19,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 import driftlead_drift
 from driftlead_drift.__main__ import main
+from driftlead_drift.champion import failed_attempts
 from driftlead_drift.registry import Registry
 from driftlead_drift.storage import client
 from neighbours import S3, Postgres
@@ -437,6 +438,8 @@ def test_a_worse_model_is_not_registered(environment: Path) -> None:
     assert code == 0
     message = termination(environment)
     assert message["result"] == "NotBetter"
+    assert failed_attempts("demo", "1") == 1
+    assert failed_attempts("demo", "2") == 0
     assert "nothing was registered" in str(message["message"])
 
 

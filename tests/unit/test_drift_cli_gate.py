@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from driftlead_drift import gate
+from driftlead_drift.champion import level
 
 
 def accuracy(target: np.ndarray, answers: np.ndarray) -> float:
@@ -48,3 +49,10 @@ def test_a_hold_out_that_cannot_be_scored_is_refused() -> None:
 
     with pytest.raises(ValueError, match="larger hold-out"):
         gate.compare(np.zeros(10), np.zeros(10), np.zeros(10), picky, alpha=0.05)
+
+
+def test_the_error_rate_is_spent_over_attempts_and_never_beyond_alpha() -> None:
+    levels = [level(0.05, earlier) for earlier in range(1000)]
+    assert levels[0] == 0.025
+    assert levels == sorted(levels, reverse=True)
+    assert sum(levels) < 0.05
