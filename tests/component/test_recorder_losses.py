@@ -112,6 +112,17 @@ async def test_a_restarted_server_tells_what_its_predecessor_left_and_delivers_i
     assert await ids(database) == named(30) + named(5, "new")
 
 
+async def test_without_traffic_too_the_end_of_an_outage_is_noticed(dsn: str, tmp_path: Path) -> None:
+    address = [AWAY]
+    settings = RecorderSettings(dsn=lambda: address[0], spool_dir=tmp_path, flush_seconds=0.01)
+    recorder = Recorder.open(settings, recording.IDENTITY)
+    await recorder.start()
+    await until(lambda: recorder.health()["error"])
+    address[0] = dsn
+    await until(lambda: not recorder.health()["error"])
+    await recorder.drain(5)
+
+
 async def test_a_poison_row_among_a_thousand_is_put_aside_whole(
     dsn: str, database: asyncpg.Connection, tmp_path: Path
 ) -> None:

@@ -128,14 +128,16 @@ class Writer:
     async def _move(self) -> bool:
         """One transaction; whether there was anything to do."""
         connection = await self._connected()
-        if self.progress.off is None:
+        position = self.progress.off
+        if position is None:
             first, done = self._spool.segments[0], self.progress
             start, last = max(first.start, done.floor), max(first.first_seq - 1, done.seq)
-            self._at(*await register(connection, self._spool.current, start, last))
-        position = self.progress.off
-        piece = None if position is None else self._next(position)
-        if piece is None:
-            self._at(position, self._spool.next_seq - 1)  # nothing is left of all that was appended
+            position, seq = await register(connection, self._spool.current, start, last)
+            self._at(position, seq)
+        piece = self._next(position)
+        if piece is None:  # nothing is left of all that was appended
+            self.progress.error = ""
+            self._at(position, self._spool.next_seq - 1)
             return False
         try:
             delivered = await deliver(connection, piece, self._minutes)
