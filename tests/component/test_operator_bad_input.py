@@ -13,7 +13,7 @@ from driftlead_operator.kinds import KINDS, RESOURCE
 from neighbours import operators
 from neighbours.operators import Json, resource, running_operator, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(120, func_only=True)
 
 
 async def refusal(api: ApiServer, body: Json) -> str:

@@ -14,7 +14,7 @@ from neighbours import operators
 from neighbours.controllers import controller_manager, kubelet
 from neighbours.operators import move, resource, running_operator, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(180, func_only=True)
 Json = dict[str, Any]
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from driftlead_operator.cluster import ApiServer
 from neighbours.operators import FOLLOW, move, resource, running_operator, serves, until
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(90, func_only=True)
 BODY = json.dumps({"entity": "model_version_tag", "action": "set", "data": {}}).encode()
 
 

@@ -32,7 +32,7 @@ from neighbours.operators import (
 )
 from neighbours.processes import ROOT, free_port
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(180, func_only=True)
 
 
 @dataclass

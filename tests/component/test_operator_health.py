@@ -14,7 +14,7 @@ from driftlead_operator.probes import serve
 from neighbours.operators import decisions, own_names, resource, running_operator, until
 from neighbours.processes import free_port
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(90, func_only=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from driftlead_operator.cluster import ApiServer
 from driftlead_operator.leader import LEASE
 from neighbours.operators import Json, move, operator_process, resource, serves, until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(120, func_only=True)
 
 
 async def lease(api: ApiServer, where: str) -> Json:

@@ -24,7 +24,7 @@ from neighbours.operators import (
     until,
 )
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(90, func_only=True)
 
 
 def writes() -> float:

@@ -21,7 +21,7 @@ from neighbours import operators
 from neighbours.operators import Json, resource, running_operator, until, with_token
 from neighbours.processes import ROOT
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(120, func_only=True)
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PATHS = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
