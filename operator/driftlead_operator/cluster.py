@@ -11,6 +11,7 @@ import kopf
 
 from driftlead_operator import metrics
 from driftlead_operator.errors import AwayError, ConflictError, NotFoundError, OperatorError, RefusedError
+from driftlead_operator.exchange import exchange
 from driftlead_operator.facts import Manifest
 from driftlead_operator.kinds import KINDS, MANAGER
 
@@ -115,11 +116,9 @@ class ApiServer:
         if self._session is None:
             raise AwayError("the connection to the API server is not open")
         try:
-            async with self._session.request(
-                method, self._server + path, data=data, headers=headers, **more
-            ) as reply:
-                text = await reply.read()
-                status = reply.status
+            status, text = await exchange(
+                self._session, method, self._server + path, data=data, headers=headers, **more
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.API_REQUESTS.labels(verb, kind, "none").inc()
             raise AwayError(f"the API server did not answer {verb} {kind}: {error!r}") from error

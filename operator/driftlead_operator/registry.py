@@ -11,6 +11,7 @@ import aiohttp
 
 from driftlead_operator import metrics
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
+from driftlead_operator.exchange import exchange
 from driftlead_operator.facts import ModelVersion, RegistryWrite
 
 API = "/api/2.0/mlflow"
@@ -101,8 +102,7 @@ class Registry:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url, name = f"{self.declaration.uri}{API}/{call}", self.declaration.name
         try:
-            async with self._session.request(method, url, headers=headers, **more) as reply:
-                text, status = await reply.read(), reply.status
+            status, text = await exchange(self._session, method, url, headers=headers, **more)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.REGISTRY_REQUESTS.labels(name, call, "none").inc()
             raise RegistryAwayError(
