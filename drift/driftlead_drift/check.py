@@ -152,9 +152,10 @@ async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered
 async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSettings) -> None:
     """Partitions of days ahead and past their keep, rows of pods that are gone; no verdict depends on it."""
     try:
+        await runs.forget(connection)
         await maintain(connection, datetime.now(UTC), keep_days=settings.keep_days)
     except asyncpg.PostgresError as error:
-        log.warning("partitions of the log were left as they are", reason=str(error))
+        log.warning("log and runs were left as they are", reason=str(error))
     await bring_in(connection, settings)
 
 

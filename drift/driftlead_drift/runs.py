@@ -66,7 +66,7 @@ async def earlier(connection: asyncpg.Connection, traffic: Traffic) -> list[Run]
 
 
 async def record(connection: asyncpg.Connection, traffic: Traffic, run: Run) -> None:
-    """Remembers a run, and forgets those older than 400 days."""
+    """Remembers a run."""
     values = ", ".join(f"${place}" for place in range(1, 19))
     await connection.execute(
         "INSERT INTO drift_runs (model_name, model_version, deployment, cluster, namespace, resource, "  # noqa: S608
@@ -85,6 +85,10 @@ async def record(connection: asyncpg.Connection, traffic: Traffic, run: Run) -> 
         run.baseline_sha256,
         run.report_uri,
     )
+
+
+async def forget(connection: asyncpg.Connection) -> None:
+    """Forgets runs older than 400 days."""
     await connection.execute(
         "DELETE FROM drift_runs WHERE recorded_at < now() - make_interval(days => $1)", KEPT_DAYS
     )

@@ -218,6 +218,7 @@ def test_bins_beyond_sixteen_are_added_up_and_no_row_is_lost() -> None:
     ("value", "text"),
     [
         (None, "∞"),
+        (float("inf"), "∞"),
         (0.0, "0.0000"),
         (0.0312, "0.0312"),
         (0.25, "0.250"),
@@ -231,10 +232,19 @@ def test_an_index_is_written_with_few_digits(value: float | None, text: str) -> 
 
 
 def test_the_ruler_never_ends_and_keeps_order() -> None:
-    places = [svg.place(value) for value in (-0.1, 0.0, 0.1, 0.25, 1.0, 25.0, None)]
+    places = [svg.place(value) for value in (-0.1, 0.0, 0.1, 0.25, 1.0, 25.0, None, float("inf"))]
     assert places == sorted(places)
     assert places[0] == places[1] == 0
     assert places[-1] == 1
+
+
+def test_an_interval_without_end_draws_to_the_end_of_the_ruler(drifted: dict[str, object]) -> None:
+    feature = {**drifted["features"][0], "psi_ci90": [0.0, float("inf")]}  # type: ignore[index]
+    html = page.render({**drifted, "features": [feature]})
+    tags(html)
+    assert "nan" not in html
+    assert "∞" in page.words({**drifted, "features": [feature]}, "")
+    assert document.encode({**drifted, "features": [feature]}).count(b"null") >= 1
 
 
 def test_the_summary_names_five_features_with_decimals_as_text(drifted: dict[str, object]) -> None:

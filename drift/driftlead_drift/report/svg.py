@@ -24,7 +24,7 @@ def visible(text: str, most: int = 80) -> str:
 
 def place(psi: float | None) -> float:
     """Where a PSI lies on a ruler, 0 to 1."""
-    if psi is None:
+    if psi is None or psi == float("inf"):
         return 1.0
     return max(psi, 0.0) / (max(psi, 0.0) + HALF)
 
@@ -190,7 +190,7 @@ def hatch() -> Markup:
 
 def number(value: float | None) -> str:
     """A PSI, three digits; never an exponent."""
-    if value is None:
+    if value is None or value == float("inf"):
         return "∞"
     for limit, digits in pairwise((0.0, 0.0995, 9.95, 99.5, float("inf"))):
         if limit <= abs(value) < digits:
