@@ -19,7 +19,6 @@ from driftlead_drift.durations import duration
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
 from driftlead_drift.gathered import Gathered
-from driftlead_drift.handed_over import bring_in
 from driftlead_drift.judge import CANNOT_JUDGE, Judgement, judge
 from driftlead_drift.partitions import maintain
 from driftlead_drift.policy import Policy
@@ -150,13 +149,12 @@ async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered
 
 
 async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSettings) -> None:
-    """Partitions of days ahead and past their keep, rows of pods that are gone; no verdict depends on it."""
+    """Partitions of days ahead and past their keep, runs of old; no verdict depends on it."""
     try:
         await runs.forget(connection)
         await maintain(connection, datetime.now(UTC), keep_days=settings.keep_days)
     except asyncpg.PostgresError as error:
         log.warning("log and runs were left as they are", reason=str(error))
-    await bring_in(connection, settings)
 
 
 def write_folder(settings: CheckSettings, files: Mapping[str, bytes]) -> str:

@@ -82,6 +82,7 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
 async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
     if subject.scheduled:
         async with connected(settings) as connection:
+            # Before the window is read: what pods that are gone left behind belongs to it.
             await bring_in(connection, settings)
     async with connected(settings, reading=True) as connection:
         traffic = await _traffic(connection, settings)
