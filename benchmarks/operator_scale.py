@@ -1,0 +1,341 @@
+"""How the operator scales: ModelDeployments from nothing to Ready, at rest, and after promotions.
+
+Run: python benchmarks/operator_scale.py [10 100 500 1000]. Each size has a fresh real control plane (etcd,
+API server, controller manager, scheduler) and a real MLflow server; KWOK plays nodes and pods, whose /health
+nobody answers. Controller manager and scheduler may ask 500 times a second; their defaults of 20 and 50 would
+be the bound.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hack/devcluster"))
+
+from binary import binaries, cache
+from mlflow.webhooks.delivery import _generate_hmac_signature
+from prometheus_client.parser import text_string_to_metric_families
+
+from driftlead_operator.cluster import ApiServer
+from neighbours import api_server, mlflow_server
+from neighbours.mlflow import answers
+from neighbours.operators import declare, install_crd, mlflow, move, namespace, resource, until
+from neighbours.processes import free_port, running
+
+KWOK = "v0.7.0"
+QPS = ["--kube-api-qps=500", "--kube-api-burst=1000"]
+HERE = "bench"
+REST_SECONDS = 60
+WRITES = {"apply", "create", "update", "patch", "patch-status", "delete"}
+
+
+def kwok() -> Path:
+    """KWOK's controller, built once from its Go module."""
+    target = cache() / f"kwok-{KWOK}" / "kwok"
+    if not target.exists():
+        module = f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"
+        environment = {**os.environ, "GOBIN": str(target.parent)}
+        command = ["go", "install", "-trimpath", "-ldflags=-s -w", module]
+        subprocess.run(command, check=True, env=environment)
+    return target
+
+
+def alone() -> list[str]:
+    """Flags of a component that has no twin, on a port of its own beside another cluster's."""
+    return [*QPS, "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={free_port()}"]
+
+
+@contextlib.contextmanager
+def control_plane(home: Path) -> Iterator[Path]:
+    """A kubeconfig of a cluster whose nodes and pods KWOK plays."""
+    folder = binaries()
+    with api_server() as kubeconfig, contextlib.ExitStack() as stack:
+        programs = {
+            "controllers": [folder / "kube-controller-manager", *alone()],
+            "scheduler": [folder / "kube-scheduler", *alone()],
+            "kwok": [
+                kwok(),
+                "--manage-all-nodes=true",
+                "--cidr=10.200.0.0/16",
+                "--node-lease-duration-seconds=0",
+            ],
+        }
+        for name, command in programs.items():
+            words = [*command, f"--kubeconfig={kubeconfig}"]
+            stack.enter_context(running(words, log=home / f"{name}.log", answers=lambda: True))
+        yield kubeconfig
+
+
+async def nodes(api: ApiServer, number: int) -> None:
+    """Nodes of 1,000 pods each."""
+    room = {"cpu": "4000", "memory": "8000Gi", "pods": "1000"}
+    for each in range(number):
+        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"kwok-{each}"}}
+        status = {"allocatable": room, "capacity": room}
+        await api.request("create", "Node", "POST", "/api/v1/nodes", body={**body, "status": status})
+
+
+@dataclass
+class Operator:
+    """The process that is measured, by what it and the kernel say of it."""
+
+    pid: int
+    port: int
+    hooks: int
+
+    def memory(self, name: str) -> float:
+        """MiB of VmRSS (now) or VmHWM (the most)."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+
+    def seconds(self) -> float:
+        """CPU seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def metrics(self) -> dict[str, Any]:
+        """Families of its own metrics, by name."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as reply:
+            return {each.name: each for each in text_string_to_metric_families(reply.read().decode())}
+
+    def requests(self) -> dict[str, float]:
+        """Writes and reads of the API server but for the Lease, and requests to the registry."""
+        found = {"writes": 0.0, "reads": 0.0, "registry": 0.0}
+        families = self.metrics()
+        for each in families["driftlead_operator_api_requests"].samples:
+            if each.name.endswith("_total") and each.labels["kind"] != "Lease":
+                found["writes" if each.labels["verb"] in WRITES else "reads"] += each.value
+        for each in families["driftlead_operator_registry_requests"].samples:
+            found["registry"] += each.value if each.name.endswith("_total") else 0
+        return found
+
+    def quantile(self, share: float) -> float:
+        """Upper bound of the bucket that holds this share of the turns, in milliseconds."""
+        family = self.metrics()["driftlead_operator_reconcile_duration_seconds"]
+        buckets = [(float(e.labels["le"]), e.value) for e in family.samples if e.name.endswith("_bucket")]
+        return 1000 * next(bound for bound, count in buckets if count >= share * buckets[-1][1])
+
+
+@contextlib.contextmanager
+def operator(home: Path, registries: Path, kubeconfig: Path) -> Iterator[Operator]:
+    """The operator as its image starts it."""
+    port, hooks = free_port(), free_port()
+    (home / "secret").write_text("secret")
+    environment = {
+        "KUBECONFIG": str(kubeconfig),
+        "DRIFTLEAD_REGISTRIES_DIR": str(registries),
+        "DRIFTLEAD_PORT": str(port),
+        "DRIFTLEAD_HOOK_PORT": str(hooks),
+        "DRIFTLEAD_HOOK_SECRET_FILE": str(home / "secret"),
+        "DRIFTLEAD_LOG_LEVEL": "warning",
+    }
+    with running(
+        [Path(sys.executable).with_name("driftlead-operator")],
+        log=home / "operator.log",
+        answers=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
+        environment=environment,
+    ) as process:
+        yield Operator(process.pid, port, hooks)
+
+
+def model(number: int) -> str:
+    """The model of one resource."""
+    return f"model-{number}"
+
+
+def registered(uri: str, number: int) -> None:
+    """Two versions of a model, the first in Production."""
+    mlflow(uri, "registered-models/create", {"name": model(number)})
+    for each in ("1", "2"):
+        body = {"name": model(number), "source": f"s3://mlflow/{model(number)}/{each}"}
+        mlflow(uri, "model-versions/create", body)
+    move(uri, model(number), "1", "Production")
+
+
+async def in_crowds(do: Callable[[int], Awaitable[Any]], number: int, crowd: int = 25) -> None:
+    """Does it for each number, some at once."""
+    gate = asyncio.Semaphore(crowd)
+
+    async def one(each: int) -> None:
+        async with gate:
+            await do(each)
+
+    await asyncio.gather(*(one(each) for each in range(number)))
+
+
+@dataclass
+class Result:
+    """One row of the table."""
+
+    size: int
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+async def reasons(api: ApiServer) -> Counter[str]:
+    """How many resources are Ready ("Ready"), and why the others are not."""
+    path = f"/apis/driftlead.dev/v1alpha1/namespaces/{HERE}/modeldeployments"
+    listed = await api.request("list", "bench", "GET", path, params={"resourceVersion": "0"})
+    found: Counter[str] = Counter()
+    for each in listed["items"]:
+        conditions = (each.get("status") or {}).get("conditions") or ()
+        ready = next((c for c in conditions if c["type"] == "Ready"), {})
+        found["Ready" if ready.get("status") == "True" else str(ready.get("message"))] += 1
+    return found
+
+
+async def all_ready(api: ApiServer, size: int, *, seconds: float = 600.0) -> None:
+    """Waits until every resource says so."""
+    deadline = time.monotonic() + seconds
+    while (seen := await reasons(api)) != {"Ready": size}:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not all Ready after {seconds:.0f} s: {seen.most_common(5)}")
+        await asyncio.sleep(0.5)
+
+
+def version_of(deployment: dict[str, Any]) -> str:
+    """The version in a Deployment's template."""
+    return str(deployment["spec"]["template"]["metadata"]["labels"]["driftlead.dev/version"])
+
+
+async def reactions(
+    api: ApiServer, uri: str, process: Operator, names: range, to: str, *, hook: bool
+) -> list[float]:
+    """Seconds from the registry's answer to the changed pod template, sorted; all are promoted at once."""
+    answered: dict[int, float] = {}
+
+    def promote(number: int) -> None:
+        move(uri, model(number), to, "Production")
+        answered[number] = time.monotonic()
+
+    async def changed(number: int) -> float:
+        async def is_so() -> bool:
+            seen = await api.get("Deployment", HERE, f"demo-{number}-prod", cached=True)
+            return bool(seen and version_of(seen) == to)
+
+        await until(is_so, seconds=120, every=0.1)
+        return time.monotonic()
+
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(8) as pool:
+        waits = [asyncio.create_task(changed(number)) for number in names]
+        await asyncio.gather(*(loop.run_in_executor(pool, promote, number) for number in names))
+        if hook:
+            await asyncio.to_thread(call_hook, process.hooks)
+        seen = await asyncio.gather(*waits)
+    return sorted(max(0.0, at - answered[number]) for number, at in zip(names, seen, strict=True))
+
+
+def call_hook(port: int) -> None:
+    """A webhook as MLflow sends it."""
+    body, at = json.dumps({"entity": "model_version_tag", "action": "set"}), str(int(time.time()))
+    delivery = f"bench-{time.monotonic_ns()}"
+    headers = {
+        "X-MLflow-Signature": _generate_hmac_signature("secret", delivery, at, body),
+        "X-MLflow-Timestamp": at,
+        "X-MLflow-Delivery-Id": delivery,
+    }
+    url = f"http://127.0.0.1:{port}/hooks/mlflow"
+    request = urllib.request.Request(url, data=body.encode(), headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        assert reply.status == 200
+
+
+async def measure(size: int, home: Path) -> Result:
+    """All figures of one size."""
+    result = Result(size)
+    with control_plane(home) as kubeconfig, mlflow_server() as uri:
+        os.environ["KUBECONFIG"] = str(kubeconfig)
+        registries = declare(home / "registries", "default", uri)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: registered(uri, number), range(size)))
+        async with ApiServer() as api:
+            await install_crd(api)
+            await namespace(api, HERE)
+            await nodes(api, 1 + size // 500)
+            account = f"/api/v1/namespaces/{HERE}/serviceaccounts/default"
+            await until(lambda: exists(api, account), seconds=60)
+            with operator(home, registries, kubeconfig) as process:
+                await fill(api, process, result)
+                await rest(process, result)
+                await react(api, uri, process, result)
+    return result
+
+
+async def exists(api: ApiServer, path: str) -> bool:
+    """Whether a path is answered."""
+    with contextlib.suppress(Exception):
+        await api.request("get", "bench", "GET", path)
+        return True
+    return False
+
+
+async def fill(api: ApiServer, process: Operator, result: Result) -> None:
+    """From nothing to all Ready."""
+    result.figures["MiB empty"] = process.memory("VmRSS")
+    began, cpu, before = time.monotonic(), process.seconds(), process.requests()
+    await in_crowds(lambda each: api.create(resource(HERE, f"demo-{each}", model=model(each))), result.size)
+    result.figures["s created"] = time.monotonic() - began
+    await all_ready(api, result.size)
+    after = process.requests()
+    result.figures |= {
+        "s all Ready": time.monotonic() - began,
+        "s CPU": process.seconds() - cpu,
+        "writes each": (after["writes"] - before["writes"]) / result.size,
+        "reads each": (after["reads"] - before["reads"]) / result.size,
+        "registry requests": after["registry"] - before["registry"],
+        "turn p50 ms <=": process.quantile(0.5),
+        "turn p95 ms <=": process.quantile(0.95),
+        "MiB most": process.memory("VmHWM"),
+    }
+
+
+async def rest(process: Operator, result: Result) -> None:
+    """A minute with nothing to do, after more than one to settle: silent pods are told after the first."""
+    await asyncio.sleep(1.5 * REST_SECONDS)
+    before, cpu = process.requests(), process.seconds()
+    await asyncio.sleep(REST_SECONDS)
+    after = process.requests()
+    result.figures |= {f"{name} a minute": after[name] - before[name] for name in after}
+    result.figures["CPU at rest %"] = 100 * (process.seconds() - cpu) / REST_SECONDS
+    result.figures["MiB at rest"] = process.memory("VmRSS")
+
+
+async def react(api: ApiServer, uri: str, process: Operator, result: Result) -> None:
+    """One promotion, and up to a hundred at once, without and with a webhook."""
+    crowd = range(min(100, result.size))
+    result.figures["s one"] = (await reactions(api, uri, process, range(1), "2", hook=False))[-1]
+    result.figures["s one, hook"] = (await reactions(api, uri, process, range(1), "1", hook=True))[-1]
+    for name, to, hook in (("s p95 of 100", "2", False), ("s p95 of 100, hook", "1", True)):
+        took = await reactions(api, uri, process, crowd, to, hook=hook)
+        result.figures[name] = took[int(0.95 * (len(took) - 1))]
+
+
+def main() -> None:
+    """Prints a column for each size."""
+    sizes = [int(word) for word in sys.argv[1:]] or [10, 100, 500, 1000]
+    results = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory(prefix="driftlead-bench-") as folder:
+            results.append(asyncio.run(measure(size, Path(folder))))
+        print(f"{size}: {json.dumps({k: round(v, 2) for k, v in results[-1].figures.items()})}", flush=True)
+    print("\n| | " + " | ".join(str(each.size) for each in results) + " |")
+    print("|---|" + "---|" * len(results))
+    for name in results[0].figures:
+        print(f"| {name} | " + " | ".join(f"{each.figures[name]:.4g}" for each in results) + " |")
+
+
+if __name__ == "__main__":
+    main()
