@@ -159,7 +159,7 @@ def judge(context: Context, *, canary: str) -> dict[str, Any]:
             image=context.defaults.drift_image,
             args=["compare", "--follow", "--port", str(templates.PORT)],
             env=templates.environment(values),
-            resources={"requests": {"cpu": "10m", "memory": "128Mi"}},
+            resources=templates.JUDGE_RESOURCES,
         )
     )
     pod["metadata"]["labels"][VERSION_LABEL] = canary
@@ -194,7 +194,7 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
         image=context.defaults.drift_image,
         args=args,
         env=templates.environment(values),
-        resources=drift.resources,
+        resources=drift.resources or templates.CHECK_RESOURCES,
     )
     spec = {
         "schedule": drift.schedule,
@@ -233,7 +233,7 @@ def retrain_job(
         image=retraining.image or context.defaults.train_image,
         args=["retrain", retraining.function],
         env=[*templates.environment(values), *retraining.env],
-        resources=retraining.resources,
+        resources=retraining.resources or templates.TRAINING_RESOURCES,
         service_account=retraining.service_account_name,
     )
     spec = {

@@ -210,7 +210,7 @@ def _children(
         yield manifests.judge(context, canary=str(canary_stage.served))
     cronjob = Ref("CronJob", f"{context.name}-drift")
     if context.spec.drift and cronjob not in _left_alone(facts, context):
-        yield manifests.drift_cronjob(context, context.spec.drift, version=prod.served)
+        yield manifests.drift_cronjob(context, context.spec.drift, version=prod.judged)
 
 
 def _is_judged(context: Context, prod: StageDecision, canary_stage: StageDecision) -> bool:

@@ -47,6 +47,11 @@ class StageDecision:
     replicas: int = 0
     outdated: bool = False
 
+    @property
+    def judged(self) -> str | None:
+        """The version whose traffic is checked for drift: what serves, or did until its pods fell silent."""
+        return self.served or (objects.dig(self.last_good, "version") if self.view.asked else None)
+
 
 def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
     """The version that every ready pod serves: the new one only once it serves on all pods that count."""

@@ -18,6 +18,11 @@ WORK = "/var/lib/driftlead"
 # Room for the model's artifacts beside the spool, whose bound must lie below the volume's.
 CACHE_BYTES = 8 * 1024**3
 USER = 65532
+# Where spec says nothing: requests, so that a quota can count the pods and nodes do not evict them first; no limits.
+SERVER_RESOURCES = {"requests": {"cpu": "100m", "memory": "384Mi"}}
+JUDGE_RESOURCES = {"requests": {"cpu": "10m", "memory": "128Mi"}}
+CHECK_RESOURCES = {"requests": {"cpu": "50m", "memory": "192Mi"}}
+TRAINING_RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +178,7 @@ def _server(context: Context, stage: StageName, version: str) -> dict[str, Any]:
         "args": ["serve"],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "env": [*_serving_environment(context, stage, version), *objects.items(inference.overlay.get("env"))],
-        "resources": inference.resources,
+        "resources": inference.resources or SERVER_RESOURCES,
         "volumeMounts": mounts,
         "securityContext": _locked_down(),
         # While endpoints forget the pod it still accepts; only then it is told to stop.

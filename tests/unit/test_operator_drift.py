@@ -108,6 +108,16 @@ def test_the_check_follows_the_version_that_serves(world: World) -> None:
     assert "models:/Flights/4" in spec["containers"][0]["args"]
 
 
+def test_the_check_stays_as_it_is_while_prod_s_pods_are_silent(world: World) -> None:
+    before = world.child("CronJob", "demo-drift")["spec"]
+    for pod in world.pods.values():
+        pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    world.reconcile()
+    after = world.child("CronJob", "demo-drift")["spec"]
+    assert (after["suspend"], after["jobTemplate"]) == (False, before["jobTemplate"])
+    assert world.ready()[0] == "False"
+
+
 def test_drift_starts_one_job_whose_intent_was_saved_first(world: World) -> None:
     world.drift_run("drift", report="r1", version="3")
     made = world.plan()

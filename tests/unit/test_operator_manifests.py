@@ -133,6 +133,18 @@ def test_the_overlay_never_overrules_what_is_ours() -> None:
     assert spread["labelSelector"]["matchLabels"]["driftlead.dev/stage"] == "prod"
 
 
+def test_pods_ask_for_something_where_spec_says_nothing_so_that_a_quota_can_count_them() -> None:
+    retraining = {"function": "train:train"}
+    asking = 0
+    for ref, child in rendered(drift={"schedule": "@hourly"}, retraining=retraining).items():
+        pod = child["spec"].get("jobTemplate", child)["spec"].get("template", {}).get("spec", {})
+        for container in pod.get("containers", []):
+            assert set(container["resources"]) == {"requests"}, ref
+            assert set(container["resources"]["requests"]) == {"cpu", "memory"}, ref
+            asking += 1
+    assert asking == 5, "prod, canary, its judge, check, retraining"
+
+
 def test_the_stable_service_sends_to_prod_alone() -> None:
     stable = rendered()[Ref("Service", "demo")]
     assert stable["spec"]["selector"] == {"driftlead.dev/name": "demo", "driftlead.dev/stage": "prod"}
