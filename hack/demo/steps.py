@@ -54,7 +54,7 @@ class Demo:
         with background(*command) as process:
             time.sleep(3)
             yield seen
-            time.sleep(2)
+            time.sleep(12)  # old pods answer on for some seconds; what goes wrong then must be seen too
             output, errors = process.communicate(timeout=60)
             if not output.strip():
                 raise OutcomeError(f"the clients said nothing: {errors}")
