@@ -18,7 +18,7 @@ WORK = "/var/lib/driftlead"
 # Room for the model's artifacts beside the spool, whose bound must lie below the volume's.
 CACHE_BYTES = 8 * 1024**3
 USER = 65532
-# Where spec says nothing: requests, so that a quota can count the pods and nodes do not evict them first; no limits.
+# Where spec says nothing: requests, so that a quota can count the pods and others are evicted first.
 SERVER_RESOURCES = {"requests": {"cpu": "100m", "memory": "384Mi"}}
 JUDGE_RESOURCES = {"requests": {"cpu": "10m", "memory": "128Mi"}}
 CHECK_RESOURCES = {"requests": {"cpu": "50m", "memory": "192Mi"}}
