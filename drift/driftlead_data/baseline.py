@@ -35,7 +35,7 @@ class BaselineError(ValueError):
     """The data or the file cannot be a baseline; the message says what was seen and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Baseline:
     """Frozen reference bins and counts of a model version.
 

@@ -36,7 +36,7 @@ _CHUNK: Final = 16_384  # rows compared at a time: they stay in the processor's 
 _FLOOR: Final = np.float32(np.finfo(np.float32).min)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureBins:
     """The bins of one feature and the reference's counts in them.
 

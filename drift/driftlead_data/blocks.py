@@ -24,7 +24,7 @@ Independence = Literal["time", "groups", "assumed"]
 Unit = Literal["hour", "day", "group"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blocks:
     """Counts of the reference by block, in order.
 
