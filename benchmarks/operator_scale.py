@@ -25,11 +25,13 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hack/devcluster"))
 
+import aiohttp
+import kopf
 from binary import binaries, cache
 from mlflow.webhooks.delivery import _generate_hmac_signature
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster import ApiServer, login
 from neighbours import api_server, mlflow_server
 from neighbours.mlflow import answers
 from neighbours.operators import declare, install_crd, mlflow, move, namespace, resource, until
@@ -210,32 +212,50 @@ def version_of(deployment: dict[str, Any]) -> str:
     return str(deployment["spec"]["template"]["metadata"]["labels"]["driftlead.dev/version"])
 
 
-async def reactions(
-    api: ApiServer, uri: str, process: Operator, names: range, to: str, *, hook: bool
-) -> list[float]:
+async def watch_versions(seen: dict[str, tuple[str, float]]) -> None:
+    """Keeps for each Deployment the version in its template, and when that was told; until cancelled."""
+    info = login(settings=kopf.OperatorSettings())
+    assert info
+    url = f"{info.server}/apis/apps/v1/namespaces/{HERE}/deployments"
+    connector = aiohttp.TCPConnector(ssl=info.as_ssl_context())
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with (
+        aiohttp.ClientSession(
+            connector=connector, headers=info.as_http_headers(), timeout=timeout
+        ) as session,
+        session.get(url, params={"watch": "true", "resourceVersion": "0"}) as reply,
+    ):
+        line = b""
+        async for chunk in reply.content.iter_any():
+            *lines, line = (line + chunk).split(b"\n")
+            for each in map(json.loads, lines):
+                name, version = each["object"]["metadata"]["name"], version_of(each["object"])
+                if seen.get(name, ("",))[0] != version:
+                    seen[name] = (version, time.monotonic())
+
+
+async def reactions(uri: str, process: Operator, names: range, to: str, *, hook: bool) -> list[float]:
     """Seconds from the registry's answer to the changed pod template, sorted; all are promoted at once."""
     answered: dict[int, float] = {}
+    seen: dict[str, tuple[str, float]] = {}
 
     def promote(number: int) -> None:
         move(uri, model(number), to, "Production")
         answered[number] = time.monotonic()
 
-    async def changed(number: int) -> float:
-        async def is_so() -> bool:
-            seen = await api.get("Deployment", HERE, f"demo-{number}-prod", cached=True)
-            return bool(seen and version_of(seen) == to)
-
-        await until(is_so, seconds=120, every=0.1)
-        return time.monotonic()
+    def changed(number: int) -> bool:
+        return seen.get(f"demo-{number}-prod", ("",))[0] == to
 
     loop = asyncio.get_running_loop()
+    watching = asyncio.create_task(watch_versions(seen))
+    await until(lambda: all(f"demo-{number}-prod" in seen for number in names))
     with ThreadPoolExecutor(8) as pool:
-        waits = [asyncio.create_task(changed(number)) for number in names]
         await asyncio.gather(*(loop.run_in_executor(pool, promote, number) for number in names))
         if hook:
             await asyncio.to_thread(call_hook, process.hooks)
-        seen = await asyncio.gather(*waits)
-    return sorted(max(0.0, at - answered[number]) for number, at in zip(names, seen, strict=True))
+    await until(lambda: watching.done() or all(map(changed, names)), seconds=180)
+    watching.cancel()
+    return sorted(max(0.0, seen[f"demo-{number}-prod"][1] - answered[number]) for number in names)
 
 
 def call_hook(port: int) -> None:
@@ -270,7 +290,7 @@ async def measure(size: int, home: Path) -> Result:
             with operator(home, registries, kubeconfig) as process:
                 await fill(api, process, result)
                 await rest(process, result)
-                await react(api, uri, process, result)
+                await react(uri, process, result)
     return result
 
 
@@ -313,13 +333,13 @@ async def rest(process: Operator, result: Result) -> None:
     result.figures["MiB at rest"] = process.memory("VmRSS")
 
 
-async def react(api: ApiServer, uri: str, process: Operator, result: Result) -> None:
+async def react(uri: str, process: Operator, result: Result) -> None:
     """One promotion, and up to a hundred at once, without and with a webhook."""
     crowd = range(min(100, result.size))
-    result.figures["s one"] = (await reactions(api, uri, process, range(1), "2", hook=False))[-1]
-    result.figures["s one, hook"] = (await reactions(api, uri, process, range(1), "1", hook=True))[-1]
+    result.figures["s one"] = (await reactions(uri, process, range(1), "2", hook=False))[-1]
+    result.figures["s one, hook"] = (await reactions(uri, process, range(1), "1", hook=True))[-1]
     for name, to, hook in (("s p95 of 100", "2", False), ("s p95 of 100, hook", "1", True)):
-        took = await reactions(api, uri, process, crowd, to, hook=hook)
+        took = await reactions(uri, process, crowd, to, hook=hook)
         result.figures[name] = took[int(0.95 * (len(took) - 1))]
 
 
