@@ -46,7 +46,8 @@ def cluster() -> machine.Cluster:
 @pytest.fixture(scope="session")
 def demo(cluster: machine.Cluster) -> Iterator[Demo]:
     """The system, installed by the first step. Alone on the cluster it looks after every namespace."""
-    system = System(f"e2e-{uuid.uuid4().hex[:6]}")
+    unique = f"e2e-{uuid.uuid4().hex[:6]}"
+    system = System(unique, release=f"driftlead-{unique}")  # its cluster-wide roles are named after it
     settings = [f"watch.namespaces={{{system.namespace}}}"] if operators() else []
     played = Demo(system, *settings)
     try:
