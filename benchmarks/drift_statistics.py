@@ -31,6 +31,7 @@ FEATURES = 20
 SIZES = (200, 1_000, 10_000, 1_000_000)
 EDGES = stats.norm.ppf(np.arange(1, 10) / 10)
 ONE = Policy(persistence=1, period=None)
+MONTHS = {"own weeks (9)": (1, 2), "March (5)": (3,), "July (5)": (7,)}
 TWO = Policy(persistence=2, period=None)
 
 
@@ -291,46 +292,40 @@ def flights(path: Path) -> list[dict[str, Any]]:
         past = at_volume(table[table["month"] <= 2], reference_volume)
         columns = {c: past[c].to_numpy() for c in names}
         timed = build(columns, time=past["seconds"].to_numpy())
-        shuffled, calendar = (
-            build(columns),
-            build(columns, time=past["seconds"].to_numpy(), calendar=["weekday"]),
-        )
+        marked = tuple(replace(f, calendar=f.name == "weekday") for f in timed.features)
         rules: dict[str, tuple[Baseline, Policy, bool]] = {
             "PSI > 0.2": (timed, replace(ONE, rule="psi"), True),
-            "chi-square, independence assumed": (shuffled, ONE, False),
-            "window without times": (timed, Policy(persistence=1), False),
+            "chi-square, independence assumed": (replace(timed, blocks=None), ONE, False),
+            "window without times": (timed, ONE, False),
             "the rule": (timed, Policy(persistence=1), True),
-            "the rule, weekday as calendar": (calendar, Policy(persistence=1), True),
+            "the rule, weekday as calendar": (replace(timed, features=marked), Policy(persistence=1), True),
         }
-        for rule, (baseline, policy, times) in rules.items():
-            row: dict[str, Any] = {
-                "reference": f"x{reference_volume:g}",
-                "traffic": f"x{window_volume:g}",
-                "rule": rule,
-            }
-            for label, months in (("own weeks (9)", (1, 2)), ("March (5)", (3,)), ("July (5)", (7,))):
-                part = at_volume(table[table["month"].isin(months)], window_volume)
-                verdicts = [
-                    judge(baseline, w, policy) for w in weeks(baseline, part, names, with_times=times)
-                ]
-                row[label] = sum(v.exit_code == 2 for v in verdicts)
-            out.append(row)
+        rows = [
+            {"reference": f"x{reference_volume:g}", "traffic": f"x{window_volume:g}", "rule": rule}
+            for rule in rules
+        ]
+        for label, months in MONTHS.items():
+            part = at_volume(table[table["month"].isin(months)], window_volume)
+            counted_weeks = list(weeks(timed, part, names))
+            for row, (baseline, policy, times) in zip(rows, rules.values(), strict=True):
+                shown = counted_weeks if times else [replace(w, start=None, end=None) for w in counted_weeks]
+                row[label] = sum(judge(baseline, w, policy).exit_code == 2 for w in shown)
+        out += rows
     return out + short_windows(table, names)
 
 
 def short_windows(table: Any, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The same at once the traffic, in windows of a day and of three hours: alarms of windows."""
+    """The same at once the traffic, in windows of a day, and in every third of three hours."""
     past = table[table["month"] <= 2]
     baseline = build({c: past[c].to_numpy() for c in names}, time=past["seconds"].to_numpy())
     out = []
-    for hours in (24, 3):
+    for hours, step in ((24, 1), (3, 3)):
         row: dict[str, Any] = {"reference": "x1", "traffic": "x1", "rule": f"the rule, {hours}-hour windows"}
-        for label, months in (("own weeks (9)", (1, 2)), ("March (5)", (3,)), ("July (5)", (7,))):
-            windows = list(
-                weeks(baseline, table[table["month"].isin(months)], names, with_times=True, hours=hours)
-            )
-            alarms = sum(judge(baseline, w, Policy(persistence=1)).exit_code == 2 for w in windows)
-            row[label] = f"{alarms} of {len(windows)} windows"
+        for label, months in MONTHS.items():
+            part = table[table["month"].isin(months)]
+            shown = list(weeks(baseline, part, names, hours=hours))[::step]
+            alarms = sum(judge(baseline, w, Policy(persistence=1)).exit_code == 2 for w in shown)
+            row[label] = f"{alarms} of {len(shown)} windows"
         out.append(row)
     return out
 
@@ -341,17 +336,14 @@ def at_volume(table: Any, volume: float) -> Any:
     return table.loc[np.repeat(table.index.to_numpy(), int(volume))]
 
 
-def weeks(
-    baseline: Baseline, table: Any, names: Sequence[str], *, with_times: bool, hours: int = 168
-) -> Iterator[WindowCounts]:
+def weeks(baseline: Baseline, table: Any, names: Sequence[str], hours: int = 168) -> Iterator[WindowCounts]:
     length = hours * 3600
     first = table["seconds"].min() // 86_400 * 86_400
     for number, rows in table.groupby(((table["seconds"] - first) // length).astype(int)):
         counts = baseline.count_columns({c: rows[c].to_numpy() for c in names})
         start = first + number * length
         end = min(start + length, table["seconds"].max() + 3600)
-        times = {"start": start, "end": end} if with_times else {}
-        yield WindowCounts(features=counts, rows=len(rows), **times)
+        yield WindowCounts(features=counts, rows=len(rows), start=start, end=end)
 
 
 def table_of(rows: Sequence[dict[str, Any]]) -> str:
