@@ -10,6 +10,7 @@ from driftlead_operator.reasons import Condition, Happening, Reason
 from driftlead_operator.rollout import StageDecision
 
 LONGEST_HISTORY = 20
+UNCHECKED = "unchecked"
 
 
 def of(look: Look, ready: Verdict) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def of(look: Look, ready: Verdict) -> dict[str, Any]:
         "prod": _stage(look, look.prod),
         "canary": _stage(look, look.canary) if look.canary and look.canary.manifest else None,
         "promotion": look.promotion.record,
-        "drift": look.drift.status if look.spec.drift else None,
+        "drift": _drift(look) if look.spec.drift else None,
         "retraining": look.retraining.status,
         "undelivered": list(look.losses.status),
         "rollout": {"phase": _phase(look, ready), "message": ready.message[: conditions.LONGEST_MESSAGE]},
@@ -30,6 +31,15 @@ def of(look: Look, ready: Verdict) -> dict[str, Any]:
         "conditions": conditions.of(look, ready),
     }
     return objects.without_empty(status)
+
+
+def _drift(look: Look) -> Mapping[str, Any] | None:
+    """The last check; what it said of another version is not shown as this one's."""
+    last = objects.mapping(look.drift.status)
+    if not last:
+        return None
+    other = last.get("version") and look.prod.judged and last["version"] != look.prod.judged
+    return {**last, "display": UNCHECKED if other else str(last.get("verdict") or "")}
 
 
 def of_unreadable(resource: Manifest, faults: Sequence[str], look_at: Any) -> dict[str, Any]:

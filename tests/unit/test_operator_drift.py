@@ -43,6 +43,7 @@ def test_a_verdict_of_drift_is_in_status_with_its_numbers_and_leaves_ready_alone
         "report": "r1",
         "version": "3",
         "verdict": "drift",
+        "display": "drift",
         "exitCode": 2,
         "consecutive": 2,
         "rows": 41667,
@@ -99,6 +100,7 @@ def test_a_verdict_about_the_version_before_says_nothing_of_this_one(world: Worl
     world.settle()
     assert world.condition("DriftDetected")["status"] == "Unknown"
     assert "the last check was of version 3; 4 serves now" in world.condition("DriftDetected")["message"]
+    assert (world.status["drift"]["verdict"], world.status["drift"]["display"]) == ("drift", "unchecked")
 
 
 def test_the_check_follows_the_version_that_serves(world: World) -> None:
