@@ -178,8 +178,14 @@ def started(server: Server, home: Path, dsn: str) -> Iterator[tuple[int, int, fl
         "servers": str(ROOT / "benchmarks/servers"),
     }
     environment = {name: value.format(**known) for name, value in server.environment.items()}
-    environment |= {"DSN": dsn, "DRIFTLEAD_POSTGRES_DSN": dsn, "DRIFTLEAD_CACHE_DIR": str(home / "cache"),
-                    "DRIFTLEAD_SPOOL_DIR": str(home / f"spool-{port}")}  # fmt: skip
+    path = f"{Path(PYTHON).parent}:{os.environ['PATH']}"  # where MLflow looks for its uvicorn
+    environment |= {
+        "PATH": path,
+        "DSN": dsn,
+        "DRIFTLEAD_POSTGRES_DSN": dsn,
+        "DRIFTLEAD_CACHE_DIR": str(home / "cache"),
+        "DRIFTLEAD_SPOOL_DIR": str(home / f"spool-{port}"),
+    }
     began = time.monotonic()
     process = subprocess.Popen(
         ["taskset", "-c", "0", *(word.format(**known) for word in server.command)],
