@@ -49,8 +49,9 @@ class Registry:
         """Registers the artifact of a version under another name; the new version."""
         self._post("registered-models/create", name=name, tolerate="RESOURCE_ALREADY_EXISTS")
         found = self._get("model-versions/get", name=model, version=version)["model_version"]
-        known = {key: found[key] for key in ("source", "run_id", "model_id") if found.get(key)}
-        return str(self._post("model-versions/create", name=name, **known)["model_version"]["version"])
+        artifact = {"source": found["source"], "model_id": found["source"].removeprefix("models:/")}
+        made = self._post("model-versions/create", name=name, run_id=found["run_id"], **artifact)
+        return str(made["model_version"]["version"])
 
     def _post(self, path: str, tolerate: str = "", **body: str) -> Any:
         command = ["curl", "-sS", "-H", "Content-Type: application/json", "-d", json.dumps(body)]
