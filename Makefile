@@ -61,7 +61,7 @@ demo-down: ## remove what the demo installed
 	@$(PY) hack/demo down
 
 bench: setup ## repeat the measurements of benchmarks/README.md
-	@$(PY) benchmarks
+	@$(PY) benchmarks $(WHAT)
 
 docs: setup ## write reference pages, dashboards and install.yaml anew
 	@$(PY) hack/reference.py
