@@ -5,11 +5,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from neighbours import S3, Postgres, api_server, mlflow_server, postgres, s3_server
 
 # Read when OpenMP is loaded: spinning threads starve whatever else runs on this machine, and each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(autouse=True)
+def fresh_logs() -> Iterator[None]:
+    """A command run within a test logs to that test's own output, which is closed afterwards."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
