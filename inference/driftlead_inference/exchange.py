@@ -96,6 +96,7 @@ class Exchange:
 
 
 CLOSE = (b"connection", b"close")
+DISCARDED = 8  # times the limit is read of a body that is refused
 NONE: Mapping[str, str] = {}
 
 
@@ -114,10 +115,12 @@ async def respond(send: Send, status: int, content_type: bytes, body: bytes, hea
 async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The whole body. Raises `Refused` beyond `limit` bytes, `Gone` when the client left.
 
-    The protocol class bounds the time.
+    The protocol class bounds the time. A client that sends too much usually reads nothing before it has sent
+    all, and would see a broken connection instead of the refusal: the rest is taken and thrown away, unless
+    the client asked first (`Expect`) or there is far too much.
     """
-    length = headers.get(b"content-length")
-    if length is not None and int(length) > limit:
+    declared = int(headers.get(b"content-length", b"0"))
+    if declared > DISCARDED * limit or (declared > limit and b"expect" in headers):
         raise Refused(problems.too_large(limit))
     parts: list[bytes] = []
     size = 0
@@ -127,8 +130,12 @@ async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> 
             raise Gone
         body: bytes = message["body"]
         size += len(body)
+        more = message.get("more_body")
         if size > limit:
-            raise Refused(problems.too_large(limit))
-        if not message.get("more_body"):
+            parts.clear()
+            if not more or size > DISCARDED * limit:
+                raise Refused(problems.too_large(limit))
+        elif not more:
             return body if not parts else b"".join([*parts, body])
-        parts.append(body)
+        else:
+            parts.append(body)
