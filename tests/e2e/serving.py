@@ -51,6 +51,13 @@ def predict(system: System, service: str, features: Sequence[float | None]) -> A
     return answer
 
 
+def reached(system: System, service: str) -> str:
+    """`yes` when a Service has somebody behind it, for every node's proxy."""
+    script = f"import urllib.request as u; u.urlopen('http://{service}/livez', timeout=5)"
+    done = run(*system.client("sh", "-c", f'python -c "{script}" 2>/dev/null && echo yes || true'))
+    return done.strip()
+
+
 def resource(name: str, model: str, **spec: Any) -> str:
     """A manifest; prod follows Production unless said otherwise. JSON is YAML."""
     return json.dumps(

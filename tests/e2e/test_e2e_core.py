@@ -5,31 +5,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.serving import ZEROS, apply, ask, children, condition, predict, resource
+from e2e.serving import ZEROS, apply, ask, children, condition, predict, reached, resource
 from registry import Registry
 from shell import eventually, run
 from steps import Demo
-from system import MODEL, System
+from system import System
 
 pytestmark = pytest.mark.cluster
+SOURCE = "flights"
 
 
 @pytest.fixture(scope="module")
 def registry(demo: Demo) -> Registry:
-    """With two versions of the demo's model, whose artifacts the tests register under names of their own."""
-    if not {"1", "2"} <= set(demo.mlflow.versions()):
-        demo.system.train("1-2", "logistic")
-        demo.system.train("1-2", "boosted")
+    """With two versions of a model, whose artifacts the tests register under names of their own."""
+    demo.system.train("1-2", "logistic", SOURCE)
+    demo.system.train("1-2", "boosted", SOURCE)
     return demo.mlflow
 
 
 @pytest.fixture(scope="module")
 def core(registry: Registry, system: System) -> Iterator[str]:
     """A resource of this module that serves version 1 of a model of the same name."""
-    registry.copy("1", "core")
+    registry.copy("1", "core", SOURCE)
     registry.transition("1", "Production", "core")
     apply(system, resource("core", "core", canary={"stage": "Staging"}, drift={"schedule": "0 0 1 1 *"}))
     run(*system.kubectl("wait", "modeldeployment/core", "--for=condition=Ready", "--timeout=180s"))
+    # kube-proxy learns of new endpoints a moment after everybody else.
+    eventually(lambda: reached(system, "core-prod") and reached(system, "core"), "the Services answer", 20)
     yield "core"
     run(*system.kubectl("delete", "modeldeployment", "core", "--ignore-not-found"))
 
@@ -156,14 +158,14 @@ def test_a_broken_version_is_rejected_with_the_loaders_words_and_prod_keeps_serv
     assert predict(system, core, ZEROS).json["model_version"] == "1"
     now = run(*system.kubectl("get", "pods", "-l", f"driftlead.dev/name={core}", "-o", "name")).split()
     assert pods <= set(now), "the pods that served were replaced"
-    good = registry.copy("2", core)
+    good = registry.copy("2", core, SOURCE)
     registry.transition(good, "Production", core)
     version_is(system, core, "prod", good)
 
 
 def test_the_drift_job_without_postgres_says_so_and_exits_1(system: System) -> None:
     command = ["env", "DRIFTLEAD_POSTGRES_DSN=postgresql://driftlead@127.0.0.1:1/driftlead"]
-    check = ["driftlead-drift", "check", "--model", f"models:/{MODEL}/1", "--deployment", "prod"]
+    check = ["driftlead-drift", "check", "--model", f"models:/{SOURCE}/1", "--deployment", "prod"]
     script = f"{' '.join([*command, *check])} 2>&1; echo exit $?"
     output = run(*system.client("sh", "-c", script))
     assert output.strip().endswith("exit 1"), output
@@ -179,7 +181,7 @@ def test_a_wrong_flag_of_the_drift_job_never_looks_like_drift(system: System) ->
 @pytest.mark.parametrize("operator", ["running", "stopped"])
 def test_deleting_the_resource_removes_every_child(operator: str, registry: Registry, system: System) -> None:
     name = f"gone-{operator}"
-    registry.copy("1", name)
+    registry.copy("1", name, SOURCE)
     registry.transition("1", "Production", name)
     apply(system, resource(name, name, canary={"stage": "Staging"}, drift={"schedule": "0 0 1 1 *"}))
     run(*system.kubectl("wait", f"modeldeployment/{name}", "--for=condition=Ready", "--timeout=180s"))
