@@ -109,7 +109,7 @@ def winter(demo: Demo) -> None:
     """
     demo.send("1-2", "demo-prod", 4000)
     demo.send("1-2", "demo-canary", 2000)
-    count = "SELECT deployment, COUNT(*) FROM inference_logs GROUP BY deployment ORDER BY deployment"
+    count = "SELECT deployment, COUNT(*) FROM inference_logs WHERE resource = 'demo' GROUP BY 1 ORDER BY 1"
     wanted = [["canary", "2000"], ["prod", "4000"]]
     eventually(lambda: "all" if demo.system.query(count) == wanted else "", f"the rows are {wanted}", 30)
     show(*demo.system.sql(COMPARISON))
