@@ -51,7 +51,7 @@ async def test_the_model_of_a_resource_cannot_be_changed(api: ApiServer, where: 
 
 
 async def told(api: ApiServer, where: str, name: str, words: str) -> Json | None:
-    """The condition Ready once it is False for the reason with these words; every resource begins as Unknown."""
+    """The condition Ready once it is False with these words; every resource begins as Unknown."""
     seen = await api.get(RESOURCE, where, name)
     conditions = ((seen or {}).get("status") or {}).get("conditions") or ()
     found = (each for each in conditions if each["type"] == "Ready" and each["status"] == "False")
@@ -113,5 +113,7 @@ async def test_two_resources_of_one_name_in_two_namespaces_do_not_meet(
         assert gone
         await api.delete(RESOURCE, other, "demo", gone["metadata"]["uid"])
         await until(lambda: (other, "demo") not in operator.cache.names(RESOURCE))
-        assert (await ready(api, where, "demo"))["observedGeneration"] == 1
+        kept = await api.get(RESOURCE, where, "demo")
+        assert kept is not None
+        assert kept["status"]["observedGeneration"] == 1
         assert await api.get("Deployment", where, "demo-prod")
