@@ -1,7 +1,9 @@
-"""Runs every level of tests in turn and prints what ran and how long each took.
+"""Runs every level of tests and prints what ran and how long each took.
 
 A level that fails does not hide the next one. A skipped test is shown with its reason, and where CI
-is set it counts as a failure: there, a missing part must never look like a passing one.
+is set it counts as a failure: there, a missing part must never look like a passing one. Component tests
+mostly wait for their neighbours, so the levels that compute run beside them, and say all they have to say
+when they end.
 """
 
 import os
@@ -9,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,11 +23,12 @@ PYTHON = sys.executable
 
 @dataclass(frozen=True)
 class Level:
-    """A name, the command, and what must be made before it."""
+    """A name, the command, what must be made before it; `beside`: it runs while component tests wait."""
 
     name: str
     command: Sequence[str]
     before: Sequence[str] = ()
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,18 +43,18 @@ class Outcome:
     skipped: list[str] = field(default_factory=list)
 
 
-def pytest_level(name: str, *options: str, before: Sequence[str] = ()) -> Level:
+def pytest_level(name: str, *options: str, before: Sequence[str] = (), beside: bool = False) -> Level:
     """A level whose tests are a folder of its own."""
     report = f"--junitxml={REPORTS / name}.xml"
-    return Level(name, [PYTHON, "-m", "pytest", "-q", f"tests/{name}", report, *options], before)
+    return Level(name, [PYTHON, "-m", "pytest", "-q", f"tests/{name}", report, *options], before, beside)
 
 
 LEVELS = [
-    Level("lint", ["make", "--no-print-directory", "lint"]),
-    pytest_level("unit", "--timeout=20"),
+    Level("lint", ["make", "--no-print-directory", "lint"], beside=True),
+    pytest_level("unit", "--timeout=60", beside=True),
+    pytest_level("chart", "--timeout=240", beside=True),
+    pytest_level("docs", "--timeout=60", beside=True),
     pytest_level("component", "--timeout=300"),
-    pytest_level("chart", "--timeout=120"),
-    pytest_level("docs", "--timeout=60"),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
 
@@ -73,17 +77,36 @@ def run(level: Level) -> Outcome:
     """Runs one level; its report, where it writes one, says what was in it."""
     report = REPORTS / f"{level.name}.xml"
     report.unlink(missing_ok=True)
-    print(
-        f"\n=== {level.name}: {' '.join(level.command[-2:] if level.before else level.command)}", flush=True
-    )
+    title = f"\n=== {level.name}: {' '.join(level.command[-2:] if level.before else level.command)}"
     started = time.monotonic()
-    code = 0
+    if not level.beside:
+        print(title, flush=True)
+    code, said = 0, b""
     for command in filter(None, (level.before, level.command)):
-        code = code or subprocess.run(command, cwd=ROOT, check=False).returncode
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            check=False,
+            stdout=subprocess.PIPE if level.beside else None,
+            stderr=subprocess.STDOUT if level.beside else None,
+        )
+        code, said = code or done.returncode, said + (done.stdout or b"")
+    if level.beside:
+        print(f"{title}\n{said.decode(errors='replace')}", flush=True)
     seconds = time.monotonic() - started
     passed, failed, skipped = counts(report) if report.exists() else (0, 0, [])
     missing = bool(skipped) and "CI" in os.environ
     return Outcome(level.name, code == 0 and not missing, seconds, passed, failed, skipped)
+
+
+def run_all(levels: Sequence[Level]) -> list[Outcome]:
+    """Runs the levels, those that compute in a lane beside the others."""
+    beside = [level for level in levels if level.beside]
+    others = [level for level in levels if not level.beside]
+    with ThreadPoolExecutor(1) as lane:
+        computed = [lane.submit(run, level) for level in beside]
+        waited = [run(level) for level in others]
+        return [each.result() for each in computed] + waited
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -109,7 +132,7 @@ def main(names: Sequence[str]) -> int:
     found_up = subprocess.run([PYTHON, "hack/cluster.py", "status"], cwd=ROOT, check=False).returncode == 0
     started = time.monotonic()
     try:
-        outcomes = [run(level) for level in LEVELS if not names or level.name in names]
+        outcomes = run_all([level for level in LEVELS if not names or level.name in names])
     finally:
         # A cluster that these tests started ends with them; one that was there before stays.
         if not found_up:
