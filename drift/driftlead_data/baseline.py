@@ -22,9 +22,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_data.baseline_fields import BaselineFields
 from driftlead_data.baseline_file import SCHEMA, canonical, content, parse
 from driftlead_data.binning import FeatureBins, Floats, Ints, Scanner
-from driftlead_data.blocks import Blocks, Independence, make_blocks
+from driftlead_data.blocks import make_blocks
 from driftlead_data.choosing import bin_feature
 
 ARTIFACT: Final = "driftlead/baseline.json"  # inside the model's artifact folder
@@ -36,23 +37,8 @@ class BaselineError(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Baseline:
-    """Frozen reference bins and counts of a model version.
-
-    `features`: in the signature's order. `prediction`: the model's outputs on the reference, where known.
-    `rows`: of the reference. `independence`: what is known of dependence between rows: from their times, from
-    groups (users, sessions), or nothing ("assumed"). `time_from`, `time_to`: epoch seconds of the reference's
-    first and last row.
-    """
-
-    features: tuple[FeatureBins, ...]
-    rows: int
-    independence: Independence = "assumed"
-    prediction: FeatureBins | None = None
-    blocks: Blocks | None = None
-    time_from: float | None = None
-    time_to: float | None = None
-    note: str = ""
+class Baseline(BaselineFields):
+    """Frozen reference bins and counts of a model version: its fields, counting into its bins, its file."""
 
     @property
     def names(self) -> tuple[str, ...]:

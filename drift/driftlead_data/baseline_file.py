@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
+from driftlead_data.baseline_fields import BaselineFields
 from driftlead_data.binning import FeatureBins
 from driftlead_data.blocks import Blocks, pack, unpack
-
-if TYPE_CHECKING:
-    from driftlead_data.baseline import Baseline
 
 SCHEMA: Final = "driftlead-baseline/v1"
 
 
-def content(baseline: Baseline) -> dict[str, Any]:
+def content(baseline: BaselineFields) -> dict[str, Any]:
     """What the file holds, but for its own sha256."""
     blocks = baseline.blocks
     return {
