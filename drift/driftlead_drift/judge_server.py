@@ -9,10 +9,10 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-from driftlead_drift.compare import Comparison
 from driftlead_drift.durations import duration
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.evidence import Comparison, Look
 from driftlead_drift.settings import CompareSettings
 
 log = structlog.get_logger(__name__)
@@ -49,7 +49,7 @@ class Metrics:
             "driftlead_drift_canary_look_failures", "Looks that failed.", registry=self.registry
         )
 
-    def tell(self, look: Any) -> None:
+    def tell(self, look: Look) -> None:
         """Sets every gauge to a look's."""
         judgement = look.judgement
         for check in judgement.checks:
@@ -111,7 +111,7 @@ class Judge:
         )
 
 
-def answer(look: Any, now: datetime) -> dict[str, Any]:
+def answer(look: Look, now: datetime) -> dict[str, Any]:
     """What GET /verdict says (`canary-verdict/v1`); the operator reads `verdict` and `message`."""
     judgement = look.judgement
     return {

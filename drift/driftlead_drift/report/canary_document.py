@@ -6,20 +6,18 @@ from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from driftlead_drift.comparison import CanaryPolicy
-
-if TYPE_CHECKING:
-    from driftlead_drift.compare import Look
+from driftlead_drift.evidence import Look
 
 SCHEMA = "canary-report/v1"
 
 
 def report(
-    run_id: str, created: datetime, look: "Look", policy: CanaryPolicy, tool_version: str
+    run_id: str, created: datetime, look: Look, policy: CanaryPolicy, tool_version: str
 ) -> dict[str, Any]:
     """The document of one look at both sides."""
     judgement = look.judgement
@@ -65,7 +63,7 @@ def report(
     }
 
 
-def _side(look: "Look", place: int) -> dict[str, Any]:
+def _side(look: Look, place: int) -> dict[str, Any]:
     side = look.sides[place]
     return {
         "model": side.traffic.model_name,
@@ -77,7 +75,7 @@ def _side(look: "Look", place: int) -> dict[str, Any]:
     }
 
 
-def _total(look: "Look", place: int) -> list[int]:
+def _total(look: Look, place: int) -> list[int]:
     counts = list(look.sides[place].predictions.values())
     return [int(count) for count in np.sum(counts, axis=0)] if counts else []
 
