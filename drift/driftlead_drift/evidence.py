@@ -8,13 +8,12 @@ import asyncpg
 
 from driftlead_data.binning import FeatureBins
 from driftlead_drift import arms
+from driftlead_drift.baseline_source import read_baseline, registered_baseline
 from driftlead_drift.canary import judge_canary
 from driftlead_drift.comparison import CanaryJudgement, CanaryPolicy
 from driftlead_drift.database import connected
 from driftlead_drift.durations import duration
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.from_database import registered_baseline
-from driftlead_drift.from_files import read_baseline
 from driftlead_drift.registry import Registry, wanted
 from driftlead_drift.settings import CompareSettings
 from driftlead_drift.windows import Traffic, deployment_columns, literal

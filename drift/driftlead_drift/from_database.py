@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import asyncpg
 
-from driftlead_data.baseline import ARTIFACT, Baseline, BaselineError
+from driftlead_data.baseline import Baseline
 from driftlead_drift import first_window, reading, runs, windows
+from driftlead_drift.baseline_source import baseline_of, version_baseline
 from driftlead_drift.counting import Counts
 from driftlead_drift.database import connected
 from driftlead_drift.durations import duration, in_words
@@ -16,57 +16,10 @@ from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.gathered import Gathered
 from driftlead_drift.handed_over import bring_in
 from driftlead_drift.judge import WindowCounts
-from driftlead_drift.registry import ModelVersion, Registry, wanted
+from driftlead_drift.registry import Registry, wanted
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
 from driftlead_drift.windows import Traffic, Window
-
-Found = tuple[str, str, Baseline, str]
-"""Name and version of the model, its baseline, and where that came from."""
-
-
-def version_baseline(settings: CheckSettings) -> Found:
-    """The baseline that the settings name. Raises CannotJudgeError where there is none."""
-    from driftlead_drift.from_files import read_baseline  # noqa: PLC0415 - the two sources know each other
-
-    if settings.baseline is not None:
-        named = wanted(settings.model) if settings.model else None
-        return (
-            named.name if named else "",
-            (named.version or "") if named else "",
-            read_baseline(settings.baseline),
-            str(settings.baseline),
-        )
-    folder = Path(settings.model)
-    if (folder / "MLmodel").is_file():
-        return folder.name, "", read_baseline(folder / ARTIFACT), str(folder / ARTIFACT)
-    want = wanted(settings.model)
-    registry = Registry(settings.tracking_uri)
-    version = registry.resolve(want)
-    baseline, source = registered_baseline(registry, want.name, version)
-    if baseline is None:
-        raise CannotJudgeError(
-            f"model {want.name} version {version} has no {ARTIFACT}; log it with driftlead_drift.log_model "
-            "or log_baseline, or give --baseline FILE"
-        )
-    return want.name, version, baseline, source
-
-
-def registered_baseline(registry: Registry, name: str, version: str) -> tuple[Baseline | None, str]:
-    """The baseline in a version's folder and its URI; None where training wrote none."""
-    return baseline_of(registry, registry.version(name, version))
-
-
-def baseline_of(registry: Registry, model: ModelVersion) -> tuple[Baseline | None, str]:
-    """The same of a version that was looked up."""
-    source = f"{model.artifacts}/{ARTIFACT}"
-    body = registry.file(model, ARTIFACT)
-    if body is None:
-        return None, source
-    try:
-        return Baseline.from_json(body), source
-    except BaselineError as error:
-        raise CannotJudgeError(f"{source}: {error}") from error
 
 
 def gather(settings: CheckSettings, subject: Subject) -> Gathered:

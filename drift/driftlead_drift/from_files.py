@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
-from driftlead_data.baseline import PREDICTION, Baseline, BaselineError
+from driftlead_data.baseline import PREDICTION, Baseline
 from driftlead_drift import runs
+from driftlead_drift.baseline_source import version_baseline
 from driftlead_drift.counting import Counter
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.files import Columns, Table, check_columns, coded, epoch_seconds, read_table
@@ -17,23 +17,8 @@ from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
 
 
-def read_baseline(path: Path) -> Baseline:
-    """A baseline file. Raises CannotJudgeError with what is wrong with it."""
-    try:
-        return Baseline.from_json(path.read_bytes())
-    except OSError as error:
-        raise CannotJudgeError(
-            f"the baseline {path} cannot be read: {error.strerror or error}; "
-            "make one with: driftlead-drift baseline --data reference.csv --out baseline.json"
-        ) from error
-    except BaselineError as error:
-        raise CannotJudgeError(f"{path}: {error}") from error
-
-
 def gather(settings: CheckSettings, subject: Subject) -> Gathered:
     """Counts the rows of `--data` in the bins of `--baseline`. Raises CannotJudgeError."""
-    from driftlead_drift.from_database import version_baseline  # noqa: PLC0415 - only for a registered model
-
     if settings.data is None:
         raise CannotJudgeError("no file is named; give --data FILE")
     if settings.baseline is None and not settings.model:
