@@ -1,21 +1,43 @@
 """Metrics of the prediction log, read when they are scraped: counting costs the predictions nothing."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from driftlead_inference.recorder.recorder import Recorder
+from driftlead_inference.recorder.spool import Spool
+from driftlead_inference.recorder.writer import Writer
 
 PREFIX = "driftlead_inference_log"
+
+
+class Recording(Protocol):
+    """What is measured of a recorder."""
+
+    dropped: dict[str, int]
+
+    @property
+    def pending(self) -> int:
+        """Rows in the spool that are not yet known to be committed."""
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest row that is not committed has been waiting."""
+
+    @property
+    def spool(self) -> Spool:
+        """Where rows wait."""
+
+    @property
+    def writer(self) -> Writer:
+        """What delivers them."""
 
 
 class RecorderCollector(Collector):
     """One recorder's metrics."""
 
-    def __init__(self, recorder: "Recorder") -> None:
+    def __init__(self, recorder: Recording) -> None:
         self._recorder = recorder
 
     def collect(self) -> Iterable[Metric]:
