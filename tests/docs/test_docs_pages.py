@@ -42,7 +42,9 @@ def test_the_makefile_offers_what_people_look_for() -> None:
 
 
 def test_make_alone_prints_every_target_with_a_line() -> None:
-    printed = subprocess.run(["make"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        ["make", "--no-print-directory"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
     assert {line.split()[1] for line in printed.splitlines()} == targets()
 
 
