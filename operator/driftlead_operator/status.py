@@ -137,7 +137,7 @@ def _phase(look: Look, ready: Verdict) -> str:
 def _news(look: Look) -> Iterator[dict[str, Any]]:
     """What a stage came to serve, or gave up, since the status before; newest first."""
     for stage in shown(look):
-        before = objects.dig(look.facts.resource, "status", stage.name, "version")
+        before = _served_before(look, stage)
         at = objects.stamp(look.facts.now)
         if stage.rejection and stage.rejection.ending:
             ending = stage.rejection.ending
@@ -153,6 +153,13 @@ def _news(look: Look) -> Iterator[dict[str, Any]]:
                 "evidence": _evidence(look, stage),
             }
             yield {"at": at, "stage": stage.name, **objects.without_empty(entry)}
+
+
+def _served_before(look: Look, stage: StageDecision) -> str | None:
+    """What a stage served last; pods that fell silent for a while and answer again are no news."""
+    before = objects.dig(look.facts.resource, "status", stage.name)
+    found = objects.dig(before, "version") or objects.dig(before, "lastGood", "version")
+    return str(found) if found else None
 
 
 def _by(look: Look, stage: StageDecision) -> str:
@@ -181,16 +188,14 @@ def events(look: Look, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
 
 
 def _stage_events(look: Look, stage: StageDecision) -> Iterator[Event]:
-    before = objects.dig(look.facts.resource, "status", stage.name)
     if stage.rejection and stage.rejection.ending:
         words = f"{stage.name}: {checks.rejection_words(look, stage)}"
         yield Event(reason=Happening.VERSION_REJECTED, message=words, type="Warning")
-    if stage.served and stage.served != objects.dig(before, "version"):
+    if stage.served and stage.served != _served_before(look, stage):
         words = f"{stage.name} serves version {stage.served} now: {_evidence(look, stage)}"
         yield Event(reason=Happening.ROLLED_OUT, message=words)
-    if stage.target.ambiguous and list(stage.target.ambiguous) != list(
-        objects.dig(before, "ambiguous") or ()
-    ):
+    known = objects.dig(look.facts.resource, "status", stage.name, "ambiguous") or ()
+    if stage.target.ambiguous and list(stage.target.ambiguous) != list(known):
         words = (
             f"{stage.name}: versions {', '.join(stage.target.ambiguous)} stand in {stage.target.source}; "
             "the highest is served"

@@ -69,6 +69,18 @@ def test_the_condition_that_the_api_server_gives_at_first_is_replaced() -> None:
     assert world.ready() == ("False", "WaitingForModel")
 
 
+def test_pods_that_fell_silent_and_answer_again_are_no_news(world: World) -> None:
+    before = world.status["history"]
+    for answers in ("False", "True"):
+        for pod in world.pods.values():
+            pod["status"]["conditions"] = [{"type": "Ready", "status": answers}]
+        world.events.clear()
+        world.settle()
+    assert world.ready()[0] == "True"
+    assert world.status["history"] == before
+    assert "RolledOut" not in world.events
+
+
 def test_history_is_newest_first_and_bounded(world: World) -> None:
     for number in range(2, 30):
         world.register(str(number), stage="Production")
