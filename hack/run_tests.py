@@ -2,8 +2,8 @@
 
 A level that fails does not hide the next one. A skipped test is shown with its reason, and where CI
 is set it counts as a failure: there, a missing part must never look like a passing one. Component tests
-mostly wait for their neighbours, so the levels that compute run beside them, and say all they have to say
-when they end.
+mostly wait, the operator's nearly always, so three lanes run side by side; what runs beside the main lane
+says all that it has to say when it ends.
 """
 
 import os
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tools import TOOLS
+
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".build/reports"
 PYTHON = sys.executable
@@ -23,12 +25,12 @@ PYTHON = sys.executable
 
 @dataclass(frozen=True)
 class Level:
-    """A name, the command, what must be made before it; `beside`: it runs while component tests wait."""
+    """A name, the command, what must be made before it; `lane`: with whom it takes turns, "" is in front."""
 
     name: str
     command: Sequence[str]
     before: Sequence[str] = ()
-    beside: bool = False
+    lane: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,24 @@ class Outcome:
     skipped: list[str] = field(default_factory=list)
 
 
-def pytest_level(name: str, *options: str, before: Sequence[str] = (), beside: bool = False) -> Level:
-    """A level whose tests are a folder of its own."""
+def pytest_level(name: str, *words: str, before: Sequence[str] = (), lane: str = "") -> Level:
+    """A level of tests: by default those of the folder of its name, else of the files that are named."""
     report = f"--junitxml={REPORTS / name}.xml"
-    return Level(name, [PYTHON, "-m", "pytest", "-q", f"tests/{name}", report, *options], before, beside)
+    places = [] if any(word.startswith("tests/") for word in words) else [f"tests/{name}"]
+    return Level(name, [PYTHON, "-m", "pytest", "-q", *places, report, *words], before, lane)
 
 
+OPERATOR = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/component/test_operator_*.py"))]
 LEVELS = [
-    Level("lint", ["make", "--no-print-directory", "lint"], beside=True),
-    pytest_level("unit", "--timeout=60", beside=True),
-    pytest_level("chart", "--timeout=240", beside=True),
-    pytest_level("docs", "--timeout=60", beside=True),
-    pytest_level("component", "--timeout=300"),
+    Level("lint", ["make", "--no-print-directory", "lint"], lane="computes"),
+    pytest_level("unit", "--timeout=60", lane="computes"),
+    pytest_level("chart", "--timeout=240", lane="computes"),
+    pytest_level("docs", "--timeout=60", lane="computes"),
+    pytest_level("operator", "--timeout=300", *OPERATOR, lane="waits"),
+    pytest_level("component", "--timeout=300", "--ignore-glob=*/test_operator_*.py"),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
+"""`operator` are the operator's component tests."""
 
 
 def counts(report: Path) -> tuple[int, int, list[str]]:
@@ -79,7 +85,7 @@ def run(level: Level) -> Outcome:
     report.unlink(missing_ok=True)
     title = f"\n=== {level.name}: {' '.join(level.command[-2:] if level.before else level.command)}"
     started = time.monotonic()
-    if not level.beside:
+    if not level.lane:
         print(title, flush=True)
     code, said = 0, b""
     for command in filter(None, (level.before, level.command)):
@@ -87,11 +93,11 @@ def run(level: Level) -> Outcome:
             command,
             cwd=ROOT,
             check=False,
-            stdout=subprocess.PIPE if level.beside else None,
-            stderr=subprocess.STDOUT if level.beside else None,
+            stdout=subprocess.PIPE if level.lane else None,
+            stderr=subprocess.STDOUT if level.lane else None,
         )
         code, said = code or done.returncode, said + (done.stdout or b"")
-    if level.beside:
+    if level.lane:
         print(f"{title}\n{said.decode(errors='replace')}", flush=True)
     seconds = time.monotonic() - started
     passed, failed, skipped = counts(report) if report.exists() else (0, 0, [])
@@ -100,13 +106,11 @@ def run(level: Level) -> Outcome:
 
 
 def run_all(levels: Sequence[Level]) -> list[Outcome]:
-    """Runs the levels, those that compute in a lane beside the others."""
-    beside = [level for level in levels if level.beside]
-    others = [level for level in levels if not level.beside]
-    with ThreadPoolExecutor(1) as lane:
-        computed = [lane.submit(run, level) for level in beside]
-        waited = [run(level) for level in others]
-        return [each.result() for each in computed] + waited
+    """Runs the lanes side by side; the end-to-end tests, which need the whole machine, after all others."""
+    lanes = {level.lane: ThreadPoolExecutor(1) for level in levels}
+    last = [level for level in levels if level.name == "e2e"]
+    started = [lanes[level.lane].submit(run, level) for level in levels if level not in last]
+    return [each.result() for each in started] + [run(level) for level in last]
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -127,8 +131,10 @@ def main(names: Sequence[str]) -> int:
         print(f"no such level: {', '.join(unknown)}; there are {', '.join(level.name for level in LEVELS)}")
         return 2
     REPORTS.mkdir(parents=True, exist_ok=True)
-    if subprocess.run([PYTHON, "hack/machine.py"], cwd=ROOT, check=False).returncode:
-        return 1
+    # Before anything runs side by side, so that nothing is built twice and no test waits for it.
+    for words in (["hack/machine.py"], ["hack/tools.py", *TOOLS]):
+        if subprocess.run([PYTHON, *words], cwd=ROOT, check=False).returncode:
+            return 1
     found_up = subprocess.run([PYTHON, "hack/cluster.py", "status"], cwd=ROOT, check=False).returncode == 0
     started = time.monotonic()
     try:

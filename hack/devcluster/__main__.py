@@ -5,6 +5,7 @@ import socket
 import sys
 from pathlib import Path
 
+import binary
 from layout import DEFAULT_STATE, Layout, Ports
 
 import cluster
@@ -43,6 +44,7 @@ def arguments() -> argparse.Namespace:
         "--control-plane", action="store_true", help="etcd and the API server alone, on free ports"
     )
     starting.add_argument("--port", type=int, help="the API server's port (control plane alone)")
+    commands.add_parser("build", help="build the binary where there is none yet, and print its folder")
     commands.add_parser("down", help="stop it and leave nothing behind")
     commands.add_parser("status", help="say what runs; fails unless all of it does")
     loading = commands.add_parser("load", help="import image archives into the node")
@@ -62,6 +64,8 @@ def main() -> int:
     if chosen.command == "up":
         cluster.up(layout)
         print(layout.kubeconfig())
+    elif chosen.command == "build":
+        print(binary.binaries())
     elif chosen.command == "down":
         cluster.down(layout)
     elif chosen.command == "load":
