@@ -1,6 +1,7 @@
 """A real Kubernetes on one Linux machine without Docker: `python3 hack/devcluster up`."""
 
 import argparse
+import random
 import socket
 import sys
 from pathlib import Path
@@ -12,15 +13,19 @@ import cluster
 
 
 def free_ports(count: int) -> list[int]:
-    """TCP ports on loopback that nobody listens on; all are held until the last is found."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """TCP ports on loopback that nobody listens on, below those that the kernel gives to clients.
+
+    A client that keeps knocking at a server which is down may be given that very port, connect to itself, and
+    keep the server from coming back.
+    """
+    found: list[int] = []
+    for port in random.sample(range(20_000, 32_000), 500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) and len(found) < count:
+                found.append(port)
+        if len(found) == count:
+            return found
+    raise SystemExit("devcluster: no free port between 20000 and 32000 on 127.0.0.1")
 
 
 def control_plane(state: Path, port: int | None) -> Layout:

@@ -1,6 +1,7 @@
 """Starts a server, waits until it answers, and ends just that process."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,10 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody listens on, below those that the kernel gives to clients.
+
+    Else a client that knocks while a server is restarted may be given the server's port, and keep it.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        if not listens(port):
+            return port
 
 
 def wait_until(answers: Callable[[], bool], what: str, seconds: float, alive: Callable[[], bool]) -> None:
