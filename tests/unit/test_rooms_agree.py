@@ -1,7 +1,8 @@
 """Each variable that the operator renders for another room's container is a setting that the room has."""
 
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from driftlead_operator import manifests, templates
 from driftlead_operator.facts import Defaults, Facts, RegistryFacts
 from driftlead_operator.spec import parse
 
+ROOT = Path(__file__).resolve().parents[2]
 RESOURCE = """
 apiVersion: driftlead.dev/v1alpha1
 kind: ModelDeployment
@@ -93,3 +95,10 @@ def test_no_rendered_value_is_refused_by_the_check_s_settings(monkeypatch: pytes
     settings = CheckSettings(model="models:/Flights/3")
     assert (settings.rule, settings.q, settings.tau, settings.persistence) == ("psi", 0.05, 0.2, 1)
     assert settings.assume_independent
+
+
+def test_the_api_and_the_check_know_the_same_rules() -> None:
+    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
+    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    known = get_args(CheckSettings.model_fields["rule"].annotation)
+    assert spec["drift"]["properties"]["rule"]["enum"] == list(known)
