@@ -9,7 +9,8 @@ import yaml
 from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
-from driftlead_drift.settings import CheckSettings, RetrainSettings
+from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
+from driftlead_inference.settings import Front, LogMode, SpoolFull
 from driftlead_inference.settings import Settings as ServeSettings
 from driftlead_operator import manifests, templates
 from driftlead_operator.facts import Defaults, Facts, RegistryFacts
@@ -59,8 +60,10 @@ def containers() -> dict[str, dict[str, Any]]:
     context = templates.Context.of(facts, spec)
     cronjob = manifests.drift_cronjob(context, spec.drift, version="3")
     job = manifests.retrain_job(context, spec.retraining, name="j", champion="3", report="r")
+    judge = manifests.judge(context, canary="4")
     return {
         "serve": templates.serving(context, "prod", "3")["spec"]["containers"][0],
+        "compare": judge["spec"]["template"]["spec"]["containers"][0],
         "check": cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0],
         "retrain": job["spec"]["template"]["spec"]["containers"][0],
     }
@@ -68,7 +71,12 @@ def containers() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("command", "settings"),
-    [("serve", ServeSettings), ("check", CheckSettings), ("retrain", RetrainSettings)],
+    [
+        ("serve", ServeSettings),
+        ("check", CheckSettings),
+        ("retrain", RetrainSettings),
+        ("compare", CompareSettings),
+    ],
     ids=lambda each: each if isinstance(each, str) else "",
 )
 def test_every_variable_that_the_operator_sets_is_a_setting_of_the_command_it_starts(
@@ -97,8 +105,18 @@ def test_no_rendered_value_is_refused_by_the_check_s_settings(monkeypatch: pytes
     assert settings.assume_independent
 
 
-def test_the_api_and_the_check_know_the_same_rules() -> None:
+@pytest.mark.parametrize(
+    ("field", "known"),
+    [
+        ("drift.rule", get_args(CheckSettings.model_fields["rule"].annotation)),
+        ("inference.front", tuple(Front)),
+        ("inference.predictionLog.mode", tuple(LogMode)),
+        ("inference.predictionLog.whenFull", tuple(SpoolFull)),
+    ],
+)
+def test_the_api_offers_what_the_room_behind_it_knows(field: str, known: tuple[str, ...]) -> None:
     crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
-    spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
-    known = get_args(CheckSettings.model_fields["rule"].annotation)
-    assert spec["drift"]["properties"]["rule"]["enum"] == list(known)
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    for name in field.split("."):
+        schema = schema["properties"][name]
+    assert set(schema["enum"]) == set(known)
