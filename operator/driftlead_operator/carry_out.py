@@ -140,7 +140,7 @@ class CarryOut:
             notes.outsiders.add(Ref(kind, name))
 
     async def post(self, resource: Manifest, event: Event) -> None:
-        """Writes an event once; the same one again counts up. A lost event is logged and stops nothing."""
+        """Writes an event once; for the same one again its time moves. A lost event is logged, no more."""
         manifest = event_manifest(resource, event, self._now(), self._instance)
         name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
         try:
