@@ -139,7 +139,9 @@ async def test_a_watch_that_is_silent_is_noticed_by_the_next_listing(
     api: ApiServer, where: str, registries: Path
 ) -> None:
     await api.create(resource(where, "demo", model=where))
-    async with running_operator(FOLLOW, registries_dir=registries, audit_seconds=1) as operator:
+    async with running_operator(
+        FOLLOW, registries_dir=registries, watch_namespaces=where, audit_seconds=1
+    ) as operator:
         await until(serves(api, where, "1"))
         take, operator.watch._sink = operator.watch._sink, lambda *_: None
         await api.merge("ModelDeployment", where, "demo", {"metadata": {"labels": {"told": "no"}}})
@@ -212,7 +214,9 @@ async def test_a_registry_that_goes_away_disturbs_nothing_and_says_since_when(
     async with proxy_to(mlflow_uri) as proxy:
         through = operators.declare(tmp_path / "through", "default", f"http://127.0.0.1:{proxy.here}")
         await api.create(resource(where, "demo", model=where))
-        async with running_operator(decisions(watch, own_names), registries_dir=through):
+        async with running_operator(
+            decisions(watch, own_names), registries_dir=through, watch_namespaces=where
+        ):
             await until(serves(api, where, "1"))
             proxy.refuses = True
             proxy.cut()
@@ -236,7 +240,7 @@ async def test_a_slow_registry_delays_only_those_that_follow_it(
         proxy.delay = 30.0
         operators.declare(registries, "slow", f"http://127.0.0.1:{proxy.here}")
         await api.create(resource(where, "waits", model=where, registry="slow"))
-        async with running_operator(FOLLOW, registries_dir=registries):
+        async with running_operator(FOLLOW, registries_dir=registries, watch_namespaces=where):
             await api.create(resource(where, "demo", model=where))
             await until(serves(api, where, "1"), seconds=5)
             assert await api.get("Service", where, "waits") is None

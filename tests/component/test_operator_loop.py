@@ -70,7 +70,7 @@ async def test_a_child_that_was_edited_or_deleted_by_hand_returns(
     api: ApiServer, where: str, registries: Path
 ) -> None:
     await api.create(resource(where, "demo", model=where))
-    async with running_operator(FOLLOW, registries_dir=registries):
+    async with running_operator(FOLLOW, registries_dir=registries, watch_namespaces=where):
         await until(serves(api, where, "1"))
         await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
         await until(serves(api, where, "1"))
@@ -94,7 +94,7 @@ async def test_an_object_of_a_stranger_is_never_touched_and_its_name_is_used_onc
     spec = {"ports": [{"port": 80}], "selector": {"app": "theirs"}}
     theirs = await api.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     await api.create(resource(where, "demo", model=where))
-    async with running_operator(FOLLOW, registries_dir=registries):
+    async with running_operator(FOLLOW, registries_dir=registries, watch_namespaces=where):
 
         async def told() -> bool:
             seen = await api.get("ModelDeployment", where, "demo")
@@ -133,7 +133,9 @@ async def test_a_resource_on_which_the_plan_fails_is_told_so_and_delays_no_other
         return follow_production(facts)
 
     await api.create(resource(where, "bad", model=where))
-    async with running_operator(decisions(fails, own_names), registries_dir=registries) as operator:
+    async with running_operator(
+        decisions(fails, own_names), registries_dir=registries, watch_namespaces=where
+    ) as operator:
         await api.create(resource(where, "good", model=where))
         await until(serves(api, where, "1", "good"), seconds=5)
         await until(lambda: operator.queue.failures(Key(where, "bad")) >= 2)
@@ -157,7 +159,9 @@ async def test_a_write_on_old_news_is_refused_and_the_next_turn_mends_it(
         return plan
 
     await api.create(resource(where, "demo", model=where))
-    async with running_operator(decisions(late, own_names), registries_dir=registries):
+    async with running_operator(
+        decisions(late, own_names), registries_dir=registries, watch_namespaces=where
+    ):
         await until(serves(api, where, "1"))
         conflicts = metrics.RECONCILES.labels("conflict")._value.get()
         await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
@@ -181,7 +185,9 @@ async def test_what_the_api_server_refuses_reaches_the_next_facts_in_its_own_wor
         return Plan(apply=[wanted])
 
     await api.create(resource(where, "demo", model=where))
-    async with running_operator(decisions(invalid, own_names), registries_dir=registries):
+    async with running_operator(
+        decisions(invalid, own_names), registries_dir=registries, watch_namespaces=where
+    ):
         await until(lambda: refusals)
     assert "99999" in refusals[0]
     assert "must be between 1 and 65535" in refusals[0]
@@ -198,7 +204,9 @@ async def test_a_promotion_by_the_plan_is_written_to_the_registry(
         return Plan(registry_writes=[write])
 
     await api.create(resource(where, "demo", model=where))
-    async with running_operator(decisions(promote, own_names), registries_dir=registries):
+    async with running_operator(
+        decisions(promote, own_names), registries_dir=registries, watch_namespaces=where
+    ):
         await until(serves(api, where, "2"))
     stages = {}
     for version in ("1", "2"):
