@@ -1,9 +1,11 @@
 """Runs every level of tests and prints what ran and how long each took.
 
 A level that fails does not hide the next one. A skipped test is shown with its reason, and where CI
-is set it counts as a failure: there, a missing part must never look like a passing one. Component tests
-mostly wait, the operator's nearly always, so three lanes run side by side; what runs beside the main lane
-says all that it has to say when it ends.
+is set it counts as a failure: there, a missing part must never look like a passing one. Only a test that
+"does not apply" misses nothing: that of the node without Docker, say, where Docker runs.
+
+Component tests mostly wait, the operator's nearly always, so three lanes run side by side; what runs
+beside the main lane says all that it has to say when it ends.
 """
 
 import os
@@ -79,6 +81,11 @@ def counts(report: Path) -> tuple[int, int, list[str]]:
     return int(suite.get("tests", 0)) - failed - len(skipped), failed, skipped
 
 
+def misses(skipped: Sequence[str]) -> bool:
+    """Whether one of these skipped tests lacked something that it should have had."""
+    return any("does not apply" not in sentence for sentence in skipped)
+
+
 def run(level: Level) -> Outcome:
     """Runs one level; its report, where it writes one, says what was in it."""
     report = REPORTS / f"{level.name}.xml"
@@ -101,7 +108,7 @@ def run(level: Level) -> Outcome:
         print(f"{title}\n{said.decode(errors='replace')}", flush=True)
     seconds = time.monotonic() - started
     passed, failed, skipped = counts(report) if report.exists() else (0, 0, [])
-    missing = bool(skipped) and "CI" in os.environ
+    missing = "CI" in os.environ and misses(skipped)
     return Outcome(level.name, code == 0 and not missing, seconds, passed, failed, skipped)
 
 

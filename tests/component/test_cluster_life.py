@@ -57,7 +57,7 @@ def node() -> Iterator[dict[str, list[str]]]:
     except SystemExit as missing:
         pytest.skip(str(missing))
     if not isinstance(chosen, machine.Devcluster):
-        pytest.skip(f"the node of this machine is not ours: {why}")
+        pytest.skip(f"does not apply, the node of this machine is not ours: {why}")
     if chosen.running():
         pytest.skip("a cluster is up and would be ended; run: make down")
     machine.link_tools()
