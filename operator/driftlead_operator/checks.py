@@ -168,13 +168,20 @@ def prod_has_trouble(look: Look) -> Verdict | None:
 
 def prod_makes_no_progress(look: Look) -> Verdict | None:
     """The rollout is past its deadline. A newer version still supersedes it."""
-    progressing = objects.condition(look.prod.view.deployment, "Progressing")
-    if look.done(look.prod) or progressing.get("reason") != "ProgressDeadlineExceeded":
+    if look.done(look.prod) or not _is_past_its_deadline(look.prod):
         return None
-    words = (
-        f"{_how_far(look)}, without progress for {look.spec.rollout.progress_deadline}{_what_serves(look)}"
-    )
+    words = f"{_how_far(look)}{_no_progress(look)}{_what_serves(look)}"
     return Verdict(Reason.PROGRESS_DEADLINE_EXCEEDED, words)
+
+
+def _is_past_its_deadline(stage: StageDecision) -> bool:
+    """Whether the Deployment's controller says so; spec.rollout.progressDeadline is what it measures by."""
+    progressing = objects.condition(stage.view.deployment, "Progressing")
+    return bool(progressing.get("reason") == "ProgressDeadlineExceeded")
+
+
+def _no_progress(look: Look) -> str:
+    return f", without progress for {look.spec.rollout.progress_deadline}"
 
 
 def prod_is_rolling(look: Look) -> Verdict | None:
@@ -269,9 +276,15 @@ def canary_health(look: Look) -> Verdict | None:
     if canary.manifest is None:
         return Verdict(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
     if not look.done(canary):
-        words = f"{look.serving(canary)} of {canary.replicas} canary pods serve version {canary.wanted}"
-        return troubles.of_stage(look, canary) or Verdict(Reason.CANARY_STARTING, words, "Unknown")
+        return troubles.of_stage(look, canary) or _starting(look, canary)
     return _compared(look, canary)
+
+
+def _starting(look: Look, canary: StageDecision) -> Verdict:
+    words = f"{look.serving(canary)} of {canary.replicas} canary pods serve version {canary.wanted}"
+    if _is_past_its_deadline(canary):
+        return Verdict(Reason.PROGRESS_DEADLINE_EXCEEDED, words + _no_progress(look))
+    return Verdict(Reason.CANARY_STARTING, words, "Unknown")
 
 
 def _compared(look: Look, canary: StageDecision) -> Verdict:

@@ -30,7 +30,6 @@ FAMILIES = {
         "Pods of a stage whose image is older than the one a rollout would take.",
         ("stage",),
     ),
-    "canary_weight_percent": ("Share of the traffic that the canary gets.", ()),
     "drift_verdict": ("1 for the verdict of the last check, 0 for the others.", ("verdict",)),
     "drift_last_run_timestamp_seconds": ("When the last check ended.", ()),
     "drift_interval_seconds": ("The longest time between two checks, by the schedule.", ()),
@@ -63,8 +62,6 @@ def samples(resource: Manifest, now: datetime) -> Iterator[Sample]:
             yield Sample("condition", (each["type"], value), each["status"] == value)
     for stage in ("prod", "canary"):
         yield from _stage(stage, status.get(stage))
-    if (weight := (status.get("rollout") or {}).get("weight")) is not None:
-        yield Sample("canary_weight_percent", (), weight)
     if spec.get("drift"):
         yield from _drift(spec["drift"], status.get("drift") or {})
     if spec.get("retraining"):

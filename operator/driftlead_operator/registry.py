@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from driftlead_data.tracking import basic
 from driftlead_operator import metrics
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
 from driftlead_operator.exchange import exchange
@@ -34,9 +35,19 @@ class Declaration:
         """Whether resources of this namespace may use it."""
         return not self.allowed_namespaces or namespace in self.allowed_namespaces
 
-    def token(self) -> str:
-        """The bearer token as it is now: its file follows the Secret."""
-        path = self.folder / "token" if self.folder else None
+    def authorization(self) -> dict[str, str]:
+        """The header with the credentials as they are now, since their files follow the Secret.
+
+        The bearer token, else user and password, else none.
+        """
+        if token := self._text("token"):
+            return {"Authorization": f"Bearer {token}"}
+        if user := self._text("username"):
+            return {"Authorization": basic(user, self._text("password"))}
+        return {}
+
+    def _text(self, file: str) -> str:
+        path = self.folder / file if self.folder else None
         return path.read_text().strip() if path and path.is_file() else ""
 
     def tls(self) -> ssl.SSLContext | bool:
@@ -50,7 +61,8 @@ class Declaration:
 
 
 def read_declarations(folder: Path) -> dict[str, Declaration]:
-    """Every registry in the folder: uri, allow-write, allowed-namespaces (one a line), ca.crt, token."""
+    """Every registry in the folder: uri, allow-write, allowed-namespaces (one a line), ca.crt,
+    token or username and password."""
     found = {}
     for home in sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ():
         if home.name.startswith("."):  # the kubelet's own links
@@ -98,8 +110,7 @@ class Registry:
     async def _call(self, method: str, call: str, **more: Any) -> dict[str, Any]:
         if self._session is None:
             raise RegistryAwayError("the connection to the registry is not open")
-        token = self.declaration.token()
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = self.declaration.authorization()
         url, name = f"{self.declaration.uri}{API}/{call}", self.declaration.name
         try:
             status, text = await exchange(self._session, method, url, headers=headers, **more)

@@ -38,7 +38,8 @@ class OperatorSettings(BaseSettings):
     cluster: str = Field(default="", description="This cluster's name, written into logged predictions.")
     registries_dir: Path = Field(
         default=Path("/etc/driftlead/registries"),
-        description="A folder per declared registry: uri, allow-write, allowed-namespaces, ca.crt, token.",
+        description="A folder per declared registry: uri, allow-write, allowed-namespaces, ca.crt, "
+        "token or username and password.",
     )
     inference_image: str = Field(default="driftlead/inference:latest", description="Image of model pods.")
     drift_image: str = Field(

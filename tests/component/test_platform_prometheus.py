@@ -54,7 +54,6 @@ def resource(now: datetime) -> dict[str, Any]:
         "status": {
             "prod": {**stage, "version": "3", "target": {"version": "3"}},
             "canary": {**stage, "version": "4", "target": {"version": "4"}},
-            "rollout": {"weight": 10},
             "drift": {
                 "verdict": "drift",
                 "lastRunTime": (now - timedelta(minutes=3)).isoformat(),

@@ -111,6 +111,22 @@ def test_a_canary_that_cannot_be_served_is_given_up_and_prod_is_ready(world: Wor
     assert world.serving("canary") == ["5"]
 
 
+def test_a_canary_without_progress_says_so_and_a_newer_version_still_passes(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.reconcile()
+    world._deployment(world.child(*CANARY))
+    assert world.condition("CanaryHealthy")["status"] == "Unknown"
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    world.child(*CANARY)["status"]["conditions"] = [late]
+    world.reconcile()
+    found = world.condition("CanaryHealthy")
+    assert (found["status"], found["reason"]) == ("False", "ProgressDeadlineExceeded")
+    assert found["message"] == "0 of 1 canary pods serve version 4, without progress for 10m"
+    world.register("5", stage="Staging")
+    world.settle()
+    assert world.serving("canary") == ["5"]
+
+
 def test_a_canary_goes_back_to_the_one_that_served_as_long_as_that_is_what_it_has(world: World) -> None:
     world.register("4", stage="Staging")
     world.settle()

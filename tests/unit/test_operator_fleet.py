@@ -16,7 +16,6 @@ STATUS = {
         {"type": "DriftDetected", "status": "True"},
     ],
     "prod": {"version": "3", "target": {"version": "4"}, "replicas": 3, "readyReplicas": 2},
-    "rollout": {"weight": 10},
     "drift": {
         "verdict": "drift",
         "lastRunTime": "2026-03-01T11:00:00Z",
@@ -52,7 +51,6 @@ def test_a_status_is_told_in_figures() -> None:
         ("served_version", "prod"): 3,
         ("wanted_version", "prod"): 4,
         ("ready_replicas", "prod"): 2,
-        ("canary_weight_percent",): 10,
         ("drift_verdict", "drift"): 1,
         ("drift_verdict", "stable"): 0,
         ("drift_last_run_timestamp_seconds",): datetime(2026, 3, 1, 11, tzinfo=UTC).timestamp(),
