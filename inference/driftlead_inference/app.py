@@ -66,6 +66,8 @@ def create_app(service: Service) -> App:
     for path, handler, members in ROUTES:
         exchange = Exchange(service, path, handler, members)
         app.router.routes.append(Route(path, exchange, methods=["POST"]))
+    feedback = Exchange(service, "/feedback", routes.answer_feedback, predicts=False)
+    app.router.routes.append(Route("/feedback", feedback, methods=["POST"]))
     app.publish("", "")
     app.include_router(routes.operations(service))
     app.include_router(routes.descriptions(service))

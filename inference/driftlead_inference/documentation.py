@@ -3,6 +3,7 @@ row."""
 
 from typing import Any
 
+from driftlead_inference.protocols.feedback import EXAMPLE
 from driftlead_inference.service import Serving
 
 ANY: dict[str, Any] = {"type": "object"}
@@ -14,6 +15,7 @@ def described(document: dict[str, Any], serving: Serving | None) -> dict[str, An
     model = "model" if serving is None else serving.known.source.name
     for path, (tag, summary, example) in bodies(row).items():
         document["paths"][path.replace("{model}", model)] = {"post": operation(tag, summary, example)}
+    document["paths"]["/feedback"] = {"post": labels_operation()}
     return document
 
 
@@ -55,6 +57,52 @@ def operation(tag: str, summary: str, example: dict[str, Any]) -> dict[str, Any]
         },
         "responses": {
             "200": {"description": "The answer", "content": {"application/json": {"schema": ANY}}},
+            **{status: {"description": words, "content": problem} for status, words in refusals.items()},
+        },
+    }
+
+
+LABEL: dict[str, Any] = {
+    "type": "object",
+    "required": ["request_id", "label"],
+    "additionalProperties": False,
+    "properties": {
+        "request_id": {"type": "string", "description": "What the prediction's reply said."},
+        "label": {
+            "type": ["number", "string", "boolean"],
+            "description": "What was true, as `/predict` says it.",
+        },
+        "row": {"type": "integer", "minimum": 0, "default": 0, "description": "The row in its request."},
+        "observed_at": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+
+
+def labels_operation() -> dict[str, Any]:
+    """The OpenAPI operation of `/feedback`."""
+    problem = {"application/problem+json": {"schema": ANY}}
+    refusals = {
+        "401": "The token is missing or wrong",
+        "409": "This server logs no predictions",
+        "413": "The body is too large",
+        "422": "A label does not fit: which one, what was seen, what was expected",
+        "503": "Postgres does not take labels now; nothing is acknowledged, send them again",
+    }
+    counts = {"type": "integer", "minimum": 0}
+    reply = {"type": "object", "properties": {"received": counts, "stored": counts}}
+    body = {"anyOf": [LABEL, {"type": "array", "items": LABEL, "minItems": 1}]}
+    return {
+        "tags": ["driftlead"],
+        "summary": "What was true of rows predicted earlier: one label or a list; the first of a row counts",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body, "example": EXAMPLE}},
+        },
+        "responses": {
+            "200": {
+                "description": "All are stored; `stored` of them were new",
+                "content": {"application/json": {"schema": reply}},
+            },
             **{status: {"description": words, "content": problem} for status, words in refusals.items()},
         },
     }

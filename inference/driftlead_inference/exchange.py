@@ -50,15 +50,17 @@ Handler = Callable[[Incoming], Awaitable[Reply]]
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An ASGI application for one predicting route.
+    """An ASGI application for one route with a body.
 
-    `route` is its name in metrics; `members` are what the protocol's own clients read of an error.
+    `route` is its name in metrics; `members` are what the protocol's own clients read of an error;
+    `predicts`: whether an error of it is a failed prediction.
     """
 
     service: Service
     route: str
     handler: Handler
     members: tuple[str, ...] = ()
+    predicts: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -78,13 +80,13 @@ class Exchange:
             status, content_type, body = problem.status, problems.CONTENT_TYPE, self.said(problem)
             extra = problem.headers() + closing(problem)
         except Gone:
-            service.count(self.route, 499, started)
+            service.count(self.route, 499, started, predicts=self.predicts)
             return
         except Exception as error:
             log.error("a request failed", route=self.route, request_id=request_id, exc_info=error)
             failure = Problem(500, f"the server failed; its log says more under request {request_id}")
             status, content_type, body, extra = 500, problems.CONTENT_TYPE, self.said(failure), []
-        service.count(self.route, status, started)
+        service.count(self.route, status, started, predicts=self.predicts)
         if service.draining:
             extra = [*extra, CLOSE]
         await respond(send, status, content_type, body, [(b"x-request-id", request_id.encode()), *extra])

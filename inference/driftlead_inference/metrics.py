@@ -86,6 +86,12 @@ class Metrics(Collector):
             "Sentences that /health says about the model, training-serving skew among them.",
             registry=self.registry,
         )
+        self.labels = Counter(
+            "driftlead_inference_feedback_labels",
+            "Labels that came by /feedback: stored, or known already and left as they were.",
+            ["result"],
+            registry=self.registry,
+        )
         self.draining = Gauge(
             "driftlead_inference_draining", "1 once the process was told to end.", registry=self.registry
         )

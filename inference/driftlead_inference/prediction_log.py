@@ -1,6 +1,7 @@
 """What the server needs of a prediction log, and the log of mode `off`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry
@@ -15,6 +16,7 @@ from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolUnusa
 from driftlead_inference.settings import LogMode, Settings
 
 DSN = "DRIFTLEAD_POSTGRES_DSN"
+Files = Callable[[], Mapping[str, str]]
 
 
 class PredictionLog(Protocol):
@@ -97,9 +99,7 @@ def open_log(
 def recorder_settings(settings: Settings, known: Prepared) -> RecorderSettings:
     """The recorder's part of the settings; DSN and keys are looked up again at each use."""
 
-    def files() -> Mapping[str, str]:
-        return load_connections(settings.connections_dir)
-
+    files = partial(load_connections, settings.connections_dir)
     bucket = settings.report_bucket
     return RecorderSettings(
         mode=settings.log_mode.value,
@@ -115,9 +115,10 @@ def recorder_settings(settings: Settings, known: Prepared) -> RecorderSettings:
     )
 
 
-def dsn_of(settings: Settings, files: Callable[[], Mapping[str, str]]) -> Callable[[], str]:
+def dsn_of(settings: Settings, files: Files | None = None) -> Callable[[], str]:
     """Gives the DSN as it is now: one that came from a file is read again, any other stays."""
+    now = files or partial(load_connections, settings.connections_dir)
     first = settings.postgres_dsn.get_secret_value()
-    if files().get(DSN) != first:
+    if now().get(DSN) != first:
         return lambda: first
-    return lambda: files().get(DSN, first)
+    return lambda: now().get(DSN, first)

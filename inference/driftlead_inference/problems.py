@@ -72,7 +72,9 @@ NOT_READY = Problem(503, "the model is still loading; ask /readyz until it answe
 SPOOL_FULL = Problem(
     503, "the prediction log's spool is full and the log may not lose rows; is Postgres away?", retry_after=5
 )
-NO_TOKEN = Problem(401, "predictions need the header `Authorization: Bearer <token>`; it is missing or wrong")
+NO_TOKEN = Problem(
+    401, "this server answers with the header `Authorization: Bearer <token>` alone; it is missing or wrong"
+)
 TOO_SLOW = Problem(408, "the request did not arrive in time")
 TOO_LARGE = Problem(431, "the request's head is larger than 64 KiB")
 

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Response
 
 from driftlead_inference import metrics
 from driftlead_inference.exchange import Incoming, Reply
+from driftlead_inference.labels import NO_LOG
 from driftlead_inference.problems import NOT_READY, Problem, Refused
-from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
+from driftlead_inference.protocols import feedback, kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.service import Service, Serving
 
 BINARY = b"application/octet-stream"
@@ -58,6 +59,18 @@ async def answer_invocations(incoming: Incoming) -> Reply:
     wanted = asks_probabilities(incoming)
     job = await incoming.service.predict(rows, None, incoming.request_id, probabilities=wanted)
     return Reply(mlflow.reply(job))
+
+
+async def answer_feedback(incoming: Incoming) -> Reply:
+    """`POST /feedback`: how many labels came, and how many of them were not known yet."""
+    service = incoming.service
+    if service.labels is None:
+        raise Refused(NO_LOG)
+    labels = feedback.decode(incoming.body, service.settings.rows)
+    stored = await service.labels.store(labels)
+    service.metrics.labels.labels("stored").inc(stored)
+    service.metrics.labels.labels("known").inc(len(labels) - stored)
+    return Reply(b'{"received":%d,"stored":%d}' % (len(labels), stored))
 
 
 def asks_probabilities(incoming: Incoming) -> bool:

@@ -98,4 +98,6 @@ async def finish(service: Service, seconds: float) -> None:
         service.serving.batcher.close()
     if service.log is not None:
         await service.log.drain(seconds)
+    if service.labels is not None:
+        service.labels.close()
     log.info("drained", log=service.log.health() if service.log is not None else None)

@@ -16,8 +16,9 @@ import structlog
 from driftlead_inference.batching import Batch, Batcher, Job
 from driftlead_inference.cache import Source
 from driftlead_inference.engines import Outputs
+from driftlead_inference.labels import Labels
 from driftlead_inference.metrics import Metrics
-from driftlead_inference.prediction_log import PredictionLog
+from driftlead_inference.prediction_log import PredictionLog, dsn_of
 from driftlead_inference.prepared import Prepared
 from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused
 from driftlead_inference.recorder.types import Row
@@ -59,6 +60,7 @@ class Service:
         self.token = settings.requires_token.get_secret_value().encode()
         self.logs = settings.log_mode is not LogMode.OFF
         self.durable = settings.log_mode is LogMode.DURABLE
+        self.labels = Labels(dsn_of(settings), settings.log_pooler) if self.logs else None
         self.clock = time.time
         prefix = os.urandom(8).hex()
         self.ids = map(f"{prefix}-{{:x}}".format, count(1))
@@ -141,11 +143,14 @@ class Service:
         job.refuse(Problem(500, f"row {row}: the model's answer is NaN or infinite, which is no prediction"))
         return True
 
-    def count(self, route: str, status: int, started: float) -> None:
-        """Counts an answer; `started` is `perf_counter` at the request's arrival."""
+    def count(self, route: str, status: int, started: float, *, predicts: bool = True) -> None:
+        """Counts an answer; `started` is `perf_counter` at the request's arrival.
+
+        The log's histograms, by which a canary is judged, hold failed predictions alone.
+        """
         seconds = time.perf_counter() - started
         self.metrics.route(route, status).observe(seconds)
-        if status >= 400 and self.log is not None:
+        if predicts and status >= 400 and self.log is not None:
             self.log.count_status(status // 100, seconds * 1e3)
 
     def health(self) -> dict[str, object]:

@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         description="How long conversion and its verification may take; after that, no ONNX Runtime.",
     )
     requires_token: SecretStr = Field(
-        SecretStr(""), description="When set, predictions need `Authorization: Bearer <it>`."
+        SecretStr(""), description="When set, predictions and labels need `Authorization: Bearer <it>`."
     )
 
     body_bytes: int = Field(

@@ -17,6 +17,7 @@ OTHER_TABLES = {
     "drift_hist",
     "inference_logs_rejected",
     "inference_logs_dropped",
+    "feedback",
     "driftlead_migrations",
 }
 

@@ -20,6 +20,7 @@ def families(spool: Path) -> Iterator[Metric]:
     metrics.loads.labels("success").inc()
     metrics.load_seconds.labels("total").set(1)
     metrics.model.labels("Demo", "3", "prod", "onnx").set(1)
+    metrics.labels.labels("stored").inc()
     settings = RecorderSettings(dsn=lambda: "", spool_dir=spool)
     Recorder.open(settings, Identity("Demo", "3", "prod"), None, metrics.registry)
     for family in metrics.registry.collect():

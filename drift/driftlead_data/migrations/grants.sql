@@ -7,6 +7,9 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'driftlead_serving') THEN
         GRANT INSERT ON inference_logs, inference_logs_rejected TO driftlead_serving;
         GRANT SELECT, INSERT, UPDATE ON log_spools, drift_hist, inference_logs_dropped TO driftlead_serving;
+        IF to_regclass('feedback') IS NOT NULL THEN
+            GRANT INSERT ON feedback TO driftlead_serving;
+        END IF;
         EXECUTE format('GRANT USAGE ON SEQUENCE %s TO driftlead_serving', pg_get_serial_sequence('inference_logs', 'id'));
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'driftlead_drift') THEN

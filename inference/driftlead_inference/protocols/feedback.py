@@ -1,0 +1,51 @@
+"""`POST /feedback`: what was true of rows that were predicted earlier, one label or a list. Pure."""
+
+import math
+
+import msgspec
+
+from driftlead_inference.labels import Label
+from driftlead_inference.problems import Refused, shown, unprocessable
+from driftlead_inference.protocols.predict import check_count, no_json
+from driftlead_inference.service import REQUEST_ID
+
+EXAMPLE = {"request_id": "5f1c-1", "label": 1}
+
+
+decode_labels = msgspec.json.Decoder(Label | list[Label]).decode
+
+
+def decode(body: bytes, limit: int) -> list[Label]:
+    """The labels of a body. Raises `Refused` with the place, what was seen and what was expected."""
+    try:
+        found = decode_labels(body)
+    except msgspec.ValidationError as error:
+        example = msgspec.json.encode(EXAMPLE).decode()
+        raise unprocessable(f"the body must be {example}, or a list of such; {error}") from error
+    except msgspec.MsgspecError as error:
+        raise no_json(body, error) from error
+    labels = [found] if isinstance(found, Label) else found
+    check_count(len(labels), limit)
+    for place, label in enumerate(labels):
+        check(label, place)
+    return labels
+
+
+def check(label: Label, place: int) -> None:
+    """Refuses what no row can be found by, and what the table cannot hold."""
+    if not REQUEST_ID.fullmatch(label.request_id.encode()):
+        raise refused(
+            place, "request_id", label.request_id, "the id that the reply had: 1 to 128 visible ASCII signs"
+        )
+    if label.number is not None and not math.isfinite(label.number):
+        raise refused(place, "label", label.label, "a finite number")
+    if label.text is not None and "\0" in label.text:
+        raise refused(place, "label", label.label, "text without NUL")
+
+
+def refused(place: int, field: str, value: object, expected: str) -> Refused:
+    """The refusal of one label's member."""
+    seen = shown(value)
+    return unprocessable(
+        f"label {place}: `{field}` is {seen}; expected {expected}", field=field, seen=seen, expected=expected
+    )
