@@ -2,7 +2,7 @@
 purpose here."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from driftlead_data.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.signature import Signature
 
+BOOSTERS = ("xgboost", "lightgbm")  # flavours of MLflow that may hold an estimator of scikit-learn's kind
 Answers = tuple[NDArray[Any], NDArray[np.float64] | None]
 
 
@@ -55,7 +56,7 @@ def plain(answers: Any) -> NDArray[Any]:
 
 
 def load(folder: Path) -> Loaded:
-    """Loads a model folder: scikit-learn's own object where the flavour is there, MLflow's pyfunc otherwise.
+    """Loads a model folder: the estimator itself where there is one, MLflow's pyfunc otherwise.
 
     Raises `StartFailed` with the loader's own words.
     """
@@ -73,7 +74,8 @@ def load(folder: Path) -> Loaded:
         if "python_function" in flavours:
             import mlflow.pyfunc  # noqa: PLC0415
 
-            return Loaded("pyfunc", None, mlflow.pyfunc.load_model(str(folder)))
+            model = mlflow.pyfunc.load_model(str(folder))
+            return estimator_of(model, flavours) or Loaded("pyfunc", None, model)
     except ImportError as error:
         raise StartFailed(ExitCode.REQUIREMENTS_MISSING, requirements_sentence(folder, error)) from error
     except Exception as error:
@@ -82,6 +84,20 @@ def load(folder: Path) -> Loaded:
         ExitCode.LOAD_FAILED,
         f"the model has the flavours {sorted(flavours)}; served are sklearn and python_function",
     )
+
+
+def estimator_of(model: Any, flavours: Mapping[str, Any]) -> Loaded | None:
+    """The estimator within a pyfunc, for flavours whose pyfunc only hands on to it; else None.
+
+    Asked directly it knows its classes and probabilities, and takes arrays, which costs less than frames.
+    """
+    from sklearn.base import BaseEstimator  # noqa: PLC0415 - heavy
+
+    names = [name for name in BOOSTERS if name in flavours]
+    if not names:
+        return None
+    inner = model.get_raw_model()
+    return Loaded(names[0], inner, None) if isinstance(inner, BaseEstimator) else None
 
 
 def requirements_sentence(folder: Path, error: ImportError) -> str:

@@ -17,7 +17,7 @@ LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "numpy", "mlflow-skinny"
 class Prepared(msgspec.Struct, frozen=True):
     """Everything that serving a version needs to know beside the artifact itself.
 
-    engine          sklearn, onnx or pyfunc; engine_reason says why not a faster one
+    engine          sklearn, xgboost, lightgbm, pyfunc or onnx; engine_reason says why not a faster one
     takes           whether the model gets an array or a frame
     accepts_missing positions of features whose null is answered
     accepts_huge    whether numbers beyond float32 are answered

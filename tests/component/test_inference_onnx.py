@@ -5,11 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.svm import SVC, SVR
 
 from driftlead_inference import onnx_convert
 from driftlead_inference.flavours import Loaded
@@ -24,6 +32,15 @@ DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(600, 4))
 CLASSES = (TABLE[:, 0] + TABLE[:, 1] ** 2 > 0.5).astype(int)
 HOLES = np.where(DICE.random(TABLE.shape) < 0.1, np.nan, TABLE)
+
+
+def distance(one: Any, other: Any) -> float:
+    """A metric that no converter knows."""
+    return float(np.abs(one - other).sum())
+
+
+class Foreign(LogisticRegression):
+    """An estimator of somebody's own."""
 
 
 def studied(estimator: Any) -> tuple[Loaded, Door]:
@@ -50,8 +67,23 @@ def verdict(estimator: Any) -> onnx_convert.Verdict:
         RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES),
         RandomForestRegressor(10, random_state=1).fit(TABLE, TABLE[:, 0] * 3),
         LogisticRegression().fit(TABLE, np.where(CLASSES, "late", "on time")),
+        SVC(random_state=1).fit(TABLE, CLASSES),
+        SVR().fit(TABLE, TABLE[:, 0]),
+        GradientBoostingClassifier(n_estimators=10, random_state=1).fit(TABLE, CLASSES),
+        GradientBoostingRegressor(n_estimators=10, random_state=1).fit(TABLE, TABLE[:, 0]),
     ],
-    ids=["regression", "imputed", "forest", "forest with holes", "forest regressor", "text classes"],
+    ids=[
+        "regression",
+        "imputed",
+        "forest",
+        "forest with holes",
+        "forest regressor",
+        "text classes",
+        "svc",
+        "svr",
+        "boosting",
+        "boosting regressor",
+    ],
 )
 def test_what_onnx_repeats_is_served_by_it_missing_values_included(estimator: Any) -> None:
     found = verdict(estimator)
@@ -60,10 +92,7 @@ def test_what_onnx_repeats_is_served_by_it_missing_values_included(estimator: An
     rows = HOLES if door.accepts_missing else TABLE
     answers, _ = Session(found.model, found.dtype).run(rows)
     expected = loaded.predict(rows)[0]
-    if expected.dtype.kind == "f":
-        np.testing.assert_allclose(answers, expected, rtol=1e-5)
-    else:
-        assert (answers == expected).all()
+    assert onnx_convert.differences(expected, answers, None, None) == 0
 
 
 def test_a_null_is_refused_at_the_door_where_scikit_learn_refuses_it() -> None:
@@ -71,10 +100,20 @@ def test_a_null_is_refused_at_the_door_where_scikit_learn_refuses_it() -> None:
     assert door.accepts_missing == frozenset()
 
 
-def test_a_booster_that_differs_is_left_to_scikit_learn() -> None:
-    found = verdict(HistGradientBoostingRegressor(max_iter=5).fit(TABLE, TABLE[:, 0]))
+@pytest.mark.parametrize(
+    ("estimator", "why"),
+    [
+        (HistGradientBoostingRegressor(max_iter=5).fit(TABLE, TABLE[:, 0]), "splits are not published"),
+        (make_pipeline(StandardScaler(), SVC(kernel="linear")).fit(TABLE, CLASSES), "differs on"),
+        (KNeighborsClassifier(3, metric=distance).fit(TABLE, CLASSES), "not convertible"),
+        (Foreign().fit(TABLE, CLASSES), "no converter for Foreign"),
+    ],
+    ids=["histogram boosting", "linear svc", "own metric", "own class"],
+)
+def test_what_onnx_does_not_repeat_is_left_to_scikit_learn_which_says_why(estimator: Any, why: str) -> None:
+    found = verdict(estimator)
     assert not found.model
-    assert found.reason
+    assert why in found.reason
 
 
 def test_trees_on_derived_features_are_not_converted_since_no_row_could_prove_them() -> None:
@@ -82,18 +121,26 @@ def test_trees_on_derived_features_are_not_converted_since_no_row_could_prove_th
     assert "derived features" in verdict(model).reason
 
 
-def test_a_conversion_that_answers_otherwise_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [1.0, 1e-9, 1e9])
+def test_a_conversion_that_answers_otherwise_is_found_out_whatever_the_answers_size(
+    monkeypatch: pytest.MonkeyPatch, size: float
+) -> None:
     convert_another = onnx_convert.converted
     monkeypatch.setattr(
         onnx_convert,
         "converted",
         lambda estimator, width, dtype: convert_another(
-            LinearRegression().fit(TABLE, TABLE[:, 1]), width, dtype
+            LinearRegression().fit(TABLE, size * TABLE[:, 1]), width, dtype
         ),
     )
-    found = verdict(LinearRegression().fit(TABLE, TABLE[:, 0]))
+    found = verdict(LinearRegression().fit(TABLE, size * TABLE[:, 0]))
     assert not found.model
     assert "differs on" in found.reason
+
+
+@pytest.mark.parametrize("size", [1e-9, 1e9])
+def test_the_same_regression_in_other_units_is_converted(size: float) -> None:
+    assert verdict(RandomForestRegressor(5, random_state=1).fit(TABLE, size * TABLE[:, 0])).model
 
 
 def test_without_the_sides_of_missing_values_a_forest_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,7 @@
 """How the server starts, or says why it cannot: exit code by kind, the loader's words in the termination
 message."""
 
-import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from driftlead_data.exit_codes import ExitCode
-from neighbours.inference import COMMAND, inference_server, settings
+from neighbours.inference import failed_start, inference_server
 from neighbours.models import named_frame, regression, rows, saved
 from neighbours.processes import free_port
 
@@ -28,21 +25,6 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(tmp_path_factory.mktemp("model") / "regression", regression(), rows())
-
-
-def failing(model: str | Path, home: Path, **changes: str) -> tuple[int, dict[str, str]]:
-    """Exit code and termination message of a start that must fail."""
-    done = subprocess.run(
-        [*COMMAND, "--model", str(model), "--port", str(free_port()), "--host", "127.0.0.1"],
-        env={**os.environ, **settings(home, **changes)},
-        cwd=home,
-        check=False,
-        capture_output=True,
-        timeout=120,
-    )
-    message = home / "termination"
-    assert message.exists(), done.stdout.decode() + done.stderr.decode()
-    return done.returncode, json.loads(message.read_text())
 
 
 def test_a_model_folder_is_served_and_health_says_what_it_is(folder: Path, tmp_path: Path) -> None:
@@ -60,7 +42,7 @@ def test_a_model_folder_is_served_and_health_says_what_it_is(folder: Path, tmp_p
 def test_a_model_that_does_not_load_is_blamed_in_the_loaders_own_words(folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "model.pkl").write_bytes(b"this is no pickle")
-    code, message = failing(broken, tmp_path)
+    code, message = failed_start(broken, tmp_path)
     assert code == ExitCode.LOAD_FAILED
     assert message["reason"] == "LoadFailed"
     assert "UnpicklingError" in message["message"]
@@ -71,7 +53,7 @@ def test_a_model_whose_package_is_not_installed_names_it_and_the_recipe(folder: 
     # A pickle that imports a module which is nowhere: GLOBAL 'absent_package' 'Thing'.
     (needy / "model.pkl").write_bytes(b"cabsent_package\nThing\n.")
     (needy / "requirements.txt").write_text("absent-package==1.0\nscikit-learn\n")
-    code, message = failing(needy, tmp_path)
+    code, message = failed_start(needy, tmp_path)
     assert code == ExitCode.REQUIREMENTS_MISSING
     assert "absent-package==1.0" in message["message"]
     assert "pip install" in message["message"]
@@ -79,7 +61,7 @@ def test_a_model_whose_package_is_not_installed_names_it_and_the_recipe(folder: 
 
 def test_a_model_that_says_nothing_of_its_input_is_not_served(tmp_path: Path) -> None:
     mute = saved(tmp_path / "mute", FunctionTransformerModel(), rows(), signature=None, input_example=None)
-    code, message = failing(mute, tmp_path)
+    code, message = failed_start(mute, tmp_path)
     assert code == ExitCode.SIGNATURE_MISSING
     assert "infer_signature" in message["message"]
 
@@ -88,20 +70,20 @@ def test_a_model_that_refuses_its_own_example_is_not_served(tmp_path: Path) -> N
     refusing = saved(
         tmp_path / "refusing", Refusing(), rows(), signature=mlflow.models.infer_signature(rows())
     )
-    code, message = failing(refusing, tmp_path)
+    code, message = failed_start(refusing, tmp_path)
     assert code == ExitCode.SMOKE_FAILED
     assert "never again" in message["message"]
 
 
 def test_a_folder_without_a_model_is_not_found(tmp_path: Path) -> None:
-    code, message = failing(tmp_path, tmp_path)
+    code, message = failed_start(tmp_path, tmp_path)
     assert code == ExitCode.VERSION_NOT_FOUND
     assert "MLmodel" in message["message"]
 
 
 def test_a_registry_that_does_not_answer_blames_nobody(tmp_path: Path) -> None:
     away = f"http://127.0.0.1:{free_port()}"
-    code, message = failing("models:/Name/3", tmp_path, MLFLOW_TRACKING_URI=away)
+    code, message = failed_start("models:/Name/3", tmp_path, MLFLOW_TRACKING_URI=away)
     assert code == ExitCode.REGISTRY_AWAY
     assert message["version"] == "3"
 
@@ -110,7 +92,7 @@ def test_connections_that_are_missing_are_said_before_anything_is_loaded(
     folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "connections").mkdir()
-    code, message = failing(
+    code, message = failed_start(
         folder, tmp_path, DRIFTLEAD_CONNECTIONS_DIR=str(tmp_path / "connections"), DRIFTLEAD_LOG_MODE="async"
     )
     assert code == ExitCode.CONNECTIONS_MISSING
@@ -119,7 +101,7 @@ def test_connections_that_are_missing_are_said_before_anything_is_loaded(
 
 def test_a_spool_that_cannot_be_used_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("a file, not a folder")
-    code, message = failing(
+    code, message = failed_start(
         folder,
         tmp_path,
         DRIFTLEAD_LOG_MODE="async",
@@ -130,7 +112,7 @@ def test_a_spool_that_cannot_be_used_is_said(folder: Path, tmp_path: Path) -> No
 
 
 def test_a_registry_stage_is_no_exact_version(tmp_path: Path) -> None:
-    code, message = failing("models:/Name/Production", tmp_path)
+    code, message = failed_start("models:/Name/Production", tmp_path)
     assert code == ExitCode.USAGE
     assert "models:/Name/3" in message["message"]
 

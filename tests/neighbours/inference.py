@@ -1,6 +1,7 @@
 """The real inference server as a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -71,3 +72,18 @@ def inference_server(model: str | Path, home: Path | None = None, **changes: str
             environment=settings(home, **changes),
         ) as process:
             yield Inference(url, process, log)
+
+
+def failed_start(model: str | Path, home: Path, **changes: str) -> tuple[int, dict[str, str]]:
+    """Exit code and termination message of a start that must fail."""
+    done = subprocess.run(
+        [*COMMAND, "--model", str(model), "--port", str(free_port()), "--host", "127.0.0.1"],
+        env={**os.environ, **settings(home, **changes)},
+        cwd=home,
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
+    message = home / "termination"
+    assert message.exists(), done.stdout.decode() + done.stderr.decode()
+    return done.returncode, json.loads(message.read_text())

@@ -34,6 +34,13 @@ def decode(body: bytes, content_type: bytes, door: Door, limit: int) -> list[lis
             f"the body must hold one of {', '.join(FORMS)}; seen {', '.join(sorted(document)) or 'nothing'}",
             expected=" | ".join(FORMS),
         )
+    if document.get("params"):
+        raise unprocessable(
+            f"`params` is {shown(document['params'])}; the model is asked with its defaults, leave it out",
+            field="params",
+            seen=shown(document["params"]),
+            expected="no params",
+        )
     value = document[forms[0]]
     if forms[0] == "dataframe_split":
         value = from_split(value, door)
