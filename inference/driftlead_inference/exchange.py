@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from driftlead_inference import problems
+from driftlead_inference.encodings import unpacked
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.service import Service
 
@@ -71,6 +72,8 @@ class Exchange:
         try:
             service.authorize(headers.get(b"authorization"))
             body = await read(headers, receive, service.settings.body_bytes)
+            if b"content-encoding" in headers:
+                body = unpacked(body, headers[b"content-encoding"], service.settings.body_bytes)
             path = scope.get("path_params", NONE)
             incoming = Incoming(service, headers, body, scope["query_string"], path, request_id)
             reply = await self.handler(incoming)

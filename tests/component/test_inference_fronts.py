@@ -2,6 +2,7 @@
 byte."""
 
 import asyncio
+import gzip
 import random
 
 import pytest
@@ -75,6 +76,12 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     "request id twice": [post(headers=b"x-request-id: a\r\nx-request-id: b\r\n" + CLOSE)],
     "expect 100": [post(headers=b"expect: 100-continue\r\n" + CLOSE)],
     "gzip said": [post(headers=b"content-encoding: gzip\r\n" + CLOSE)],
+    "gzip": [post(gzip.compress(GOOD, mtime=0), headers=b"content-encoding: gzip\r\n"), LAST],
+    "gzip that unpacks to too much": [
+        post(gzip.compress(bytes(9 * 1024**2), mtime=0), headers=b"Content-Encoding: gzip\r\n"),
+        LAST,
+    ],
+    "an encoding that nobody knows": [post(headers=b"content-encoding: br\r\n"), LAST],
     "upgrade": [post(headers=b"connection: upgrade\r\nupgrade: h2c\r\n"), LAST],
     "huge headers": [post(headers=HUGE_HEADERS + CLOSE)],
     "a hundred headers and more": [post(headers=b"a: b\r\n" * 120 + CLOSE)],
