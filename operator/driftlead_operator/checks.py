@@ -1,9 +1,8 @@
 """The chains of verdicts, first one wins: read them as tables of contents."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from driftlead_operator import objects, troubles
+from driftlead_operator import objects, rejections, troubles
 from driftlead_operator.look import Course, Look, Verdict
 from driftlead_operator.reasons import Condition, Reason
 from driftlead_operator.rollout import StageDecision
@@ -113,40 +112,9 @@ def _what_serves(look: Look) -> str:
     return f"; version {look.prod.served} goes on serving" if look.prod.served else ""
 
 
-def the_version_is_rejected(look: Look) -> Verdict | None:
-    """The version itself cannot be served."""
-    if look.prod.rejection is None:
-        return None
-    return Verdict(Reason.VERSION_REJECTED, rejection_words(look, look.prod), course=Course.STUCK)
-
-
-def rejection_words(look: Look, stage: StageDecision) -> str:
-    """Which version was given up, with the loader's words, and what serves instead."""
-    failure = last_failure(look, stage)
-    version = stage.rejection.version if stage.rejection else ""
-    words = (
-        f"version {version} cannot be served: {failure.get('reason')} (exit code "
-        f"{failure.get('exitCode')}): {failure.get('message')}"
-    )
-    instead = f"version {stage.served} serves" if stage.served else "no other version has served yet"
-    return (
-        f"{words}; {instead}; it is tried again when the target or spec changes, or at annotation "
-        "driftlead.dev/requestedAt"
-    )
-
-
-def last_failure(look: Look, stage: StageDecision) -> Mapping[str, Any]:
-    """The last end that blamed a model: this one, or the remembered one."""
-    ending = stage.rejection.ending if stage.rejection else None
-    if ending is None or stage.rejection is None:
-        return objects.mapping(objects.dig(look.facts.resource, "status", stage.name, "lastFailure"))
-    return {
-        "version": stage.rejection.version,
-        "reason": ending.reason,
-        "message": ending.message or "no words",
-        "exitCode": ending.exit_code,
-        "at": objects.stamp(ending.at or look.facts.now),
-    }
+def the_version_is_given_up(look: Look) -> Verdict | None:
+    """The version itself cannot be served, or a person gave it up."""
+    return rejections.verdict(look, look.prod)
 
 
 def a_child_is_refused(look: Look) -> Verdict | None:
@@ -242,7 +210,7 @@ READINESS: tuple[Check, ...] = (
     the_registry_never_answered,
     it_waits_for_a_model,
     the_target_is_missing,
-    the_version_is_rejected,
+    the_version_is_given_up,
     a_child_is_refused,
     prod_has_trouble,
     prod_makes_no_progress,
@@ -271,8 +239,9 @@ def canary_health(look: Look) -> Verdict | None:
     canary = look.canary
     if canary is None:
         return None
-    if canary.rejection:
-        return Verdict(Reason.VERSION_REJECTED, rejection_words(look, canary))
+    if given_up := rejections.verdict(look, canary):
+        # Without a version that a person gave up there is no canary, and nothing is wrong with that.
+        return given_up._replace(status="True" if given_up.reason is Reason.ABORTED else "False")
     if canary.manifest is None:
         return Verdict(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
     if not look.done(canary):

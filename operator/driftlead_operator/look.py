@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from driftlead_operator.drift import DriftDecision
-from driftlead_operator.facts import Facts, Ref
+from driftlead_operator.facts import Event, Facts, Ref
 from driftlead_operator.losses import LossDecision
 from driftlead_operator.promotion import Promotion
 from driftlead_operator.reasons import Reason
@@ -36,7 +36,8 @@ class Verdict(NamedTuple):
 class Look:
     """What was decided.
 
-    `behind` names the children that are not as wanted yet, `taken` those whose names strangers hold.
+    `behind` names the children that are not as wanted yet, `taken` those whose names strangers hold, `stale`
+    tells of wishes that came to nothing.
     """
 
     facts: Facts
@@ -51,6 +52,7 @@ class Look:
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
     losses: LossDecision = field(default_factory=LossDecision)
     handled: Mapping[str, Any] = field(default_factory=dict)
+    stale: Sequence[Event] = ()
 
     def done(self, stage: StageDecision) -> bool:
         """Whether a stage serves its wanted version, by its wanted template, on all pods that count."""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from driftlead_operator import (
+    abort,
     canary,
     checks,
     cron,
@@ -105,7 +106,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
     wanted = list(_children(facts, context, prod, canary_stage))
     writes = Writes(children, wanted, _left_alone(facts, context), names)
     found = drift.decide(facts, children.ours.get(Ref("CronJob", f"{context.name}-drift")))
-    promoted = promotion.decide(facts, spec, prod.target)
+    promoted = promotion.decide(facts, spec, prod.target, serves=prod.serves, aborted=abort.wish(facts, spec))
     look = Look(
         facts=facts,
         spec=spec,
@@ -119,6 +120,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
         retraining=retraining.decide(facts, context, served=prod.served, report=found.status),
         losses=losses.decide(facts),
         handled=_handled(facts, spec, promoted.handled),
+        stale=abort.events(facts, spec, prod, canary_stage),
     )
     return look, writes
 
@@ -126,7 +128,13 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
 def _handled(facts: Facts, spec: Spec, promoted: str | None) -> dict[str, object]:
     before = objects.dig(facts.resource, "status", "handled", "requestedAt")
     asked = objects.annotations(facts.resource).get(REQUESTED_AT)
-    return objects.without_empty({"promote": promoted, "requestedAt": before if spec.suspend else asked})
+    return objects.without_empty(
+        {
+            "promote": promoted,
+            "requestedAt": before if spec.suspend else asked,
+            "abort": abort.handled(facts, spec),
+        }
+    )
 
 
 def _asked_again(facts: Facts, spec: Spec) -> bool:
@@ -180,16 +188,20 @@ def _canary(facts: Facts, context: Context, children: Children, prod: StageDecis
 
 
 def _decide(facts: Facts, context: Context, seen: Seen, wanted: str | None) -> StageDecision:
-    rejection = None
-    if wanted is not None and wanted == seen.target.version:
-        rejection = rollout.reject(
-            seen.view,
-            seen.target,
-            seen.before,
-            generation=objects.generation(facts.resource),
-            asked_again=_asked_again(facts, context.spec),
-        )
+    rejection = _rejection(facts, context.spec, seen, wanted) if wanted is not None else None
     return rollout.decide(context, seen.target, seen.view, seen.before, wanted=wanted, rejection=rejection)
+
+
+def _rejection(facts: Facts, spec: Spec, seen: Seen, wanted: str) -> rollout.Rejection | None:
+    """Whether the wanted version is given up: by a person, or, where it is the target, by its own end."""
+    generation, again = objects.generation(facts.resource), _asked_again(facts, spec)
+    wish = abort.wish(facts, spec)
+    aborted = abort.decide(
+        seen.view, seen.before, wanted=wanted, wish=wish, generation=generation, asked_again=again
+    )
+    if aborted or wanted != seen.target.version:
+        return aborted
+    return rollout.reject(seen.view, seen.target, seen.before, generation=generation, asked_again=again)
 
 
 def _children(
@@ -231,14 +243,13 @@ def _left_alone(facts: Facts, context: Context) -> set[Ref]:
 
 def _retry_after(look: Look) -> float | None:
     """When time alone may change the decision."""
-    pending = objects.dig(look.promotion.record, "outcome") == promotion.PENDING
     moments = [look.retraining.again_at, look.losses.again_at]
     if look.spec.inference.image_update == "Rolling" and look.prod.outdated:
         opens = rollout.slot_opens(Context.of(look.facts, look.spec))
         # In its slot and not rolled all the same: something else holds it, and the next round is soon enough.
         moments.append(opens if opens > look.facts.now else opens + rollout.ROUND)
     waits = [_until(moment, look.facts.now) for moment in moments if moment is not None]
-    return min([*waits, *([TELL_AGAIN] if pending else [])], default=None)
+    return min([*waits, *([TELL_AGAIN] if look.promotion.again else [])], default=None)
 
 
 def _until(moment: datetime, now: datetime) -> float:

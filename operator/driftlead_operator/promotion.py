@@ -1,9 +1,10 @@
 """Promotions that the operator tells the registry, each once: by a pin that changed, or by annotation.
 
-An intent is saved in status with what the registry said at that time, before the registry is written. It is
-acted upon only as long as the registry still says that; a move by a person in between wins. Without a status
-(a new resource, a restored one, one whose status was wiped) nothing is ever written: what is found is taken
-for what was already so.
+A pin is told once its version serves on all pods, so that the registry never names a version as production's
+that does not load. An intent is saved in status with what the registry said at that time, before the registry
+is written. It is acted upon only as long as the registry still says that; a move by a person in between wins.
+Without a status (a new resource, a restored one, one whose status was wiped) nothing is ever written: what is
+found is taken for what was already so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,8 @@ from driftlead_operator.targets import Target, find
 # Times in status are cut to whole seconds.
 ONE_SECOND = timedelta(seconds=1)
 PROMOTE = "driftlead.dev/promote"
-PENDING, WRITTEN, SUPERSEDED, FORBIDDEN, STALE = "Pending", "Written", "Superseded", "Forbidden", "Stale"
+PENDING, WRITTEN, SUPERSEDED, FORBIDDEN = "Pending", "Written", "Superseded", "Forbidden"
+STALE, ABORTED = "Stale", "Aborted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +34,16 @@ class Promotion:
     handled: str | None = None
     writes: Sequence[RegistryWrite] = ()
     events: Sequence[Event] = ()
-    message: str = ""
+    again: bool = False
 
 
-def decide(facts: Facts, spec: Spec, target: Target) -> Promotion:
-    """What becomes of the pin, of the annotation, and of what is still to be told."""
+def decide(
+    facts: Facts, spec: Spec, target: Target, *, serves: bool = False, aborted: str | None = None
+) -> Promotion:
+    """What becomes of the pin, of the annotation, and of what is still to be told.
+
+    `serves` says that prod serves its target on all pods, `aborted` which version a person gives up now.
+    """
     status = objects.mapping(facts.resource.get("status"))
     before = Promotion(
         pin=objects.dig(status, "prod", "pin"),
@@ -51,7 +58,11 @@ def decide(facts: Facts, spec: Spec, target: Target) -> Promotion:
     ):
         return before
     after = _annotated(_pinned(before, facts, spec, target), facts, spec, target)
-    return _told(after, facts, spec, target)
+    if objects.dig(after.record, "outcome") != PENDING:
+        return after
+    settled = _settled(after, facts, spec, target, aborted=aborted)
+    due = serves or objects.dig(after.record, "by") != "pin"
+    return settled or (_tell(after, facts, spec) if due else after)
 
 
 def _intent(facts: Facts, version: str, by: str, target: Target, outcome: str) -> dict[str, Any]:
@@ -64,13 +75,13 @@ def _intent(facts: Facts, version: str, by: str, target: Target, outcome: str) -
     }
 
 
-def _forbidden(facts: Facts, version: str, spec: Spec) -> tuple[str, Event]:
+def _forbidden(facts: Facts, version: str, spec: Spec) -> Event:
     words = (
         f"registry {facts.registry.name} is declared with allowWrite: false, so it is not told that "
         f"version {version} of "
         f"{spec.model} is promoted; move it there yourself"
     )
-    return words, Event(reason=Happening.PROMOTION_FORBIDDEN, message=words, type="Warning")
+    return Event(reason=Happening.PROMOTION_FORBIDDEN, message=words, type="Warning")
 
 
 def _pinned(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
@@ -96,12 +107,11 @@ def _intend(
     before: Promotion, facts: Facts, spec: Spec, target: Target, *, version: str, by: str
 ) -> Promotion:
     if not facts.registry.allow_write:
-        words, event = _forbidden(facts, version, spec)
         record = _intent(facts, version, by, target, FORBIDDEN)
-        return replace(before, record=record, events=(*before.events, event), message=words)
+        return replace(before, record=record, events=(*before.events, _forbidden(facts, version, spec)))
     words = (
         f"version {version} of {spec.model} is to be promoted to {spec.prod.followed} in registry "
-        f"{facts.registry.name}"
+        f"{facts.registry.name}{', once it serves on all pods of prod' if by == 'pin' else ''}"
     )
     event = Event(reason=Happening.PROMOTION_PENDING, message=words)
     record = _intent(facts, version, by, target, PENDING)
@@ -111,7 +121,8 @@ def _intend(
 def _annotated(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
     asked = objects.annotations(facts.resource).get(PROMOTE)
     if not asked or asked == before.handled:
-        return before
+        # Taken away and set again, the same version is another wish.
+        return before if asked else replace(before, handled=None)
     after = replace(before, handled=str(asked))
     if not objects.dig(facts.resource, "status", "observedGeneration"):
         return after  # an annotation that came with the manifest is no wish of now
@@ -142,50 +153,47 @@ def _why_stale(asked: str, facts: Facts, spec: Spec, target: Target) -> str:
     return ""
 
 
-def _told(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
-    """What becomes of an intent, by what the registry says now."""
-    record = before.record
-    if objects.dig(record, "outcome") != PENDING or record is None:
-        return before
-    version, followed = str(record.get("version")), target.followed or ""
+def _settled(
+    before: Promotion, facts: Facts, spec: Spec, target: Target, *, aborted: str | None
+) -> Promotion | None:
+    """What became of an intent, by what the registry and people say now; None while it is to be told."""
+    record = objects.mapping(before.record)
+    version, followed, pin = str(record.get("version")), target.followed or "", record.get("by") == "pin"
     if followed == version:
-        return _concluded(
-            before,
-            WRITTEN,
-            Happening.PROMOTED,
-            f"{spec.prod.followed} of {spec.model} is version {version} now",
-        )
-    if followed != (record.get("from") or "") or (record.get("by") == "pin" and spec.prod.version != version):
+        words = f"{spec.prod.followed} of {spec.model} is version {version} now"
+        return _concluded(before, WRITTEN, Happening.PROMOTED, words)
+    if version == aborted and not pin:
+        words = f"version {version} of {spec.model} is given up before the registry was told to promote it"
+        return _concluded(before, ABORTED, Happening.PROMOTION_SUPERSEDED, words)
+    if followed != (record.get("from") or ""):
         words = (
             f"{spec.prod.followed} of {spec.model} moved to {followed or 'nothing'} meanwhile, so version "
             f"{version} is not promoted"
         )
         return _concluded(before, SUPERSEDED, Happening.PROMOTION_SUPERSEDED, words, warn=True)
-    refused = "" if _is_new(record, facts) else facts.registry.write_refused
-    if not facts.registry.allow_write or refused:
-        words, event = _forbidden(facts, version, spec)
+    if pin and spec.prod.version != version:
+        words = f"spec pins prod to version {version} no longer, so it is not promoted"
+        return _concluded(before, SUPERSEDED, Happening.PROMOTION_SUPERSEDED, words)
+    return None
+
+
+def _tell(before: Promotion, facts: Facts, spec: Spec) -> Promotion:
+    """Tells the registry now, unless it was told and has not been asked since, or must not be told."""
+    record, registry = objects.mapping(before.record), facts.registry
+    version, told_at = str(record.get("version")), objects.moment(record.get("toldAt"))
+    refused = registry.write_refused if told_at else ""
+    if refused or not registry.allow_write:
+        event = _forbidden(facts, version, spec)
         if refused:
-            words = f"registry {facts.registry.name} refused the promotion of version {version}: {refused}"
+            words = f"registry {registry.name} refused the promotion of version {version}: {refused}"
             event = replace(event, message=words)
-        return replace(
-            before, record={**record, "outcome": FORBIDDEN}, events=(*before.events, event), message=words
-        )
-    return _tell(before, facts, spec, version)
-
-
-def _is_new(record: Mapping[str, Any], facts: Facts) -> bool:
-    return record != objects.mapping(objects.dig(facts.resource, "status", "promotion"))
-
-
-def _tell(before: Promotion, facts: Facts, spec: Spec, version: str) -> Promotion:
-    """Tells the registry now, unless it was told and has not been asked since."""
-    record = objects.mapping(before.record)
-    told_at, asked = objects.moment(record.get("at")), facts.registry.asked
-    answered_since = told_at is None or (asked is not None and asked > told_at + ONE_SECOND)
-    if facts.registry.away_since is not None or not (_is_new(record, facts) or answered_since):
-        return before
+        return replace(before, record={**record, "outcome": FORBIDDEN}, events=(*before.events, event))
+    answered_since = told_at is None or (registry.asked is not None and registry.asked > told_at + ONE_SECOND)
+    if registry.away_since is not None or not answered_since:
+        return replace(before, again=True)
     write = RegistryWrite(model=spec.model, version=version, stage=spec.prod.stage, alias=spec.prod.alias)
-    return replace(before, record={**record, "at": objects.stamp(facts.now)}, writes=(write,))
+    told = {**record, "toldAt": objects.stamp(facts.now)}
+    return replace(before, record=told, writes=(write,), again=True)
 
 
 def _concluded(

@@ -76,6 +76,7 @@ class Reason(Documented):
         "VersionRejected",
         "the version cannot be served, in its loader's words; the last good one serves",
     )
+    ABORTED = "Aborted", "a person gave the version up; the last good one serves"
     ROLLING_OUT = "RollingOut", "pods of the wanted version or template are being started"
     REPLICAS_NOT_READY = "ReplicasNotReady", "the version is the wanted one, but not every pod is ready"
     PROGRESS_DEADLINE_EXCEEDED = (
@@ -132,6 +133,11 @@ class Happening(Documented):
     VERSION_REJECTED = (
         "VersionRejected",
         "a version cannot be served and is given up, with the loader's words",
+    )
+    ABORTED = "Aborted", "a person gave a version up, by annotation"
+    ABORT_STALE = (
+        "AbortStale",
+        "the version that was to be given up is not on its way, or is all that prod has",
     )
     CANARY_ENDED = "CanaryEnded", "the canary is gone: promoted, or withdrawn from the registry"
     AMBIGUOUS_STAGE = "AmbiguousStage", "several versions stand in one registry stage; the highest is served"

@@ -24,11 +24,21 @@ ROUND = timedelta(seconds=SLOTS * SLOT_SECONDS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A version given up for a generation of spec; `ending` is how its pod ended, where that is news."""
+    """A version given up, by its model for a generation of spec or by a person until one asks again.
+
+    What is news comes with it: `ending` is how its pod ended, `heard` that a person asks for it now.
+    """
 
     version: str
     generation: int
     ending: Ending | None = None
+    aborted: bool = False
+    heard: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is given up now, and not since before."""
+        return self.heard or self.ending is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +56,11 @@ class StageDecision:
     manifest: Mapping[str, Any] | None = None
     replicas: int = 0
     outdated: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether the target serves on all pods there are to be, which proves that it loads."""
+        return self.view.settled() and self.served is not None and self.served == self.target.version
 
     @property
     def judged(self) -> str | None:
@@ -98,12 +113,13 @@ def good_replica_set(
 ) -> ReplicaSet | None:
     """The ReplicaSet to go back to: the one that status remembers, else one that is fully available now."""
     remembered = objects.dig(last_good, "template")
-    found = next((each for each in view.replica_sets if each.template == remembered), None)
+    sets = [
+        each for each in view.replica_sets if not (rejection.aborted and each.version == rejection.version)
+    ]
+    found = next((each for each in sets if each.template == remembered), None)
     if found:
         return found
-    others = [
-        each for each in view.replica_sets if each is not view.current or each.version != rejection.version
-    ]
+    others = [each for each in sets if each is not view.current or each.version != rejection.version]
     available = [each for each in others if each.available > 0]
     return max(available, key=lambda each: (each.available >= view.asked, each.revision), default=None)
 

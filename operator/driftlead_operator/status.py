@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from driftlead_operator import checks, conditions, objects, templates
+from driftlead_operator import conditions, objects, rejections, templates
 from driftlead_operator.facts import Event, Manifest
 from driftlead_operator.look import Course, Look, Verdict
 from driftlead_operator.reasons import Condition, Happening, Reason
-from driftlead_operator.rollout import StageDecision
+from driftlead_operator.rollout import Rejection, StageDecision
 
 LONGEST_HISTORY = 20
 UNCHECKED = "unchecked"
@@ -89,12 +89,17 @@ def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
         "loadState": _load_state(look, stage),
         "url": _url(look, f"{name}-{stage.name}"),
         "ambiguous": list(target.ambiguous),
-        "lastFailure": checks.last_failure(look, stage),
-        "rejected": rejection and {"version": rejection.version, "generation": rejection.generation},
+        "lastFailure": rejections.last_failure(look, stage),
+        "rejected": rejection and _rejected(rejection),
         "lastGood": stage.last_good,
         "pin": look.promotion.pin if stage.name == "prod" else None,
     }
     return objects.without_empty(status)
+
+
+def _rejected(rejection: Rejection) -> dict[str, Any]:
+    held = {"version": rejection.version, "generation": rejection.generation}
+    return {**held, "aborted": True} if rejection.aborted else held
 
 
 def _display(stage: StageDecision) -> str:
@@ -116,9 +121,9 @@ def _run_id(look: Look, stage: StageDecision) -> str:
 
 
 def _load_state(look: Look, stage: StageDecision) -> str:
-    if stage.rejection:
+    if stage.rejection and not stage.rejection.aborted:
         return "FailedToLoad"
-    if stage.manifest is None or not stage.replicas:
+    if stage.rejection or stage.manifest is None or not stage.replicas:
         return "Absent"
     return "Loaded" if look.done(stage) else "Loading"
 
@@ -129,7 +134,7 @@ def _phase(look: Look, ready: Verdict) -> str:
     if ready.course is Course.DONE:
         return "Idle"
     if look.prod.rejection:
-        return "Rejected"
+        return "Aborted" if look.prod.rejection.aborted else "Rejected"
     rolling = ready.reason in (Reason.ROLLING_OUT, Reason.REPLICAS_NOT_READY)
     return "Progressing" if rolling else "Waiting"
 
@@ -139,9 +144,8 @@ def _news(look: Look) -> Iterator[dict[str, Any]]:
     for stage in shown(look):
         before = _served_before(look, stage)
         at = objects.stamp(look.facts.now)
-        if stage.rejection and stage.rejection.ending:
-            ending = stage.rejection.ending
-            evidence = f"{ending.reason} (exit code {ending.exit_code}): {ending.message}"[:300]
+        if stage.rejection and stage.rejection.is_news:
+            evidence = rejections.failure_words(rejections.last_failure(look, stage))[:300]
             instead = stage.served or "nothing"
             entry = {"from": stage.rejection.version, "to": instead, "by": "operator", "evidence": evidence}
             yield {"at": at, "stage": stage.name, **entry}
@@ -181,6 +185,7 @@ def events(look: Look, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
         *look.drift.events,
         *look.retraining.events,
         *look.losses.events,
+        *look.stale,
         *(event for stage in shown(look) for event in _stage_events(look, stage)),
         *_trouble(before, ready),
         *_canary_ended(look, before, after),
@@ -188,9 +193,10 @@ def events(look: Look, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
 
 
 def _stage_events(look: Look, stage: StageDecision) -> Iterator[Event]:
-    if stage.rejection and stage.rejection.ending:
-        words = f"{stage.name}: {checks.rejection_words(look, stage)}"
-        yield Event(reason=Happening.VERSION_REJECTED, message=words, type="Warning")
+    if stage.rejection and stage.rejection.is_news:
+        happening = Happening.ABORTED if stage.rejection.aborted else Happening.VERSION_REJECTED
+        words = f"{stage.name}: {rejections.words(look, stage)}"
+        yield Event(reason=happening, message=words, type="Normal" if stage.rejection.aborted else "Warning")
     if stage.served and stage.served != _served_before(look, stage):
         words = f"{stage.name} serves version {stage.served} now: {_evidence(look, stage)}"
         yield Event(reason=Happening.ROLLED_OUT, message=words)
@@ -210,6 +216,7 @@ def _trouble(before: Mapping[str, Any], ready: Verdict) -> Iterator[Event]:
         Reason.REPLICAS_NOT_READY,
         Reason.WAITING_FOR_MODEL,
         Reason.VERSION_REJECTED,
+        Reason.ABORTED,
         Reason.SUSPENDED,
     }
     was = objects.condition({"status": before}, "Ready").get("reason")

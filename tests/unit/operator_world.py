@@ -72,6 +72,7 @@ class World:
         self.allow_write = True
         self.model_exists: bool | None = None
         self.lost_writes = False
+        self.write_refused = ""
         self.writes: list[Any] = []
         self.applied: dict[Ref, Manifest] = {}
         self.events: list[str] = []
@@ -133,6 +134,7 @@ class World:
             model_exists=exists and self.asked,
             versions=versions if exists and self.asked else [],
             away_since=self.away_since,
+            write_refused=self.write_refused,
         )
 
     # What people do

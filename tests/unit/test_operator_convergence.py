@@ -67,6 +67,13 @@ class Walk(RuleBasedStateMachine):
     def another_try_is_asked_for(self, word: str) -> None:
         self.world.annotate(requestedAt=word)
 
+    @rule(number=NUMBERS, again=st.booleans())
+    def a_version_is_given_up(self, number: str, again: bool) -> None:
+        if again:
+            self.world.resource["metadata"].get("annotations", {}).pop("driftlead.dev/abort", None)
+            self._reconcile()
+        self.world.annotate(abort=number)
+
     @rule(replicas=st.integers(min_value=0, max_value=3))
     def prod_is_scaled(self, replicas: int) -> None:
         self.world.patch(prod__replicas=replicas)
@@ -173,6 +180,7 @@ class Walk(RuleBasedStateMachine):
         world = self.world
         world.away_since, world.lost_writes = None, False
         world.patch(suspend=None)
+        world.resource["metadata"].get("annotations", {}).pop("driftlead.dev/abort", None)
         world.annotate(requestedAt="the end")
         world.settle()
         target = self._target("prod", "Production")

@@ -37,17 +37,52 @@ def test_a_pin_that_changes_rolls_prod_and_tells_the_registry_once(world: World)
     assert told == ["PromotionPending", "Promoted"]
 
 
-def test_the_intent_is_saved_before_the_registry_is_told(world: World) -> None:
+def until_it_tells(world: World) -> None:
+    """Turns until the next plan writes the registry."""
+    for _ in range(20):
+        if world.plan().registry_writes:
+            return
+        world.reconcile()
+        world.step()
+    raise AssertionError("the registry is not told")
+
+
+def test_the_intent_is_saved_at_once_and_the_registry_told_when_the_pin_serves_on_all_pods(
+    world: World,
+) -> None:
     world.patch(prod__version="2")
     made = world.plan()
-    assert made.registry_writes and made.status is not None
-    assert made.status["promotion"] | {"at": ""} == {
-        "version": "2",
-        "from": "1",
-        "by": "pin",
-        "outcome": "Pending",
-        "at": "",
-    }
+    assert made.registry_writes == () and made.status is not None
+    intent = {"version": "2", "from": "1", "by": "pin", "outcome": "Pending", "at": "2026-11-24T12:00:04Z"}
+    assert made.status["promotion"] == {**intent, "at": made.status["promotion"]["at"]}
+    assert made.retry_after is None  # pods decide when, and no clock
+    until_it_tells(world)
+    assert world.serving("prod") == ["2", "2"] and world.versions["1"].stage == "Production"
+    made = world.plan()
+    assert made.status is not None and made.status["promotion"]["toldAt"] >= made.status["promotion"]["at"]
+
+
+def test_a_pin_to_a_version_that_does_not_load_writes_nothing_until_it_does(world: World) -> None:
+    world.versions["2"].exit_code = 3
+    world.patch(prod__version="2")
+    world.settle()
+    assert world.ready() == ("False", "VersionRejected") and world.serving("prod") == ["1", "1"]
+    assert world.writes == [] and world.versions["1"].stage == "Production"
+    assert world.status["promotion"]["outcome"] == "Pending"
+    world.versions["2"].exit_code = 0
+    world.annotate(requestedAt="again")
+    world.settle()
+    assert world.writes == [RegistryWrite(model="Flights", version="2", stage="Production")]
+
+
+def test_a_pin_that_is_taken_away_before_it_served_is_not_told(world: World) -> None:
+    world.patch(prod__version="2")
+    world.reconcile()
+    world.patch(prod__version=None)
+    world.settle()
+    assert world.writes == [] and world.serving("prod") == ["1", "1"]
+    assert world.status["promotion"]["outcome"] == "Superseded"
+    assert any("pins prod to version 2 no longer" in each for each in world.events)
 
 
 def test_rolling_back_by_pin_is_a_promotion_of_the_old_version(world: World) -> None:
@@ -126,9 +161,48 @@ def test_a_registry_that_must_not_be_written_is_not_and_the_pin_holds_all_the_sa
     assert "PromotionForbidden" in world.condition("Ready")["message"]
 
 
+def test_what_the_registry_refuses_is_said_in_its_words_and_does_not_forbid_the_next_try(
+    world: World,
+) -> None:
+    world.lost_writes = True
+    world.patch(prod__version="2")
+    until_it_tells(world)
+    world.reconcile()
+    world.write_refused = "403 PERMISSION_DENIED"
+    world.settle()
+    assert world.status["promotion"]["outcome"] == "Forbidden" and world.serving("prod") == ["2", "2"]
+    assert any("refused the promotion of version 2: 403 PERMISSION_DENIED" in each for each in world.events)
+    world.lost_writes = False
+    world.register("3")
+    world.patch(prod__version="3")
+    until_it_tells(world)
+    world.reconcile()
+    world.write_refused = ""
+    world.settle()
+    assert [each.version for each in world.writes] == ["2", "3"]
+    assert world.status["promotion"]["outcome"] == "Written"
+
+
+def test_an_annotation_that_is_taken_away_and_set_again_is_another_wish(world: World) -> None:
+    world.annotate(promote="2")
+    world.settle()
+    world.transition("1", "Production")
+    world.settle()
+    world.annotate(promote="2")
+    world.settle()
+    assert len(world.writes) == 1
+    del world.resource["metadata"]["annotations"]["driftlead.dev/promote"]
+    world.settle()
+    assert "promote" not in world.status.get("handled", {})
+    world.annotate(promote="2")
+    world.settle()
+    assert len(world.writes) == 2 and world.serving("prod") == ["2", "2"]
+
+
 def test_a_write_that_got_lost_is_repeated_once_the_registry_was_asked_again(world: World) -> None:
     world.lost_writes = True
     world.patch(prod__version="2")
+    until_it_tells(world)
     world.reconcile()
     assert len(world.writes) == 1
     assert not world.plan().registry_writes  # the registry has not been asked since
@@ -142,6 +216,7 @@ def test_a_write_that_got_lost_is_repeated_once_the_registry_was_asked_again(wor
 def test_a_move_between_intent_and_write_wins(world: World) -> None:
     world.lost_writes = True
     world.patch(prod__version="2")
+    until_it_tells(world)
     world.reconcile()
     world.register("3", stage="Production")
     world.lost_writes = False
