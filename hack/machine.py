@@ -12,6 +12,7 @@ from pathlib import Path
 # A package, and how to see that it is there: a program on the PATH, or a file that it brings.
 PACKAGES = {
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
+    "pgbouncer": "/usr/sbin/pgbouncer",
     "prometheus": "promtool",
     "lua5.1": "lua5.1",
     "chromium": "chromium",

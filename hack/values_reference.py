@@ -51,6 +51,7 @@ DEFINITIONS: dict[str, Any] = {
             "trackingURI": {"type": "string", "pattern": "^https?://[^ ]+$"},
             "existingSecret": {"$ref": "#/$defs/objectName"},
             "tokenKey": {"type": "string", "pattern": "^[-._a-zA-Z0-9]+$"},
+            "basicAuth": {"type": "boolean"},
             "caBundle": {"type": "string", "pattern": "^-----BEGIN CERTIFICATE-----"},
             "allowedNamespaces": {"$ref": "#/$defs/namespaces"},
             "allowWrite": {"type": "boolean"},

@@ -1,16 +1,15 @@
 """MLflow's registry by REST, without MLflow's client: the image that checks does not carry it."""
 
 import json
-import os
 import re
 import urllib.error
 import urllib.parse
 import urllib.request
-from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from driftlead_data.tracking import authorization, trust
 from driftlead_drift import storage
 from driftlead_drift.errors import CannotJudgeError
 
@@ -123,15 +122,16 @@ class Registry:
         return reply
 
     def _get(self, url: str) -> bytes | None:
-        request = urllib.request.Request(url, headers=_authorization())  # noqa: S310 - http(s) was checked
+        request = urllib.request.Request(url, headers=authorization())  # noqa: S310 - http(s) was checked
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30, context=trust()) as reply:  # noqa: S310
                 body: bytes = reply.read()
                 return body
         except urllib.error.HTTPError as error:
             if error.code == 404:
                 return None
-            advice = "check MLFLOW_TRACKING_TOKEN" if error.code in (401, 403) else "check what was asked for"
+            credentials = "check MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD"
+            advice = credentials if error.code in (401, 403) else "check what was asked for"
             raise CannotJudgeError(
                 f"MLflow at {self.uri} refused with HTTP {error.code}: {_said(error.read())}; {advice}"
             ) from error
@@ -148,12 +148,3 @@ def _said(body: bytes) -> str:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body[:200].decode(errors="replace")
-
-
-def _authorization() -> dict[str, str]:
-    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        return {"Authorization": f"Bearer {token}"}
-    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
-    return {}

@@ -1,10 +1,10 @@
 """S3 by boto3: small objects in and out, with short timeouts and sentences instead of tracebacks."""
 
 import os
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from driftlead_data import s3
 from driftlead_drift.errors import CannotJudgeError
 
 if TYPE_CHECKING:
@@ -13,20 +13,12 @@ if TYPE_CHECKING:
 MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
-@cache
 def client() -> "S3Client":
-    """One client a process; its endpoint and keys come from the environment, as MLflow's do."""
-    import boto3.session  # noqa: PLC0415 - a run on files never needs it, and it takes 0.2 s
-    from botocore.config import Config  # noqa: PLC0415
-
-    endpoint = os.environ.get("MLFLOW_S3_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT_URL_S3")
-    config = Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 3, "mode": "standard"})
-    return boto3.session.Session().client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-        config=config,
-    )
+    """The client whose endpoint and keys the environment holds, as MLflow's. Raises CannotJudgeError."""
+    try:
+        return s3.client(os.environ)
+    except ValueError as error:
+        raise CannotJudgeError(f"{error}; set it in the connections") from error
 
 
 def get(uri: str) -> bytes | None:

@@ -5,9 +5,7 @@ for the serving process, which must start fast and small and only wants to know 
 still the registry's.
 """
 
-import base64
 import json
-import os
 import re
 import urllib.error
 import urllib.parse
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from driftlead_data.exit_codes import ExitCode
+from driftlead_data.tracking import authorization, trust
 from driftlead_inference.cache import Source
 from driftlead_inference.failures import StartFailed
 
@@ -74,7 +73,7 @@ def current_source(registry: str, name: str, version: str, seconds: float = 3) -
     url = f"{registry.rstrip('/')}/api/2.0/mlflow/model-versions/get?{query}"
     request = urllib.request.Request(url, headers=authorization())  # noqa: S310 - http or https, see above
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as reply:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=seconds, context=trust()) as reply:  # noqa: S310
             return str(json.load(reply)["model_version"]["source"])
     except urllib.error.HTTPError as error:
         if error.code == 404:
@@ -84,13 +83,3 @@ def current_source(registry: str, name: str, version: str, seconds: float = 3) -
         return None
     except (OSError, ValueError, KeyError):
         return None
-
-
-def authorization() -> dict[str, str]:
-    """The header that MLflow's own client would send, by its variables."""
-    if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
-        return {"Authorization": f"Bearer {token}"}
-    if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-    return {}

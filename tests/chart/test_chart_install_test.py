@@ -18,6 +18,7 @@ from chart.rendering import CHART, Object, Objects, Render
 from driftlead_cli.lint import lint
 from driftlead_drift.migrate import migrate
 from neighbours import S3, postgres
+from neighbours.certificates import authority
 
 SCRIPT = CHART / "files/test_install.py"
 DEV = {"devStack": {"enabled": True}}
@@ -198,34 +199,15 @@ def test_a_database_without_tables_and_a_bucket_that_is_missing_are_sentences(
     assert "FAILED  s3: bucket no-such-bucket: " in done.stdout
 
 
-def openssl(*words: str | Path) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
-@pytest.fixture
-def private_authority(tmp_path: Path) -> Path:
-    """An authority of one's own, and a certificate of 127.0.0.1 that it signed."""
-    folder = tmp_path / "tls"
-    folder.mkdir()
-    subject = ["-nodes", "-newkey", "rsa:2048", "-subj"]
-    authority = ["-keyout", folder / "ca.key", "-out", folder / "ca.crt"]
-    openssl("req", "-x509", "-days", "2", *subject, "/CN=our authority", *authority)
-    server = ["-keyout", folder / "server.key", "-out", folder / "server.csr"]
-    openssl("req", *subject, "/CN=127.0.0.1", *server)
-    (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    signing = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial", "-days", "2"]
-    made = ["-extfile", folder / "names", "-out", folder / "server.crt"]
-    openssl("x509", "-req", "-in", folder / "server.csr", *signing, *made)
-    return folder
-
-
 def test_postgres_with_a_certificate_of_ones_own_authority_is_known_by_the_bundle_and_refused_without(
-    tmp_path: Path, private_authority: Path
+    tmp_path: Path,
 ) -> None:
+    own = authority(tmp_path / "tls")
+    made = own.sign("server")
     with postgres() as server:
-        for name in ("server.crt", "server.key"):
-            target = server.data / name
-            shutil.copy(private_authority / name, target)
+        for file in (made, made.with_suffix(".key")):
+            target = server.data / file.name
+            shutil.copy(file, target)
             target.chmod(0o600)
             shutil.chown(target, server.user or os.geteuid())
         plain = server.create_database()
@@ -239,7 +221,7 @@ def test_postgres_with_a_certificate_of_ones_own_authority_is_known_by_the_bundl
         mount(
             tmp_path / "connections",
             DRIFTLEAD_POSTGRES_DSN=f"{plain}?sslmode=verify-full",
-            DRIFTLEAD_CA_BUNDLE=(private_authority / "ca.crt").read_text(),
+            DRIFTLEAD_CA_BUNDLE=own.certificate.read_text(),
             PGSSLROOTCERT=str(bundle),
         )
         assert "ok      postgres: inference_logs is there, empty" in run(tmp_path).stdout

@@ -51,6 +51,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("connections.postgres.dsn", "mysql://db", "'mysql://db' does not match pattern"),
     ("connections.postgres.dsn", "host=db dbname=driftlead", "does not match pattern"),
     ("connections.s3.endpoint", "minio:9000", "'minio:9000' does not match pattern"),
+    ("connections.s3.addressingStyle", "dns", "'dns' does not match pattern '^(auto|path|virtual)$'"),
+    ("connections.postgres.pooler", "transaction", BOOLEAN),
     ("connections.s3.region", "", "'' does not match pattern"),
     ("connections.s3.reportBucket", "s3://reports", "does not match pattern"),
     ("migration.waitSeconds", -1, "got -1, want 0"),
@@ -129,6 +131,15 @@ CONTRADICTIONS = {
     },
     'connections.existingSecret is "mine", and connections also carries a DSN': merged(
         nested("connections.existingSecret", "mine"), nested("connections.postgres.dsn", "postgresql://db/x")
+    ),
+    'registries: "a" has basicAuth, which takes the keys username and password of existingSecret': {
+        "registries": [{"name": "a", "trackingURI": "http://1", "basicAuth": True}]
+    },
+    "connections.mlflow.username and connections.mlflow.password belong together": nested(
+        "connections.mlflow.username", "reader"
+    ),
+    "connections.mlflow.token and connections.mlflow.username are both set": nested(
+        "connections.mlflow", {"token": "t", "username": "reader", "password": "p"}
     ),
     "accessKeyID and connections.s3.secretAccessKey belong together": nested(
         "connections.s3.accessKeyID", "k"

@@ -69,7 +69,7 @@ def test_selectors_find_the_pods_that_they_mean(objects: Objects) -> None:
 
 def test_what_a_pod_mounts_is_made_by_the_chart_or_named_by_a_value(objects: Objects) -> None:
     made = {identity(each)[0::2] for each in objects}
-    asked = {"mlflow-token", "hook", "owner", "driftlead-postgres-s3", "driftlead-owner"}
+    asked = {"mlflow-token", "mlflow-user", "hook", "owner", "driftlead-postgres-s3", "driftlead-owner"}
     for name, pod in objects.pods():
         volumes = [
             source for each in pod["volumes"] for source in each.get("projected", {}).get("sources", [each])
@@ -125,7 +125,8 @@ def test_each_registry_is_a_folder_for_the_operator_and_its_token_stays_in_its_s
         for item in each["items"]
     ]
     folder = {"uri", "allow-write", "allowed-namespaces", "ca.crt", "token"}
-    assert set(paths) == {f"default/{name}" for name in folder} | {"other/uri", "other/allow-write"}
+    other = {"uri", "allow-write", "username", "password"}
+    assert set(paths) == {f"default/{name}" for name in folder} | {f"other/{name}" for name in other}
     assert volume["projected"]["sources"][1]["secret"]["items"] == [
         {"key": "bearer", "path": "default/token"}
     ]
@@ -161,6 +162,21 @@ def test_one_authority_serves_postgres_s3_and_mlflow_from_a_mounted_file(render:
     assert data["DRIFTLEAD_CA_BUNDLE"].startswith("-----BEGIN CERTIFICATE-----")
     names = ("AWS_CA_BUNDLE", "MLFLOW_TRACKING_SERVER_CERT_PATH", "PGSSLROOTCERT")
     assert {data[name] for name in names} == {"/etc/driftlead/connections/DRIFTLEAD_CA_BUNDLE"}
+
+
+def test_pods_are_told_of_a_login_a_pooler_and_virtual_hosts(render: Render) -> None:
+    connections = {
+        "postgres": {"dsn": "postgresql://u@db:6432/log", "pooler": True},
+        "s3": {"addressingStyle": "virtual"},
+        "mlflow": {"username": "reader", "password": "of models"},
+    }
+    objects = render({"connections": connections})
+    secret = objects.one("Secret", "driftlead-connections")["stringData"]
+    assert secret["MLFLOW_TRACKING_USERNAME"] == "reader"
+    assert secret["MLFLOW_TRACKING_PASSWORD"] == "of models"
+    plain = objects.one("ConfigMap", "driftlead-connections")["data"]
+    assert plain["DRIFTLEAD_LOG_POOLER"] == "true"
+    assert plain["MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE"] == "virtual"
 
 
 def test_generated_passwords_are_the_same_wherever_they_are_used(render: Render) -> None:
@@ -311,7 +327,13 @@ def test_the_everything_file_changes_every_value_or_the_production_file_does() -
         for each in untouched
         if each not in allowed | contexts
         and not each.startswith(
-            ("images.", "rbac.", "monitoring.podMonitor.", "operator.serviceAccount.create")
+            (
+                "images.",
+                "rbac.",
+                "monitoring.podMonitor.",
+                "connections.mlflow.token",
+                "operator.serviceAccount.c",
+            )
         )
         and not each.endswith(".resources")
     ] == []

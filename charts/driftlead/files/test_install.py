@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from driftlead_data import s3
 from driftlead_data.connections import export_connections
+from driftlead_data.tracking import basic
 
 ACCOUNT = Path(os.environ.get("TEST_ACCOUNT_DIR", "/var/run/secrets/kubernetes.io/serviceaccount"))
 CONNECTIONS = Path(os.environ.get("DRIFTLEAD_CONNECTIONS_DIR", "/etc/driftlead/connections"))
@@ -32,10 +34,17 @@ class Refused(Exception):
 
 
 def ask(
-    url: str, body: object = None, *, token: str = "", authority: Path | None = None, seconds: float = 10
+    url: str,
+    body: object = None,
+    *,
+    credentials: str = "",
+    authority: Path | None = None,
+    seconds: float = 10,
 ) -> Any:
     """The JSON that a server answers, or its text. Raises Refused with the server's own words."""
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    headers = {"Content-Type": "application/json"}
+    if credentials:
+        headers["Authorization"] = credentials
     data = None if body is None else json.dumps(body).encode()
     trust = ssl.create_default_context(cafile=authority) if authority else None
     request = urllib.request.Request(url, data, headers)
@@ -89,7 +98,7 @@ def permissions() -> str:
         answer = ask(
             f"{server}/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
             review,
-            token=text(ACCOUNT / "token"),
+            credentials=f"Bearer {text(ACCOUNT / 'token')}",
             authority=ACCOUNT / "ca.crt",
         )
         if not answer["status"]["allowed"]:
@@ -110,29 +119,36 @@ def operator() -> str:
 
 
 def registry(folder: Path) -> str:
-    """A declared registry answers a search, with its token and its certificate."""
-    uri, authority = text(folder / "uri"), folder / "ca.crt"
+    """A declared registry answers a search, with its credentials and its certificate."""
+    uri, authority, token = text(folder / "uri"), folder / "ca.crt", text(folder / "token")
+    user = text(folder / "username")
     ask(
         f"{uri}/api/2.0/mlflow/registered-models/search?max_results=1",
-        token=text(folder / "token"),
+        credentials=f"Bearer {token}" if token else user and basic(user, text(folder / "password")),
         authority=authority if authority.is_file() else None,
     )
     return f"{uri} answers"
+
+
+async def one(query: str, *values: object) -> Any:
+    """The first value that a query on the prediction log gives, also through a pooler of transactions."""
+    import asyncpg
+
+    dsn = text(CONNECTIONS / "DRIFTLEAD_POSTGRES_DSN")
+    connection = await asyncpg.connect(dsn, timeout=10, statement_cache_size=0)
+    try:
+        async with connection.transaction():
+            return await connection.fetchval(query, *values)
+    finally:
+        await connection.close()
 
 
 def postgres() -> str:
     """The prediction log's table is there and may be read."""
     import asyncpg
 
-    async def rows() -> int:
-        connection = await asyncpg.connect(text(CONNECTIONS / "DRIFTLEAD_POSTGRES_DSN"), timeout=10)
-        try:
-            return len(await connection.fetch("SELECT 1 FROM inference_logs LIMIT 1"))
-        finally:
-            await connection.close()
-
     try:
-        found = asyncio.run(rows())
+        found = asyncio.run(one("SELECT 1 FROM inference_logs LIMIT 1"))
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise Refused(f"inference_logs cannot be read: {error}; did the migration run?") from error
     return "inference_logs is there" + ("" if found else ", empty")
@@ -140,15 +156,11 @@ def postgres() -> str:
 
 def bucket() -> str:
     """The bucket for reports is there; nothing is written."""
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = text(CONNECTIONS / "DRIFTLEAD_REPORT_BUCKET")
-    once = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
-    s3 = boto3.client("s3", endpoint_url=os.environ.get("MLFLOW_S3_ENDPOINT_URL"), config=once)
     try:
-        s3.head_bucket(Bucket=name)
+        s3.client(os.environ).head_bucket(Bucket=name)
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"bucket {name}: {error}") from error
     return f"bucket {name} is there"
@@ -191,19 +203,7 @@ def served(url: str, version: str) -> None:
 
 def logged(request_id: str) -> None:
     """Raises Refused while no row of that request is in the prediction log."""
-    import asyncpg
-
-    async def count() -> int:
-        connection = await asyncpg.connect(text(CONNECTIONS / "DRIFTLEAD_POSTGRES_DSN"), timeout=10)
-        try:
-            found = await connection.fetchval(
-                "SELECT count(*) FROM inference_logs WHERE request_id = $1", request_id
-            )
-        finally:
-            await connection.close()
-        return int(found)
-
-    rows = asyncio.run(count())
+    rows = asyncio.run(one("SELECT count(*) FROM inference_logs WHERE request_id = $1", request_id))
     if rows != 1:
         raise Refused(f"inference_logs holds {rows} rows of request {request_id}, wanted 1")
 

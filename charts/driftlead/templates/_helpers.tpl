@@ -134,13 +134,22 @@ already has, else a new one; remembered in the values, so that one rendering use
 {{- fail (printf "registries: the name %q is there twice: resources name a registry by it; give each its own" .name) -}}
 {{- end -}}
 {{- $_ := set $seen .name true -}}
+{{- if and .basicAuth (or .tokenKey (not .existingSecret)) -}}
+{{- fail (printf "registries: %q has basicAuth, which takes the keys username and password of existingSecret: name that Secret, and leave tokenKey out" .name) -}}
+{{- end -}}
 {{- end -}}
 {{- $c := .Values.connections -}}
-{{- if and $c.existingSecret (or $c.postgres.dsn $c.s3.accessKeyID $c.s3.secretAccessKey $c.mlflow.token) -}}
-{{- fail (printf "connections.existingSecret is %q, and connections also carries a DSN, key or token: they would be ignored; put them into that Secret or leave existingSecret empty" $c.existingSecret) -}}
+{{- if and $c.existingSecret (or $c.postgres.dsn $c.s3.accessKeyID $c.s3.secretAccessKey $c.mlflow.token $c.mlflow.username $c.mlflow.password) -}}
+{{- fail (printf "connections.existingSecret is %q, and connections also carries a DSN, key, password or token: they would be ignored; put them into that Secret or leave existingSecret empty" $c.existingSecret) -}}
 {{- end -}}
 {{- if ne (empty $c.s3.accessKeyID) (empty $c.s3.secretAccessKey) -}}
 {{- fail "connections.s3.accessKeyID and connections.s3.secretAccessKey belong together: one of them is empty; set both or neither" -}}
+{{- end -}}
+{{- if ne (empty $c.mlflow.username) (empty $c.mlflow.password) -}}
+{{- fail "connections.mlflow.username and connections.mlflow.password belong together: one of them is empty; set both or neither" -}}
+{{- end -}}
+{{- if and $c.mlflow.token $c.mlflow.username -}}
+{{- fail "connections.mlflow.token and connections.mlflow.username are both set: MLflow's client would ignore the token; set one of them" -}}
 {{- end -}}
 {{- if and (not .Values.operator.serviceAccount.create) (not .Values.operator.serviceAccount.name) -}}
 {{- fail "operator.serviceAccount.create is false and operator.serviceAccount.name is empty: name the service account that the operator should use" -}}

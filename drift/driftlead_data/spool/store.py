@@ -3,8 +3,9 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
+
+from driftlead_data import s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,33 +70,7 @@ class S3Store:
             client.delete_object(Bucket=self.bucket, Key=key)
 
     def _client(self) -> "S3Client":
-        found = {**os.environ, **self.variables()}
-        return _client(
-            found.get("MLFLOW_S3_ENDPOINT_URL") or found.get("AWS_ENDPOINT_URL_S3"),
-            *(found.get(f"AWS_{name}") for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "SESSION_TOKEN")),
-            found.get("AWS_DEFAULT_REGION") or "us-east-1",
-        )
-
-
-@lru_cache(maxsize=1)
-def _client(
-    endpoint: str | None, key: str | None, secret: str | None, token: str | None, region: str
-) -> "S3Client":
-    """Kept while the keys stay the same: to make one takes a tenth of a second."""
-    import boto3  # noqa: PLC0415 - 0.2 s and 20 MB that most pods never need
-    from botocore.config import Config  # noqa: PLC0415
-
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        aws_access_key_id=key,
-        aws_secret_access_key=secret,
-        aws_session_token=token,
-        region_name=region,
-        config=Config(
-            connect_timeout=3, read_timeout=20, retries={"total_max_attempts": 2, "mode": "standard"}
-        ),
-    )
+        return s3.client({**os.environ, **self.variables()})
 
 
 class _said:  # noqa: N801 - reads like a sentence where it is used

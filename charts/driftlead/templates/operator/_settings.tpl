@@ -16,7 +16,7 @@ DRIFTLEAD_HOOK_SECRET_FILE: /etc/driftlead/hooks/secret
 {{- end }}
 {{- end -}}
 
-{{/* One folder for each registry: uri, allow-write, allowed-namespaces and ca.crt from the ConfigMap, token from its Secret */}}
+{{/* One folder for each registry: uri, allow-write, allowed-namespaces and ca.crt from the ConfigMap, token or user and password from its Secret */}}
 {{- define "driftlead.operator.registriesVolume" -}}
 projected:
   sources:
@@ -38,7 +38,11 @@ projected:
     {{- if .existingSecret }}
     - secret:
         name: {{ .existingSecret }}
+        {{- if .basicAuth }}
+        items: [{key: username, path: {{ .name }}/username}, {key: password, path: {{ .name }}/password}]
+        {{- else }}
         items: [{key: {{ .tokenKey | default "token" }}, path: {{ .name }}/token}]
+        {{- end }}
     {{- end }}
     {{- end }}
 {{- end -}}
