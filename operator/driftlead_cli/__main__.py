@@ -1,4 +1,4 @@
-"""`kubectl driftlead`: tree, watch, why, promote, lint."""
+"""`kubectl driftlead`: tree, watch, why, promote, abort, lint."""
 
 import json
 import sys
@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.live import Live
 
 from driftlead_cli import render
+from driftlead_cli.abort import ABORT, given_up
 from driftlead_cli.errors import Refused
-from driftlead_cli.facts import Manifest, condition, status_of
+from driftlead_cli.facts import Manifest, condition, name_of, status_of
 from driftlead_cli.lint import lint as lint_text
 from driftlead_cli.promote import PROMOTE, Wish, curl, refuse_without_target, wanted_version
 from driftlead_cli.why import why as explain
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from driftlead_cli.cluster import Cluster
 
 POLL_SECONDS = 2.0
+FORGET_SECONDS = 20.0
 WIDTH_OF_FILES = 200
 app = typer.Typer(
     name="kubectl driftlead",
@@ -99,11 +101,50 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     if dry_run:
         print(f"version {chosen} would be promoted. By hand:")
     else:
-        cluster.annotate(name, wish.patch())
+        _ask(cluster, resource, wish)
         print(f"asked the operator to promote version {chosen}. The same by hand:")
     print(f"  {wish.kubectl(resource)}\nor in the registry itself:\n  {curl(resource, chosen)}")
     if wait and not dry_run:
         _wait_for(cluster, name, chosen, wait)
+
+
+def _ask(cluster: "Cluster", resource: Manifest, wish: Wish) -> None:
+    """Sets the annotation; one that says so already is taken away first, until the operator has noticed."""
+    name = name_of(resource)
+    if wish.stands(resource):
+        resource = cluster.annotate(name, wish.withdrawal())
+        deadline = time.monotonic() + FORGET_SECONDS
+        while not wish.is_forgotten(resource):
+            if time.monotonic() > deadline:
+                raise Refused(
+                    f"{name} was asked the same before, and the operator has not noticed within"
+                    f" {FORGET_SECONDS:.0f} s that this was taken back: is it running, is {name} suspended?"
+                )
+            time.sleep(POLL_SECONDS / 4)
+            resource = cluster.resource(name)
+    cluster.annotate(name, wish.patch())
+
+
+@app.command()
+def abort(
+    name: Name,
+    version: Annotated[
+        str | None, typer.Argument(help="Version; the one on its way to prod by default, else the canary's.")
+    ] = None,
+    namespace: Namespace = None,
+    context: Context = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+) -> None:
+    """Ask the operator to give up a version that is on its way to prod, or the canary."""
+    cluster = connect(context, namespace)
+    resource = cluster.resource(name)
+    wish = Wish(ABORT, given_up(resource, version))
+    if dry_run:
+        print(f"version {wish.value} would be given up. By hand:")
+    else:
+        _ask(cluster, resource, wish)
+        print(f"asked the operator to give up version {wish.value}. The same by hand:")
+    print(f"  {wish.kubectl(resource)}")
 
 
 def _wait_for(cluster: "Cluster", name: str, version: str, seconds: int) -> None:

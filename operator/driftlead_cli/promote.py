@@ -1,4 +1,4 @@
-"""What `promote` and `retry` ask of the operator, and how the same is said by hand."""
+"""What `promote` and `abort` ask of the operator, and how the same is said by hand."""
 
 import json
 import re
@@ -22,6 +22,19 @@ class Wish:
         """The merge patch."""
         return {"metadata": {"annotations": {self.annotation: self.value}}}
 
+    def withdrawal(self) -> dict[str, object]:
+        """The merge patch that takes the annotation away."""
+        return {"metadata": {"annotations": {self.annotation: None}}}
+
+    def stands(self, resource: Manifest) -> bool:
+        """Whether the annotation says so already: then it must go first, or nobody would notice."""
+        annotations = resource["metadata"].get("annotations") or {}
+        return bool(annotations.get(self.annotation) == self.value)
+
+    def is_forgotten(self, resource: Manifest) -> bool:
+        """Whether the operator echoes it no longer, so that the same is a new wish."""
+        return self.annotation.rpartition("/")[2] not in status_of(resource).get("handled", {})
+
     def kubectl(self, resource: Manifest) -> str:
         """The same by kubectl alone."""
         namespace = resource["metadata"].get("namespace", "default")
@@ -29,6 +42,15 @@ class Wish:
             f"kubectl annotate modeldeployment {name_of(resource)} -n {namespace} --overwrite"
             f" {self.annotation}={self.value}"
         )
+
+
+def checked(version: str) -> str:
+    """The version, if it is one. Raises Refused when it is none."""
+    if not VERSION.fullmatch(version):
+        raise Refused(
+            f"{version!r} is no version: a string of digits is wanted, as the registry numbers them"
+        )
+    return version
 
 
 def wanted_version(resource: Manifest, version: str | None) -> str:
@@ -42,11 +64,7 @@ def wanted_version(resource: Manifest, version: str | None) -> str:
                 f"{name_of(resource)} has no canary that serves, so nothing can be promoted: name a version"
                 f" (kubectl driftlead promote {name_of(resource)} 5), or register one for the canary"
             )
-    if not VERSION.fullmatch(version):
-        raise Refused(
-            f"{version!r} is no version: a string of digits is wanted, as the registry numbers them"
-        )
-    if version == served and status["prod"].get("target", {}).get("version") == version:
+    if checked(version) == served and status["prod"].get("target", {}).get("version") == version:
         raise Refused(f"{name_of(resource)} serves version {version} on prod already; nothing to do")
     return version
 

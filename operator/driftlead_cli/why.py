@@ -19,6 +19,7 @@ from driftlead_cli.view import STAGES, Mark, feature_words, health
 
 EVENTS_FROM = timedelta(hours=1)
 EVENTS_SHOWN = 5
+RETRIED = {"VersionRejected": "register a mended version", "Aborted": "promote another version"}
 BAD_WHEN_TRUE = ("Stalled", "DriftDetected", "DriftCheckFailed")
 BAD_WHEN_FALSE = ("Ready", "Available", "CanaryHealthy", "PredictionLogHealthy")
 
@@ -75,15 +76,15 @@ def _conditions(family: Family) -> Iterator[Finding]:
         said = ", ".join(f"{each['type']} is {each['status']}" for each in group)
         passed = age(group[0].get("lastTransitionTime"), family.now)
         since = "" if passed == "-" else f" for {passed}"
-        do = _retry(family) if reason == "VersionRejected" else ""
+        do = _retry(family, reason) if reason in RETRIED else ""
         seen = [message] if message else []
         yield Finding(_mark(group, family.resource), f"{reason}: {said}{since}", seen, do)
 
 
-def _retry(family: Family) -> str:
+def _retry(family: Family, reason: str) -> str:
     namespace, name = family.resource["metadata"].get("namespace", "default"), name_of(family.resource)
     return (
-        f"register a mended version, or try this one again: kubectl annotate modeldeployment {name}"
+        f"{RETRIED[reason]}, or try this one again: kubectl annotate modeldeployment {name}"
         f" -n {namespace} --overwrite driftlead.dev/requestedAt=$(date -u +%FT%TZ)"
     )
 

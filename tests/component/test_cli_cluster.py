@@ -157,6 +157,27 @@ def test_promote_sets_the_annotation_and_prints_the_same_by_hand(
 
 
 @pytest.mark.usefixtures("demo")
+def test_abort_sets_the_annotation_also_when_it_stands_already(
+    kubeconfig: Path, anything: client.CustomObjectsApi
+) -> None:
+    nothing = run(kubeconfig, "abort", "demo")
+    assert nothing.returncode == 1
+    assert "demo has no version on its way and no canary" in nothing.stderr
+    status = {"status": {"prod": {"version": "3", "target": {"version": "5"}}}}
+    anything.patch_namespaced_custom_object_status(
+        "driftlead.dev", "v1alpha1", "default", "modeldeployments", "demo", status
+    )
+    for _ in range(2):
+        done = run(kubeconfig, "abort", "demo")
+        assert done.returncode == 0, done.stderr
+        assert (
+            "kubectl annotate modeldeployment demo -n default --overwrite driftlead.dev/abort=5"
+            in done.stdout
+        )
+        assert read(anything, "demo")["metadata"]["annotations"] == {"driftlead.dev/abort": "5"}
+
+
+@pytest.mark.usefixtures("demo")
 def test_promote_that_waits_in_vain_ends_with_what_the_resource_says(kubeconfig: Path) -> None:
     done = run(kubeconfig, "promote", "demo", "5", "--wait", "1")
     assert done.returncode == 1
