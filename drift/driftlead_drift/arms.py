@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from driftlead_data.binning import FeatureBins, Scanner
 from driftlead_data.histograms import LATENCY_BINS, unpack_latency
 from driftlead_drift.comparison import Arm
+from driftlead_drift.labels import read_labels
+from driftlead_drift.truth import Tally
 from driftlead_drift.windows import SLACK, Traffic, condition, in_stretch
 
 MINUTE = timedelta(minutes=1)
+NO_LABELS = Tally()
 SETTLED = timedelta(minutes=10)
 """Rows of a minute older than this do not come any more: pods deliver within seconds, and retry for
 minutes."""
@@ -34,19 +37,27 @@ class Minutes:
     errors: dict[datetime, int] = field(default_factory=dict)
     latency: dict[datetime, NDArray[np.int64]] = field(default_factory=dict)
     predictions: dict[datetime, NDArray[np.int64]] = field(default_factory=dict)
-    labelled: dict[datetime, int] = field(default_factory=dict)
-    wrong: dict[datetime, int] = field(default_factory=dict)
+    labels: dict[datetime, Tally] = field(default_factory=dict)
     failures_known: bool = False
 
 
 async def read(
-    connection: asyncpg.Connection, side: Minutes, start: datetime, end: datetime, bins: FeatureBins | None
+    connection: asyncpg.Connection,
+    side: Minutes,
+    start: datetime,
+    end: datetime,
+    *,
+    bins: FeatureBins | None,
+    began: datetime,
 ) -> None:
-    """Reads the minutes from `start` to before `end` anew; what was known of them is replaced."""
+    """Reads the minutes from `start` to before `end` anew; what was known of them is replaced.
+
+    Labels count in the minute they came, for rows answered since the comparison `began`: the same traffic.
+    """
     await _read_histograms(connection, side, start, end)
     if bins is not None:
         await _read_predictions(connection, side, start, end, bins)
-    await _read_labels(connection, side, start, end)
+    side.labels |= await read_labels(connection, side.traffic, (began, end), (start, end), MINUTE)
 
 
 async def _read_histograms(
@@ -102,24 +113,6 @@ async def _read_predictions(
         side.predictions[minute] = scanner.count(codes)[0]
 
 
-async def _read_labels(connection: asyncpg.Connection, side: Minutes, start: datetime, end: datetime) -> None:
-    """Labels that came in these minutes, joined to the row they belong to; a wrong class is one that is not
-    equal."""
-    if await connection.fetchval("SELECT to_regclass('feedback')") is None:
-        return
-    rows = await connection.fetch(
-        "SELECT date_trunc('minute', f.received_at) AS minute, count(*) AS labelled, "  # noqa: S608
-        "count(*) FILTER (WHERE CASE WHEN f.label_text IS NOT NULL THEN f.label_text <> l.prediction_label "
-        "ELSE f.label <> l.prediction END) AS wrong FROM feedback f "
-        'JOIN inference_logs l ON l.request_id = f.request_id AND l."row" = f."row" '
-        f"WHERE {condition(side.traffic, 'l.')} AND f.received_at >= $1 AND f.received_at < $2 GROUP BY 1",
-        start,
-        end,
-    )
-    for row in rows:
-        side.labelled[row["minute"]], side.wrong[row["minute"]] = row["labelled"], row["wrong"]
-
-
 async def first_row(connection: asyncpg.Connection, traffic: Traffic, since: datetime) -> datetime | None:
     """When this version answered first after `since`, None if it did not."""
     found: datetime | None = await connection.fetchval(
@@ -144,7 +137,7 @@ def arms(prod: Minutes, canary: Minutes, minutes: Sequence[datetime]) -> tuple[A
     given, so that the check stays undecided instead of calling both faultless.
     """
     compared = bool(prod.predictions and canary.predictions)
-    labels = bool(prod.labelled and canary.labelled)
+    labels = bool(prod.labels and canary.labels)
     return (
         _arm(prod, minutes, compared=compared, labels=labels),
         _arm(canary, minutes, compared=compared, labels=labels),
@@ -157,8 +150,7 @@ def _arm(side: Minutes, minutes: Sequence[datetime], *, compared: bool, labels: 
         errors=_column(side.errors, minutes),
         latency=_matrix(side.latency, minutes) if side.latency else None,
         predictions=_matrix(side.predictions, minutes) if compared else None,
-        labelled=_column(side.labelled, minutes) if labels else None,
-        wrong=_column(side.wrong, minutes) if labels else None,
+        labels=[side.labels.get(minute, NO_LABELS) for minute in minutes] if labels else None,
     )
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_data.histograms import LATENCY_EDGES_MS
-from driftlead_drift import words
+from driftlead_drift import performance, words
+from driftlead_drift.canary_verdict import Findings, conclude, not_tested, summarize
 from driftlead_drift.comparison import (
     Arm,
     CanaryJudgement,
@@ -29,7 +30,9 @@ from driftlead_drift.comparison import (
     Verdict,
 )
 from driftlead_drift.statistics import sequential
+from driftlead_drift.statistics.means import meeting, summed
 from driftlead_drift.statistics.quality import percent
+from driftlead_drift.truth import Tally
 
 __all__ = [
     "Arm",
@@ -58,13 +61,15 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
     threshold, settled = _threshold(prod, policy)
     pairs = _pairs(prod, canary, policy, threshold, settled)
     # Split over what may ever decide, not over what has data yet: a share once spent cannot be made smaller.
-    alpha = policy.alpha / (DECIDING + (policy.max_shift is not None))
+    alpha = policy.alpha / (DECIDING + (policy.max_shift is not None) + (policy.log_loss_margin is not None))
     checks = tuple(
-        _check(name, margin, [_summed(v, blocks) for v in arrays], alpha) for name, margin, arrays in pairs
+        _check(name, margin, _in_blocks(name, arrays, blocks), alpha) for name, margin, arrays in pairs
     )
+    measures = performance.compared(prod.labels or (), canary.labels or (), policy, alpha)
     predictions = _predictions(prod, canary, policy, blocks, alpha)
     split = _split(prod, canary, policy, alpha)
-    verdict = _verdict(checks, predictions, split, policy)
+    found = Findings(checks, measures, predictions, split)
+    verdict = conclude(found, policy)
     open_ = [c.requests_needed for c in checks if c.verdict == "undecided"]
     needed = max((n for n in open_ if n is not None), default=None) if None not in open_ else None
     return CanaryJudgement(
@@ -75,8 +80,9 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
         latency_threshold_ms=threshold,
         minutes=len(prod.requests),
         requests_needed=needed if verdict == "undecided" else None,
-        summary=_summary(verdict, checks, predictions, split, needed),
-        not_tested=_not_tested(pairs, predictions),
+        summary=summarize(verdict, found, needed),
+        not_tested=not_tested(found, near=_near(prod, canary)),
+        measures=measures,
     )
 
 
@@ -86,7 +92,7 @@ _Pair = tuple[CheckName, float, list[NDArray[Any]]]
 def _check_shapes(prod: Arm, canary: Arm) -> None:
     minutes = len(prod.requests)
     for side, arm in (("prod", prod), ("canary", canary)):
-        for name in ("requests", "errors", "latency", "predictions", "labelled", "wrong"):
+        for name in ("requests", "errors", "latency", "predictions", "labels"):
             value = getattr(arm, name)
             if value is not None and len(value) != minutes:
                 raise ValueError(
@@ -113,10 +119,15 @@ def _blocks(minutes: int) -> NDArray[np.intp]:
     return np.concatenate([singles, fives, thirties]).astype(np.intp)
 
 
-def _summed(values: NDArray[Any], edges: NDArray[np.intp]) -> NDArray[np.int64]:
-    total = np.concatenate([np.zeros((1, *values.shape[1:]), dtype=np.int64), np.cumsum(values, axis=0)])
-    summed: NDArray[np.int64] = np.diff(total[edges], axis=0)
-    return summed
+def _in_blocks(
+    name: CheckName, arrays: Sequence[NDArray[Any]], blocks: NDArray[np.intp]
+) -> list[NDArray[Any]]:
+    """The arrays summed over blocks; labels of both sides seldom come in one minute."""
+    taken = [summed(values, blocks) for values in arrays]
+    if name != "quality":
+        return taken
+    edges = meeting(taken[0], taken[2])
+    return [summed(values, edges) for values in taken]
 
 
 def _threshold(prod: Arm, policy: CanaryPolicy) -> tuple[float | None, int]:
@@ -157,10 +168,19 @@ def _pairs(
         arrays = [prod.latency.sum(axis=1), _slow(prod.latency, threshold)]
         arrays += [canary.latency.sum(axis=1), _slow(canary.latency, threshold)]
         out.append(("latency", policy.latency_margin, [a * used for a in arrays]))
-    labels = [a for a in (prod.labelled, prod.wrong, canary.labelled, canary.wrong) if a is not None]
-    if len(labels) == 4:
-        out.append(("quality", policy.quality_margin, [np.asarray(a) for a in labels]))
+    if prod.labels is not None and canary.labels is not None and not _near(prod, canary):
+        counts = [_counts(side, name) for side in (prod.labels, canary.labels) for name in ("rows", "wrong")]
+        out.append(("quality", policy.quality_margin, counts))
     return out
+
+
+def _near(prod: Arm, canary: Arm) -> bool:
+    """Whether labels say that predictions are no classes."""
+    return any(tally.near for arm in (prod, canary) for tally in arm.labels or ())
+
+
+def _counts(labels: Sequence[Tally], name: str) -> NDArray[Any]:
+    return np.array([getattr(tally, name) for tally in labels], dtype=np.int64)
 
 
 def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha: float) -> Check:
@@ -220,7 +240,7 @@ def _predictions(
             decides=decides,
             sentence=sentence,
         )
-    a, b = _summed(prod.predictions, edges), _summed(canary.predictions, edges)
+    a, b = summed(prod.predictions, edges), summed(canary.predictions, edges)
     log_different = float(sequential.different(a, b).max(initial=0.0))
     total, canary_total = a.sum(axis=0), b.sum(axis=0)
     n, m = int(total.sum()), int(canary_total.sum())
@@ -268,47 +288,3 @@ def _split(prod: Arm, canary: Arm, policy: CanaryPolicy, alpha: float) -> SplitC
         log_wrong=evidence,
         sentence=f"The canary got {percent(m, n + m)} of the requests, {judged} ({percent(meant, 1)} now).",
     )
-
-
-def _verdict(
-    checks: Sequence[Check], predictions: PredictionCheck, split: SplitCheck, policy: CanaryPolicy
-) -> Verdict:
-    if split.mismatch:
-        return "undecided"
-    shifted = policy.max_shift is not None and predictions.verdict == "different"
-    if shifted or any(c.verdict == "worse" for c in checks):
-        return "worse"
-    settled = policy.max_shift is None or predictions.verdict == "same"
-    return "non-inferior" if settled and all(c.verdict == "non-inferior" for c in checks) else "undecided"
-
-
-def _summary(
-    verdict: Verdict,
-    checks: Sequence[Check],
-    predictions: PredictionCheck,
-    split: SplitCheck,
-    needed: int | None,
-) -> str:
-    if split.mismatch:
-        return f"undecided: {split.sentence} Compare again when traffic is split as meant."
-    by = {v: [c.name for c in checks if c.verdict == v] for v in ("worse", "non-inferior", "undecided")}
-    if verdict == "worse":
-        names: list[str] = [*by["worse"]] or ["predictions"]
-        first = next((c.sentence for c in checks if c.verdict == "worse"), predictions.sentence)
-        return f"the canary is worse in {words.listed(names)}. {first}"
-    if verdict == "non-inferior":
-        return f"the canary is not worse than prod in {words.listed(by['non-inferior'])}"
-    if not by["undecided"]:
-        return f"undecided: {predictions.sentence}"
-    more = (
-        f"about {needed:,} more requests should tell"
-        if needed is not None
-        else "too early to say how many more"
-    )
-    return f"undecided in {words.listed(by['undecided'])}: {more}"
-
-
-def _not_tested(pairs: Sequence[_Pair], predictions: PredictionCheck) -> tuple[str, ...]:
-    tested = {name for name, _, _ in pairs}
-    out = [f"{name}: {why}" for name, why in words.CANARY_NOT_TESTED.items() if name not in tested]
-    return (*out, predictions.sentence) if predictions.verdict == "not tested" else tuple(out)

@@ -23,6 +23,7 @@ from driftlead_drift.judge import CANNOT_JUDGE, Judgement, judge
 from driftlead_drift.partitions import maintain
 from driftlead_drift.policy import Policy
 from driftlead_drift.report import document, page
+from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CheckSettings
 
 log = structlog.get_logger(__name__)
@@ -120,7 +121,7 @@ def exit_code(settings: CheckSettings, judgement: Judgement) -> int:
 
 def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered | None = None) -> Outcome:
     """Writes the report to wherever it belongs. Raises CannotJudgeError where one of these places fails."""
-    files = {"report.json": document.encode(report), "report.html": page.render(report).encode()}
+    files = {"report.json": encode(report), "report.html": page.render(report).encode()}
     uri = ""
     if settings.report:
         uri = write_folder(settings, files)

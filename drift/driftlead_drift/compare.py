@@ -11,6 +11,7 @@ from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.evidence import Comparison, policy_of
 from driftlead_drift.report import canary_document, canary_page
+from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CompareSettings
 
 WORSE, NOT_WORSE = 2, 0
@@ -38,7 +39,7 @@ def run(settings: CompareSettings) -> Ended:
 def record(settings: CompareSettings, document: dict[str, Any]) -> str:
     """Writes the report to the folder and the bucket that are named; where the page is."""
     files = {
-        "compare.json": canary_document.encode(document),
+        "compare.json": encode(document),
         "compare.html": canary_page.render(document).encode(),
     }
     uri = ""

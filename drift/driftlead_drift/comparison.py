@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from driftlead_drift.truth import Tally
+
 Verdict = Literal["worse", "non-inferior", "undecided"]
 PredictionVerdict = Literal["same", "different", "undecided", "not tested"]
 CheckName = Literal["errors", "latency", "quality"]
+MeasureName = Literal["wrong", "log loss", "AUC"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,16 +23,15 @@ class Arm:
 
     `requests`, `errors` (5xx, timeouts): shape (minutes,). `latency`: (minutes, bins) of requests that
     succeeded, in the bins of `driftlead_data.histograms`. `predictions`: (minutes, bins), both sides in the
-    bins of *prod's* baseline, None where one cannot tell. `labelled`, `wrong`: rows whose label has come, and
-    how many of them were predicted wrongly, counted in the minute of the label; None without labels.
+    bins of *prod's* baseline, None where one cannot tell. `labels`: what the labels that came in each minute
+    say; None without labels.
     """
 
     requests: NDArray[Any]
     errors: NDArray[Any]
     latency: NDArray[Any] | None = None
     predictions: NDArray[Any] | None = None
-    labelled: NDArray[Any] | None = None
-    wrong: NDArray[Any] | None = None
+    labels: Sequence[Tally] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,8 @@ class CanaryPolicy:
     `alpha`: chance of ever calling a canary worse that is not, and of the converse; over all deciding checks.
     `error_margin`: by so much may the share of failed requests exceed prod's. `latency_margin`: by so much
     may the share of slow requests; slow is above `latency_threshold_ms`, by default prod's p99 at the start.
-    `quality_margin`: by so much may the share of wrong predictions exceed prod's.
+    `quality_margin`: by so much may the share of wrong predictions exceed prod's. `log_loss_margin`: where
+    set, a canary whose mean log loss (nats) surely exceeds prod's by more is worse.
     `same_shift`: predictions whose distribution functions differ by less are the same. `max_shift`: where
     set, a canary whose predictions surely differ by more is worse. `split`: the canary's share of requests
     where each request is routed by itself (one number, or one for each minute); None where routing is sticky
@@ -50,12 +54,14 @@ class CanaryPolicy:
     latency_margin: float = 0.01
     latency_threshold_ms: float | None = None
     quality_margin: float = 0.02
+    log_loss_margin: float | None = None
     same_shift: float = 0.10
     max_shift: float | None = None
     split: float | NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "error_margin", "latency_margin", "quality_margin", "same_shift", "max_shift"):
+        shares = ("alpha", "error_margin", "latency_margin", "quality_margin", "same_shift", "max_shift")
+        for name in (*shares, "log_loss_margin"):
             value = getattr(self, name)
             if value is not None and not 0 < value < 1:
                 raise ValueError(f"{name} must lie between 0 and 1, it is {value}")
@@ -102,6 +108,27 @@ class PredictionCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Measure:
+    """How good predictions are, by labels: of prod and canary, or of prod earlier and now.
+
+    `first`, `second`: the share predicted wrongly, mean log loss (nats, at most `truth.CAP` a row) or AUC of
+    each; `rows`: labelled rows of each. `interval`: of the second less the first; right at all looks at once
+    where `at_all_looks`, else a 95 % interval of this look alone, on which nothing may be decided. `margin`
+    and `verdict`: None where it only informs.
+    """
+
+    name: MeasureName
+    first: float
+    second: float
+    rows: tuple[int, int]
+    interval: tuple[float, float] | None
+    at_all_looks: bool
+    margin: float | None
+    verdict: Verdict | None
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SplitCheck:
     """Whether traffic is split as configured. `observed`: the canary's share; `log_wrong`: evidence."""
 
@@ -127,3 +154,10 @@ class CanaryJudgement:
     requests_needed: int | None
     summary: str
     not_tested: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
+
+    @property
+    def said(self) -> list[tuple[str, Verdict]]:
+        """Name and verdict of whatever decides by itself, predictions and split apart."""
+        checks: list[tuple[str, Verdict]] = [(check.name, check.verdict) for check in self.checks]
+        return checks + [(m.name, m.verdict) for m in self.measures if m.verdict is not None]

@@ -10,18 +10,21 @@ from driftlead_data.binning import FeatureBins
 from driftlead_drift import arms
 from driftlead_drift.baseline_source import read_baseline, registered_baseline
 from driftlead_drift.canary import judge_canary
-from driftlead_drift.comparison import CanaryJudgement, CanaryPolicy
+from driftlead_drift.comparison import CanaryJudgement, CanaryPolicy, Measure
 from driftlead_drift.database import connected
 from driftlead_drift.durations import duration
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.labels import earlier_labels, in_order
+from driftlead_drift.performance import changed
 from driftlead_drift.registry import Registry, wanted
 from driftlead_drift.settings import CompareSettings
+from driftlead_drift.truth import Tally
 from driftlead_drift.windows import Traffic, deployment_columns, literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look at both sides: what was judged, from when to when."""
+    """One look at both sides: what was judged, from when to when. `own`: prod against its own past."""
 
     prod: Traffic
     canary: Traffic
@@ -31,6 +34,7 @@ class Look:
     bins: FeatureBins | None
     sides: tuple[arms.Minutes, arms.Minutes]
     notes: tuple[str, ...]
+    own: tuple[Measure, ...] = ()
 
 
 class Comparison:
@@ -44,6 +48,7 @@ class Comparison:
         self._bins: FeatureBins | None = None
         self._read_to: datetime | None = None
         self._notes: tuple[str, ...] = ()
+        self._earlier: list[Tally] = []
 
     async def look(self) -> Look:
         """Reads what is new and judges everything since the start. Raises CannotJudgeError."""
@@ -64,6 +69,7 @@ class Comparison:
         self.started = (first or since).replace(second=0, microsecond=0)
         self._sides = arms.Minutes(prod), arms.Minutes(canary)
         self._bins, self._notes = await asyncio.to_thread(self._prediction_bins, prod)
+        self._earlier = in_order(await earlier_labels(connection, prod, self.started))
         self._read_to = None
 
     async def _go_on(self, connection: asyncpg.Connection, now: datetime) -> Look:
@@ -72,7 +78,7 @@ class Comparison:
         end = minutes[-1] + arms.MINUTE if minutes else self.started
         since = self.started if self._read_to is None else max(self._read_to - arms.SETTLED, self.started)
         for side in self._sides:
-            await arms.read(connection, side, since, end, self._bins)
+            await arms.read(connection, side, since, end, bins=self._bins, began=self.started)
         self._read_to = end
         notes = list(self._notes)
         if not self._sides[0].failures_known or not self._sides[1].failures_known:
@@ -86,6 +92,7 @@ class Comparison:
             bins=self._bins,
             sides=self._sides,
             notes=tuple(notes),
+            own=changed(self._earlier, in_order(self._sides[0].labels), self.policy, self.policy.alpha / 2),
         )
 
     async def _serving(self, connection: asyncpg.Connection, deployment: str, since: datetime) -> Traffic:
@@ -137,6 +144,7 @@ def policy_of(settings: CompareSettings) -> CanaryPolicy:
             latency_margin=settings.latency_margin,
             latency_threshold_ms=settings.latency_threshold_ms,
             quality_margin=settings.quality_margin,
+            log_loss_margin=settings.log_loss_margin,
             same_shift=settings.same_shift,
             max_shift=settings.max_shift,
             split=settings.split,

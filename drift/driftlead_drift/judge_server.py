@@ -44,6 +44,12 @@ class Metrics:
             "About so many more requests until it is decided; NaN when not to be foreseen.",
             registry=self.registry,
         )
+        self.performance = Gauge(
+            "driftlead_drift_canary_performance",
+            "By labels: share predicted wrongly, log loss (nats), AUC; of prod, canary, and prod earlier.",
+            ["measure", "side"],
+            registry=self.registry,
+        )
         self.looks = Counter("driftlead_drift_canary_looks", "Looks at both sides.", registry=self.registry)
         self.failures = Counter(
             "driftlead_drift_canary_look_failures", "Looks that failed.", registry=self.registry
@@ -52,13 +58,18 @@ class Metrics:
     def tell(self, look: Look) -> None:
         """Sets every gauge to a look's."""
         judgement = look.judgement
+        for name, verdict in judgement.said:
+            self.verdict.labels(name).set(VALUES[verdict])
         for check in judgement.checks:
-            self.verdict.labels(check.name).set(VALUES[check.verdict])
             self.evidence.labels(check.name).set(check.log_worse)
         self.verdict.labels("predictions").set(VALUES[judgement.predictions.verdict])
         self.verdict.labels("all").set(VALUES[judgement.verdict])
         for side, minutes in zip(("prod", "canary"), look.sides, strict=True):
             self.requests.labels(side).set(sum(minutes.requests.values()))
+        for measures, sides in ((judgement.measures, ("prod", "canary")), (look.own, ("earlier", "prod"))):
+            for measure in measures:
+                for side, value in zip(sides, (measure.first, measure.second), strict=True):
+                    self.performance.labels(measure.name, side).set(value)
         needed = judgement.requests_needed
         self.needed.set(float("nan") if needed is None else needed)
 
@@ -128,7 +139,7 @@ def answer(look: Look, now: datetime) -> dict[str, Any]:
             "canary": sum(look.sides[1].requests.values()),
         },
         "requests_needed": judgement.requests_needed,
-        "checks": {check.name: check.verdict for check in judgement.checks},
+        "checks": dict(judgement.said),
         "predictions": judgement.predictions.verdict,
         "split_mismatch": judgement.split.mismatch,
         "not_tested": list(judgement.not_tested),

@@ -207,6 +207,11 @@ class CompareSettings(Connections):
     quality_margin: float = Field(
         0.02, description="So much may the share of wrong predictions exceed prod's, where labels come"
     )
+    log_loss_margin: float | None = Field(
+        None,
+        description="A log loss (nats a row) that surely exceeds prod's by more makes a canary worse; by "
+        "default it only informs",
+    )
     same_shift: float = Field(
         0.10, description="Predictions whose distribution functions differ by less are the same"
     )

@@ -93,6 +93,12 @@ def span(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
+CANARY_SIDES: Final = ("prod", "canary")
+OWN_SIDES: Final = ("earlier", "now")
+NEAR: Final = "quality: predictions are numbers that come near, not classes that are right or wrong"
+NO_PROBABILITIES: Final = (
+    "log loss and AUC: no probabilities are logged; DRIFTLEAD_LOG_PROBABILITIES=true of the servers logs them"
+)
 CANARY_NOT_TESTED: Final = {
     "latency": "fewer than 500 requests of prod, from which to say what is slow; or set a threshold",
     "quality": "no labels have come for both sides",
@@ -133,3 +139,33 @@ def canary_predictions(
     if verdict == "different":
         return f"Different: {example}; the distributions differ by {by}."
     return f"Undecided: the predictions' distributions differ by {by}, over {rows:,} of the canary's."
+
+
+def measure(
+    name: str,
+    values: tuple[float, float],
+    rows: tuple[int, int],
+    called: tuple[str, str],
+    ends: tuple[float, float] | None,
+    *,
+    verdict: str | None = None,
+    margin: float | None = None,
+) -> str:
+    """One sentence on how good predictions are. `called`: what the two sides are, as in `values`, `rows`."""
+    first, second = (_amount(name, value) for value in values)
+    head = {"wrong": "Predicted wrongly", "log loss": "Log loss", "AUC": "AUC"}[name]
+    seen = f"{head}: {second} {called[1]} ({rows[1]:,} labels), {first} {called[0]} ({rows[0]:,})"
+    if ends is None:
+        return f"{seen}; too few of one class for an interval."
+    low, high = (_amount(name, end) for end in ends)
+    how = ", by this look alone" if name == "AUC" else ""
+    by = f"{called[1]} less {called[0]} is {low} to {high}{how}"
+    if verdict is None or margin is None:
+        return f"{seen}; {by}. It informs and does not decide."
+    limit = f"the margin of {_amount(name, margin)}"
+    said = {"worse": f"more than {limit}", "non-inferior": f"within {limit}"}
+    return f"{seen}; {by}, {said.get(verdict, f'not yet told from {limit}')}."
+
+
+def _amount(name: str, value: float) -> str:
+    return f"{100 * value:.3g} %" if name == "wrong" else f"{value:.4f}"

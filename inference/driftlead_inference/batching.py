@@ -114,6 +114,7 @@ class Batcher:
         *,
         batch_rows: int = 256,
         waiting_rows: int = 50_000,
+        probabilities: bool = False,
     ) -> None:
         self.engine = engine
         self.door = door
@@ -122,6 +123,7 @@ class Batcher:
         self.answered = answered
         self.batch_rows = batch_rows
         self.waiting_rows = waiting_rows
+        self.probabilities = probabilities  # of every batch, for the log
         self.numeric = door.numeric
         self.pending: list[Job] = []
         self.waiting = 0
@@ -222,8 +224,9 @@ class Batcher:
     def attempt(self, batch: Batch) -> Outputs | Exception:
         """The engine's answer, or what it raised; safe in the worker thread."""
         self.since = time.monotonic()
+        wanted = self.probabilities or batch.probabilities
         try:
-            return self.engine.predict(batch.rows, batch.matrix, probabilities=batch.probabilities)
+            return self.engine.predict(batch.rows, batch.matrix, probabilities=wanted)
         except Exception as error:
             return error
         finally:

@@ -46,6 +46,7 @@ async def load(service: Service) -> None:
     batcher = Batcher(
         engine, door, pace, metrics, service.answered,
         batch_rows=settings.batch_rows, waiting_rows=settings.waiting_rows,
+        probabilities=service.logs_probabilities and known.probabilities,
     )  # fmt: skip
     metrics.version, metrics.engine = known.source.version, engine.name
     metrics.model.labels(named.source.name, known.source.version, settings.stage, engine.name).set(1)

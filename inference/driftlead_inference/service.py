@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -39,6 +39,8 @@ class Serving:
     since: str
     # What never changes in a reply: between the answer and the request's id.
     middle: bytes = field(init=False)
+    # The classes as the log names them beside their probabilities.
+    classes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Writes the constant part once."""
@@ -46,6 +48,7 @@ class Serving:
         version = msgspec.json.encode(self.known.source.version)
         middle = b',"model_name":%b,"model_version":%b,"request_id":"' % (name, version)
         object.__setattr__(self, "middle", middle)
+        object.__setattr__(self, "classes", tuple(map(class_name, self.known.classes or ())))
 
 
 class Service:
@@ -59,6 +62,7 @@ class Service:
         self.draining = False
         self.token = settings.requires_token.get_secret_value().encode()
         self.logs = settings.log_mode is not LogMode.OFF
+        self.logs_probabilities = self.logs and settings.log_probabilities
         self.durable = settings.log_mode is LogMode.DURABLE
         self.labels = Labels(dsn_of(settings), settings.log_pooler) if self.logs else None
         self.clock = time.time
@@ -113,7 +117,8 @@ class Service:
             for job in jobs:
                 job.done(job)
             return
-        seq = self.log.append(log_rows(batch, jobs, outputs))
+        classes = self.ready().classes if self.logs_probabilities else ()
+        seq = self.log.append(log_rows(batch, jobs, outputs, classes))
         if not self.durable:
             for job in jobs:
                 job.done(job)
@@ -173,13 +178,23 @@ class Service:
         }
 
 
-def log_rows(batch: Batch, jobs: list[Job], outputs: Outputs) -> list[Row]:
-    """The log's rows of a batch, in the order of its jobs."""
+def class_name(value: object) -> str:
+    """A class as the log names it: text as it is, a number without needless zeros (true is 1)."""
+    return f"{float(value):.15g}" if isinstance(value, int | float) else str(value)
+
+
+def log_rows(batch: Batch, jobs: list[Job], outputs: Outputs, classes: Sequence[str] = ()) -> list[Row]:
+    """The log's rows of a batch, in the order of its jobs; `classes`: whose probabilities are logged."""
     packed, width = b"", 0
     if batch.packed is not None:
         packed, width = batch.packed.tobytes(), batch.packed.shape[1] * 4
     numbers, labels, rest = outputs.numbers, outputs.labels, outputs.rest
     encode = msgspec.json.encode
+    if rest is None and classes and outputs.probabilities is not None:
+        rest = [
+            encode({name: round(share, 6) for name, share in zip(classes, row, strict=True)})
+            for row in outputs.probabilities
+        ]
     rows = []
     for job in jobs:
         at = job.start

@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         1.0, gt=0, le=1, description="The share of rows that is logged; histograms see every row."
     )
     log_redact: str = Field("", description="Features that the log writes as null, separated by commas.")
+    log_probabilities: bool = Field(
+        False,
+        description="The log's column `outputs` gets the probability of each class, where the model knows "
+        "them; log loss and AUC need it. Most models then compute every answer twice.",
+    )
     log_pooler: bool = Field(
         False, description="A transaction pooler stands before Postgres: no prepared statements are kept."
     )

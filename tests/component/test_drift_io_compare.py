@@ -151,6 +151,56 @@ def test_labels_that_come_later_are_compared(environment: Path, prod: str) -> No
     assert checks["quality"]["prod"] == 0
 
 
+def test_log_loss_auc_and_prods_own_past_are_read_from_probabilities_and_labels(
+    environment: Path, prod: str
+) -> None:
+    asyncio.run(traffic("prod-sure", each=250, errors=0.01, seed=6))
+    asyncio.run(traffic("canary-blind", each=100, errors=0.01, seed=7))
+
+    async def label() -> None:
+        connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
+        # Prod is right and says so, the canary says the opposite; the day before prod was blind.
+        await connection.execute(
+            "UPDATE inference_logs SET outputs = jsonb_build_object('0', 1 - p, '1', p) FROM ("
+            "SELECT id AS i, CASE deployment WHEN 'prod-sure' THEN 0.1 + 0.8 * prediction "
+            "ELSE 0.7 - 0.4 * prediction END AS p "
+            "FROM inference_logs WHERE deployment IN ('prod-sure', 'canary-blind')) AS said WHERE id = i"
+        )
+        await connection.execute(
+            'INSERT INTO feedback (request_id, "row", label, received_at) SELECT request_id, "row", '
+            "prediction, ts FROM inference_logs WHERE deployment IN ('prod-sure', 'canary-blind')"
+        )
+        await connection.execute(
+            "INSERT INTO inference_logs (ts, logged_at, model_name, model_version, latency_ms, features, "
+            "prediction, deployment, resource, request_id, row, outputs) "
+            "SELECT ts - interval '1 day', logged_at - interval '1 day', model_name, model_version, "
+            "latency_ms, features, prediction, deployment, resource, 'early-' || request_id, row, "
+            "jsonb_build_object('0', 0.4, '1', 0.6) FROM inference_logs WHERE deployment = 'prod-sure'"
+        )
+        await connection.execute(
+            'INSERT INTO feedback (request_id, "row", label, received_at) SELECT request_id, "row", '
+            "CASE WHEN id % 3 = 0 THEN 1 - prediction ELSE prediction END, ts FROM inference_logs "
+            "WHERE request_id LIKE 'early-%'"
+        )
+        await connection.close()
+
+    asyncio.run(label())
+    arguments = ["--report", f"{environment}/out", "--log-loss-margin", "0.05"]
+    assert compare("prod-sure", "canary-blind", *arguments) == 2
+    found = document(environment)
+    loss, area = found["measures"]
+    assert (loss["name"], loss["verdict"]) == ("log loss", "worse")
+    assert loss["first"] == pytest.approx(-np.log(0.9), abs=1e-6)
+    assert loss["second"] == pytest.approx(-np.log(0.3), abs=1e-6)
+    assert (area["name"], area["first"], area["second"]) == ("AUC", 1.0, 0.0)
+    own = {measure["name"]: measure for measure in found["own"]}
+    assert own["wrong"]["first"] == pytest.approx(1 / 3, abs=0.01)
+    assert (own["wrong"]["second"], own["wrong"]["verdict"]) == (0.0, "non-inferior")
+    assert own["log loss"]["verdict"] == "non-inferior"
+    html = (environment / "out/compare.html").read_text()
+    assert "By labels" in html and "Prod against its own past" in html
+
+
 def test_a_split_that_is_not_as_configured_makes_it_undecided(environment: Path, prod: str) -> None:
     assert compare(prod, "canary-failing", "--split", "0.5", "--report", f"{environment}/out") == 0
     assert document(environment)["split"]["mismatch"] is True

@@ -5,13 +5,25 @@ import json
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from driftlead_data.baseline import build
+from driftlead_data.histograms import latency_counts
 from driftlead_drift.__main__ import main
+from driftlead_drift.arms import Minutes
+from driftlead_drift.canary import judge_canary
+from driftlead_drift.comparison import Arm, CanaryPolicy
+from driftlead_drift.evidence import Look
+from driftlead_drift.performance import changed
+from driftlead_drift.report import canary_document, canary_page
+from driftlead_drift.report.schemas import encode
+from driftlead_drift.truth import Labelled, Tally, seen
+from driftlead_drift.windows import Traffic
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here; run: apt-get install chromium")
@@ -55,6 +67,57 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out/report.html"
 
 
+def tallies(random: np.random.Generator, minutes: int, each: int, *, odds: float) -> list[Tally]:
+    """Labels of a classifier whose log odds are so many times the truth's."""
+    found = []
+    for _ in range(minutes):
+        tally = Tally()
+        for log_odds in random.normal(0, 1.5, each):
+            label, said = random.random() < 1 / (1 + np.exp(-log_odds)), 1 / (1 + np.exp(-odds * log_odds))
+            tally.add(seen(Labelled(float(label), None, float(said), None, None)))
+        found.append(tally)
+    return found
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a comparison with every check, labels, and names that are hostile or long."""
+    random = np.random.default_rng(1)
+    start, minutes = datetime(2026, 1, 1, tzinfo=UTC), 60
+    bins = build({"x": random.normal(size=500)}, prediction=random.normal(size=500)).prediction
+    assert bins is not None
+    arms, sides = [], []
+    for version, each, odds in (("1", 90, 1.0), ("<i>2</i>", 30, -0.3)):
+        requests = np.full(minutes, each)
+        latency = np.stack([latency_counts(random.lognormal(2, 0.5, each)) for _ in requests])
+        predictions = np.stack(
+            [random.multinomial(each, np.full(bins.bin_count, 1 / bins.bin_count)) for _ in requests]
+        )
+        labels = tallies(random, minutes, each // 3, odds=odds)
+        arms.append(
+            Arm(
+                requests=requests, errors=random.binomial(requests, 0.01), latency=latency,
+                predictions=predictions, labels=labels,
+            )
+        )  # fmt: skip
+        traffic = Traffic(
+            model_name="a_model_without_any_place_to_break" * 3, model_version=version, deployment=version
+        )
+        when = {start + timedelta(minutes=at): count for at, count in enumerate(predictions)}
+        sides.append(Minutes(traffic=traffic, requests=dict.fromkeys(when, each), predictions=when))
+    policy = CanaryPolicy(log_loss_margin=0.05)
+    look = Look(
+        prod=sides[0].traffic, canary=sides[1].traffic, start=start, end=start + timedelta(hours=1),
+        judgement=judge_canary(arms[0], arms[1], policy), bins=bins, sides=(sides[0], sides[1]), notes=(),
+        own=changed(tallies(random, 20, 50, odds=1.0), arms[0].labels or (), policy, 0.025),
+    )  # fmt: skip
+    document = canary_document.report("run", start, look, policy, "1")
+    encode(document)
+    file = tmp_path_factory.mktemp("comparison") / "compare.html"
+    file.write_text(canary_page.render(document))
+    return file
+
+
 def browse(*arguments: str) -> str:
     assert BROWSER is not None
     run = subprocess.run(
@@ -82,6 +145,18 @@ def test_nothing_sticks_out_and_nothing_is_fetched(page: Path, tmp_path: Path, w
     assert seen["requests"] == 0
     assert seen["cards"] == 20
     assert seen["height"] > 2000
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("width", [360, 1400])
+def test_the_comparisons_page_holds_too_with_all_that_labels_tell(
+    comparison: Path, tmp_path: Path, width: int
+) -> None:
+    seen = measured(comparison, tmp_path, width)
+    assert seen["scroll"] <= width, seen
+    assert seen["out"] == []
+    assert seen["requests"] == 0
+    assert seen["cards"] == 9  # errors, latency, quality, predictions; log loss and AUC; three of prod's own
 
 
 @pytest.mark.timeout(240)

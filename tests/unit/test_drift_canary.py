@@ -8,6 +8,7 @@ import pytest
 from driftlead_data.histograms import LATENCY_EDGES_MS, latency_counts
 from driftlead_drift.canary import Arm, CanaryJudgement, CanaryPolicy, judge_canary
 from driftlead_drift.statistics import sequential
+from driftlead_drift.truth import Tally
 
 
 def arm(
@@ -98,9 +99,8 @@ def test_labels_bring_a_check_of_quality() -> None:
     sides = []
     for requests, wrong in ((450, 0.2), (50, 0.32)):
         n = np.full(200, requests)
-        sides.append(
-            Arm(requests=n, errors=rng.binomial(n, 0.01), labelled=n // 2, wrong=rng.binomial(n // 2, wrong))
-        )
+        labels = [Tally(rows=k, wrong=rng.binomial(k, wrong)) for k in n // 2]
+        sides.append(Arm(requests=n, errors=rng.binomial(n, 0.01), labels=labels))
     verdict = judge_canary(sides[0], sides[1], CanaryPolicy())
     quality = verdict.checks[-1]
     assert (quality.name, quality.verdict, verdict.verdict) == ("quality", "worse", "worse")

@@ -12,7 +12,7 @@ import pytest
 from driftlead_data.baseline import Baseline, build
 from driftlead_drift.judge import WindowCounts, judge
 from driftlead_drift.policy import Policy
-from driftlead_drift.report import document, page, svg
+from driftlead_drift.report import document, page, schemas, svg
 from driftlead_drift.runs import Run, features_of, from_report
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -102,14 +102,14 @@ def drifted() -> dict[str, object]:
 
 
 def test_the_document_follows_its_schema(drifted: dict[str, object]) -> None:
-    assert document.encode(drifted).startswith(b"{")
+    assert schemas.encode(drifted).startswith(b"{")
     with pytest.raises(jsonschema.ValidationError):
-        document.encode({**drifted, "verdict": {**drifted["verdict"], "exit_code": 3}})  # type: ignore[dict-item]
+        schemas.encode({**drifted, "verdict": {**drifted["verdict"], "exit_code": 3}})  # type: ignore[dict-item]
 
 
 def test_a_failure_is_a_report_too_and_follows_the_schema() -> None:
     report = document.failure(SUBJECT, "the database cannot be reached", Policy())
-    document.encode(report)
+    schemas.encode(report)
     html = page.render(report)
     tags(html)
     assert "The check could not judge" in html
@@ -128,7 +128,7 @@ def test_a_window_without_rows_makes_a_page() -> None:
         history=(),
         exit_code=0,
     )
-    document.encode(report)
+    schemas.encode(report)
     tags(page.render(report))
     assert report["verdict"]["status"] == "insufficient"
 
@@ -244,7 +244,7 @@ def test_an_interval_without_end_draws_to_the_end_of_the_ruler(drifted: dict[str
     tags(html)
     assert "nan" not in html
     assert "∞" in page.words({**drifted, "features": [feature]}, "")
-    assert document.encode({**drifted, "features": [feature]}).count(b"null") >= 1
+    assert schemas.encode({**drifted, "features": [feature]}).count(b"null") >= 1
 
 
 def test_the_summary_names_five_features_with_decimals_as_text(drifted: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """Batches: what arrives in one pass is predicted together, and only the guilty fails."""
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from driftlead_inference.batching import Pace
 from driftlead_inference.problems import Refused
 from driftlead_inference.recorder.types import SpoolFull
-from driftlead_inference.service import Service
+from driftlead_inference.service import Service, class_name
 from serving import service_of
 
 LONG = Pace(1.0, 0.0)  # so the worker thread predicts
@@ -119,3 +120,23 @@ async def test_request_ids_are_the_clients_where_they_are_harmless() -> None:
     assert service.request_id(b"abc-1.2:3") == "abc-1.2:3"
     for bad in (None, b"", b"a b", b'a"b', b"a\\b", b"\xff", b"x" * 129):
         assert service.request_id(bad).startswith("id-")
+
+
+async def test_probabilities_are_logged_for_every_row_where_that_is_asked_for() -> None:
+    service, kept = service_of(log_probabilities=True)
+    assert service.serving is not None
+    service.serving.batcher.probabilities = True
+    job = await service.predict([[1.0, 2.0, 3.0]], None, "one")
+    outputs = json.loads(kept.rows[0].outputs_json or b"")
+    assert outputs == {"0": pytest.approx(0.002473), "1": pytest.approx(0.997527)}
+    assert not job.probabilities
+    plain, logged = service_of()
+    await plain.predict([[1.0, 2.0, 3.0]], None, "one")
+    assert logged.rows[0].outputs_json is None
+
+
+@pytest.mark.parametrize(
+    ("value", "name"), [("late", "late"), (1, "1"), (1.0, "1"), (True, "1"), (0.5, "0.5")]
+)
+def test_a_class_is_named_in_the_log_as_labels_are_looked_up(value: object, name: str) -> None:
+    assert class_name(value) == name

@@ -1,16 +1,13 @@
 """The comparison's report as a JSON document (`canary-report/v1`). Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-from driftlead_drift.comparison import CanaryPolicy
+from driftlead_drift.comparison import CanaryPolicy, Measure
 from driftlead_drift.evidence import Look
 
 SCHEMA = "canary-report/v1"
@@ -57,10 +54,17 @@ def report(
             "canary_counts": _total(look, 1),
         },
         "split": asdict(judgement.split),
+        "measures": [_measure(measure) for measure in judgement.measures],
+        "own": [_measure(measure) for measure in look.own],
         "not_tested": list(judgement.not_tested),
         "notes": list(look.notes),
         "tool": {"name": "driftlead-drift", "version": tool_version},
     }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    ends = None if measure.interval is None else list(measure.interval)
+    return {**asdict(measure), "rows": list(measure.rows), "interval": ends}
 
 
 def _side(look: Look, place: int) -> dict[str, Any]:
@@ -90,24 +94,10 @@ def summary(document: Mapping[str, Any]) -> dict[str, Any]:
         "prod": document["prod"]["version"],
         "canary": document["canary"]["version"],
         "requests_needed": document["verdict"]["requests_needed"],
-        "checks": {check["name"]: check["verdict"] for check in document["checks"]},
+        "checks": {
+            each["name"]: each["verdict"]
+            for each in (*document["checks"], *document["measures"])
+            if each["verdict"]
+        },
         "predictions": document["predictions"]["verdict"],
     }
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the document."""
-    text = files("driftlead_data").joinpath("schemas/canary-report-v1.schema.json").read_text()
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
-
-
-def encode(document: Mapping[str, Any]) -> bytes:
-    """The document as it is stored, after it was held against its schema."""
-    import jsonschema  # noqa: PLC0415 - 0.1 s that other commands need not pay
-    import orjson  # noqa: PLC0415
-
-    body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    jsonschema.Draft202012Validator(schema()).validate(orjson.loads(body))
-    return body

@@ -17,6 +17,7 @@ GLYPHS = {
     "different": "◆",
     "same": "○",
     "not tested": "·",
+    "informs": "·",
 }
 CLASSES = {
     "worse": "severe",
@@ -25,6 +26,7 @@ CLASSES = {
     "different": "changed",
     "same": "stable",
     "not tested": "insufficient",
+    "informs": "insufficient",
 }
 """The drift page's colours for these verdicts."""
 HEADLINES = {
@@ -38,6 +40,9 @@ NEXT = {
     "undecided": "let it run; the verdict may be looked at at any time",
 }
 SPLIT = "mend the routing: what is compared must be the same traffic"
+MEASURES = {"wrong": "predicted wrongly", "log loss": "log loss, nats a row", "AUC": "AUC"}
+POINTS = (100.0, " points")  # a share's scale and unit
+PLAIN = (1.0, "")
 MEANING = {"errors": "requests failed", "latency": "requests slow", "quality": "predictions wrong"}
 
 
@@ -79,26 +84,42 @@ def prediction_bins(predictions: Mapping[str, Any]) -> Markup:
 
 def difference(check: Mapping[str, Any]) -> Markup:
     """The difference of two shares with its interval, the margin marked; zero is in the middle."""
-    width, middle = 220, 12
     low, high = check["interval"] or (-1.0, 1.0)
-    reach = max(abs(low), abs(high), 2 * check["margin"])
-    low, high = max(low, -1.0), min(high, 1.0)
+    ends = max(low, -1.0), min(high, 1.0)
+    return _apart(check["canary"] - check["prod"], ends, check["margin"], POINTS)
+
+
+def gap(measure: Mapping[str, Any]) -> Markup:
+    """The same for a measure of performance; nothing where there is no interval."""
+    if measure["interval"] is None:
+        return Markup("")
+    low, high = measure["interval"]
+    unit = POINTS if measure["name"] == "wrong" else PLAIN
+    return _apart(measure["second"] - measure["first"], (low, high), measure["margin"], unit)
+
+
+def _apart(
+    observed: float, ends: tuple[float, float], margin: float | None, unit: tuple[float, str]
+) -> Markup:
+    width, middle = 220, 12
+    reach = max(abs(ends[0]), abs(ends[1]), abs(observed), 2 * (margin or 0.0), 1e-9)
+    scale, name = unit
 
     def at(value: float) -> float:
         bounded: float = max(-1.0, min(1.0, value / reach))
         return width / 2 + (width / 2 - 4) * bounded
 
-    observed = check["canary"] - check["prod"]
-    said = f"difference {100 * observed:.3g} points, {100 * low:.3g} to {100 * high:.3g}"
+    said = f"difference {scale * observed:.3g}{name}, {scale * ends[0]:.3g} to {scale * ends[1]:.3g}"
+    mark = "" if margin is None else f'<path class="margin" d="M{at(margin):.1f} 2v20"/>'
+    right = f"{scale * reach:.3g}{name}" if margin is None else f"margin {scale * margin:.3g}{name}"
     return svg.picture(
         f'<svg class="ruler" viewBox="0 0 {width} 34" width="{width}" height="34" role="img" '
         f'aria-label="{said}">'
-        f'<path class="axis" d="M0 {middle}H{width}M{at(0):.1f} 4v16"/>'
-        f'<path class="margin" d="M{at(check["margin"]):.1f} 2v20"/>'
-        f'<path class="whisker" d="M{at(low):.1f} {middle}H{at(high):.1f}"/>'
+        f'<path class="axis" d="M0 {middle}H{width}M{at(0):.1f} 4v16"/>{mark}'
+        f'<path class="whisker" d="M{at(ends[0]):.1f} {middle}H{at(ends[1]):.1f}"/>'
         f'<circle class="dot" cx="{at(observed):.1f}" cy="{middle}" r="4"/>'
         f'<text class="b mid" x="{at(0):.1f}" y="32">0</text>'
-        f'<text class="b" x="{width}" y="32">margin {100 * check["margin"]:.3g} points</text></svg>'
+        f'<text class="b" x="{width}" y="32">{right}</text></svg>'
     )
 
 
@@ -113,6 +134,8 @@ def words(document: Mapping[str, Any], uri: str) -> str:
     told = verdict["summary"].startswith(verdict["status"])
     lines = [verdict["summary"] if told else f"{verdict['status']}: {verdict['summary']}", f"  {sides}"]
     lines += [f"  {check['name']:<12} {check['verdict']:<13} {check['sentence']}" for check in checks]
+    measures = [(m, m["name"]) for m in document["measures"]] + [(m, "prod's own") for m in document["own"]]
+    lines += [f"  {name:<12} {m['verdict'] or 'informs':<13} {m['sentence']}" for m, name in measures]
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join([*lines, f"report: {uri}"] if uri else lines)
 
@@ -121,6 +144,12 @@ def words(document: Mapping[str, Any], uri: str) -> str:
 def _template() -> Any:
     templates = page.environment()
     templates.globals.update(
-        glyphs=GLYPHS, classes=CLASSES, headlines=HEADLINES, meaning=MEANING, difference=difference
+        glyphs=GLYPHS,
+        classes=CLASSES,
+        headlines=HEADLINES,
+        meaning=MEANING,
+        difference=difference,
+        measured=MEASURES,
+        gap=gap,
     )
     return templates.get_template("canary.html.j2")

@@ -1,11 +1,8 @@
 """The report as a JSON document, from what was judged. Pure: the same facts give the same document."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from driftlead_data.baseline import Baseline
@@ -214,21 +211,3 @@ def summary(document: Mapping[str, Any], uri: str) -> dict[str, Any]:
             for feature in ranked[:5]
         ],
     }
-
-
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the report."""
-    text = files("driftlead_data").joinpath("schemas/drift-report-v1.schema.json").read_text()
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
-
-
-def encode(document: Mapping[str, Any]) -> bytes:
-    """The document as it is stored; infinite numbers become null. Raises jsonschema's error if invalid."""
-    import jsonschema  # noqa: PLC0415 - 0.1 s that other commands need not pay
-    import orjson  # noqa: PLC0415
-
-    body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    jsonschema.Draft202012Validator(schema()).validate(orjson.loads(body))
-    return body

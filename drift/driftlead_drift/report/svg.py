@@ -13,6 +13,7 @@ TICKS = (0.1, 0.25, 1.0)
 MOST_BINS = 16
 ROW = 17
 LABEL, BARS, NUMBERS, PARTS, WIDTH = 112, 116, 258, 300, 344
+PRESSED = 16  # signs that surely fit
 
 
 def visible(text: str, most: int = 80) -> str:
@@ -160,7 +161,7 @@ def distribution(
         length = (WIDTH - PARTS) * each.part / total
         parts.append(f"M{PARTS} {top + 3}h{length:.1f}v10h-{length:.1f}z" if length >= 0.5 else "")
         base = top + 12
-        texts.append(f'<text class="l" x="{LABEL}" y="{base}">{escape(visible(each.label, 21))}</text>')
+        texts.append(f'<text class="l" x="{LABEL}" y="{base}"{fitting(each.label)}</text>')
         texts.append(f'<text x="{NUMBERS}" y="{base}">{escape(share(each.now, now))}</text>')
         texts.append(
             f'<text class="b" x="{PARTS - 6}" y="{base}">{escape(share(each.before, before))}</text>'
@@ -176,6 +177,13 @@ def distribution(
         f'<path class="before" d="{"".join(outline)}"/><path class="part" d="{"".join(parts)}"/>'
         f"{''.join(texts)}</svg>"
     )
+
+
+def fitting(label: str) -> str:
+    """The end of a bin's label: a long one is pressed into its column, however wide the reader's font is."""
+    shown = visible(label, 21)
+    pressed = f' textLength="{LABEL - 2}" lengthAdjust="spacingAndGlyphs"' if len(shown) > PRESSED else ""
+    return f"{pressed}>{escape(shown)}"
 
 
 def hatch() -> Markup:

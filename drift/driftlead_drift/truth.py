@@ -1,0 +1,148 @@
+"""What a label says of the row it belongs to: right or wrong, how probable the truth was called. Pure.
+
+Classes are compared by the log's `prediction` or `prediction_label`. Probabilities are taken from where a
+model leaves them: in `outputs` as an object by class (`DRIFTLEAD_LOG_PROBABILITIES`), as a list of one for
+the class 1 or of one for each class, or a `prediction` between 0 and 1 whose labels are 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import log
+from typing import Any, Final, NamedTuple, TypeGuard
+
+CAP: Final = -log(0.01)
+"""Most that one row adds to the log loss, in nats: a truth called less probable than 1 % counts as 1 %."""
+_WHOLE: Final = 0.01  # how far probabilities may be from adding up to 1
+
+
+class Labelled(NamedTuple):
+    """A row whose label has come. `outputs`: the column's JSON as Python knows it."""
+
+    label: float | None
+    label_text: str | None
+    prediction: float
+    prediction_label: str | None
+    outputs: Any
+
+
+class Seen(NamedTuple):
+    """What one label says.
+
+    wrong       whether the class was not the true one; None for a prediction that is no class
+    truth       probability given to what was true; None where none was logged
+    score       probability of the second of two classes; None with one or more of them, or without any
+    positive    whether that class was the true one
+    """
+
+    wrong: bool | None
+    truth: float | None = None
+    score: float | None = None
+    positive: bool = False
+
+
+@dataclass
+class Tally:
+    """What the labels of one minute say together.
+
+    `loss`, `squares`: of each row's log loss in parts of CAP. `near`: rows whose prediction is no class.
+    `between`: probabilities that are neither 0 nor 1.
+    """
+
+    rows: int = 0
+    wrong: int = 0
+    near: int = 0
+    probable: int = 0
+    loss: float = 0.0
+    squares: float = 0.0
+    between: int = 0
+    scores: list[float] = field(default_factory=list)
+    positive: list[bool] = field(default_factory=list)
+
+    def add(self, seen: Seen) -> None:
+        """Counts one label."""
+        if seen.wrong is None:
+            self.near += 1
+            return
+        self.rows += 1
+        self.wrong += seen.wrong
+        if seen.truth is None:
+            return
+        part = min(-log(max(seen.truth, 1e-300)), CAP) / CAP
+        self.probable += 1
+        self.between += 0 < seen.truth < 1
+        self.loss += part
+        self.squares += part * part
+        if seen.score is not None:
+            self.scores.append(seen.score)
+            self.positive.append(seen.positive)
+
+
+def seen(row: Labelled) -> Seen:
+    """What a row's label says."""
+    if row.label_text is not None or row.prediction_label is not None:
+        text = row.label_text if row.label_text is not None else _plain(row.label)
+        said = row.prediction_label if row.prediction_label is not None else _plain(row.prediction)
+        return _with(text, wrong=text != said and not _same_number(row), outputs=row.outputs)
+    if row.label is None:
+        return Seen(None)
+    return _numbers(float(row.label), float(row.prediction), row.outputs)
+
+
+def _numbers(label: float, prediction: float, outputs: Any) -> Seen:
+    if isinstance(outputs, Mapping):
+        return _with(_plain(label), wrong=label != prediction, outputs=outputs)
+    listed = _listed(outputs, label)
+    if listed is not None:
+        return Seen(label != prediction, *listed)
+    if label in (0.0, 1.0) and 0 <= prediction <= 1:
+        truth = prediction if label else 1 - prediction
+        return Seen((prediction >= 0.5) != bool(label), truth, prediction, bool(label))
+    classes = prediction.is_integer() and label.is_integer()
+    return Seen(label != prediction if classes else None)
+
+
+def _same_number(row: Labelled) -> bool:
+    """A number sent for classes of text may be the class's own number in the log."""
+    return row.label_text is None and row.label == row.prediction
+
+
+def _with(label: str, *, wrong: bool, outputs: Any) -> Seen:
+    """A label beside an object of probabilities by class."""
+    if not isinstance(outputs, Mapping) or not _probability(truth := outputs.get(label)):
+        return Seen(wrong)
+    positive = max(outputs, key=_order)
+    score = outputs[positive]
+    if len(outputs) != 2 or not _probability(score):
+        return Seen(wrong, float(truth))
+    return Seen(wrong, float(truth), float(score), label == positive)
+
+
+def _probability(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _listed(outputs: Any, label: float) -> tuple[float, float | None, bool] | None:
+    """Truth, score and whether it is the second class, of a list of probabilities; None where it is none."""
+    if not isinstance(outputs, Sequence) or isinstance(outputs, str) or not outputs:
+        return None
+    if not all(_probability(share) for share in outputs):
+        return None
+    shares = [1 - outputs[0], outputs[0]] if len(outputs) == 1 else list(outputs)
+    if abs(sum(shares) - 1) > _WHOLE or not label.is_integer() or not 0 <= label < len(shares):
+        return None
+    return float(shares[int(label)]), float(shares[1]) if len(shares) == 2 else None, label == 1
+
+
+def _plain(number: float | None) -> str:
+    """A class that is a number as an object of probabilities names it: 1, not 1.0."""
+    return f"{number:.15g}" if number is not None else ""
+
+
+def _order(name: str) -> tuple[bool, float, str]:
+    """Numbers by size, then text by letters."""
+    try:
+        return False, float(name), name
+    except ValueError:
+        return True, 0.0, name
