@@ -21,8 +21,8 @@ import structlog
 
 from driftlead_data.baseline import Baseline, BaselineError
 from driftlead_data.exit_codes import ExitCode
-from driftlead_inference import cache, flavours, locate, onnx_convert, prepared, probing
-from driftlead_inference.cache import ARTIFACT, Record, Source
+from driftlead_inference import fetching, flavours, locate, onnx_convert, prepared, probing
+from driftlead_inference.cache import ARTIFACT, Record
 from driftlead_inference.examples import example, read_baseline
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.flavours import Loaded
@@ -63,9 +63,9 @@ def prepare(wish: Wish) -> tuple[Path, Loaded | None]:
     Raises `StartFailed`.
     """
     started = time.monotonic()
-    source = resolve(wish)
+    source = fetching.resolve(wish)
     located = time.monotonic()
-    entry, folder, record = fetch(wish, source)
+    entry, folder, record = fetching.fetch(wish, source)
     fetched = time.monotonic()
     path = entry / prepared.file_name(wish.conversion)
     known = prepared.load(path)
@@ -107,89 +107,6 @@ def baseline_of(folder: Path) -> Baseline | None:
         return read_baseline(folder)
     except BaselineError:
         return None
-
-
-def resolve(wish: Wish) -> Source:
-    """Asks the registry which artifact a URI means."""
-    asked = locate.parse(wish.uri)
-    if asked.folder is not None:
-        return locate.local(asked, wish.name)
-    import mlflow  # noqa: PLC0415 - a folder needs no registry
-    from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-    if wish.registry:
-        mlflow.set_tracking_uri(wish.registry)
-    registry = wish.registry or mlflow.get_tracking_uri()
-    client = mlflow.MlflowClient()
-    if asked.run:
-        run = asked.run.removeprefix("runs:/").split("/", 1)[0]
-        return Source(registry, wish.name or run, locate.UNREGISTERED, asked.run, run_id=run)
-    try:
-        version = (
-            client.get_model_version_by_alias(asked.name, asked.alias)
-            if asked.alias
-            else client.get_model_version(asked.name, asked.version)
-        )
-        labels = client.get_registered_model(asked.name).tags.get(LABELS_TAG, "[]")
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
-            raise StartFailed(
-                ExitCode.VERSION_NOT_FOUND, f"{registry} has no {wish.uri}: {error.message}"
-            ) from error
-        raise StartFailed(ExitCode.REGISTRY_AWAY, f"{registry} does not answer: {error.message}") from error
-    return Source(
-        registry=registry,
-        name=asked.name,
-        version=str(version.version),
-        source=str(version.source),
-        run_id=str(version.run_id or ""),
-        labels=tuple(msgspec.json.decode(labels, type=list[str])),
-    )
-
-
-LABELS_TAG = "driftlead.labels"  # of the registered model: its text classes in the order of their numbers
-
-
-def fetch(wish: Wish, source: Source) -> tuple[Path, Path, Record]:
-    """The entry, the artifact's folder and its record: from the cache where it is whole, else downloaded."""
-    root = Path(wish.cache_dir)
-    entry = root / source.key
-    if not source.registry:
-        folder = Path(source.source)
-        record = Record(source, cache.digests(folder))
-        entry.mkdir(parents=True, exist_ok=True)
-        cache.write_whole(entry / cache.RECORD, msgspec.json.encode(record))
-        return entry, folder, record
-    record_there = cache.read(entry)
-    if record_there is not None:
-        try:
-            cache.check(entry / ARTIFACT, record_there.files)
-        except cache.Damaged as damage:
-            log.warning("the cached model is damaged and downloaded again", damage=str(damage))
-        else:
-            return entry, entry / ARTIFACT, record_there
-    entry = cache.remember(root, source, lambda folder: download(wish.uri, source, folder))
-    written = cache.read(entry)
-    if written is None:
-        raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was written and cannot be read; is the disk full?")
-    return entry, entry / ARTIFACT, written
-
-
-def download(uri: str, source: Source, folder: Path) -> None:
-    """MLflow's download of the exact version's artifact. Raises `StartFailed` (artifacts away)."""
-    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
-
-    exact = f"models:/{source.name}/{source.version}" if source.version != locate.UNREGISTERED else uri
-    try:
-        download_artifacts(artifact_uri=exact, dst_path=str(folder))
-    except Exception as error:
-        raise StartFailed(
-            ExitCode.ARTIFACTS_AWAY, f"{source.source} cannot be downloaded: {type(error).__name__}: {error}"
-        ) from error
-    if not (folder / "MLmodel").is_file():
-        raise StartFailed(
-            ExitCode.LOAD_FAILED, f"{source.source} holds no file MLmodel: it is no MLflow model"
-        )
 
 
 def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -> tuple[Loaded, Prepared]:

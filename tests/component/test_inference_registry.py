@@ -20,15 +20,16 @@ from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 from driftlead_data.exit_codes import ExitCode
 from driftlead_drift.migrate import migrate
 from neighbours import S3, mlflow_server, s3_server
-from neighbours.inference import Inference, inference_server
+from neighbours.inference import Inference, failed_start, inference_server
 from neighbours.models import regression, rows, target
+from neighbours.processes import free_port
 
 NAME = "Demo"
 
 
 @pytest.fixture(scope="module")
 def neighbours() -> Iterator[tuple[ExitStack, str, dict[str, str]]]:
-    """A registry with one version in S3. Closing the stack takes both away."""
+    """A registry with one version in S3: closing the stack takes both away; the version's run; variables."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         s3: S3 = stack.enter_context(s3_server())
         for name, value in s3.environment().items():
@@ -38,7 +39,7 @@ def neighbours() -> Iterator[tuple[ExitStack, str, dict[str, str]]]:
         mlflow.set_tracking_uri(uri)
         table = rows()
         signature = mlflow.models.infer_signature(table, target(table))
-        with mlflow.start_run():
+        with mlflow.start_run() as run:
             mlflow.sklearn.log_model(
                 regression(),
                 name="model",
@@ -48,7 +49,7 @@ def neighbours() -> Iterator[tuple[ExitStack, str, dict[str, str]]]:
                 pip_requirements=["scikit-learn"],
             )
         mlflow.MlflowClient().set_registered_model_alias(NAME, "champion", "1")
-        yield stack, uri, {**s3.environment(), "MLFLOW_TRACKING_URI": uri}
+        yield stack, run.info.run_id, {**s3.environment(), "MLFLOW_TRACKING_URI": uri}
 
 
 def logged(dsn: str, *query: object) -> list[asyncpg.Record]:
@@ -151,16 +152,54 @@ def ask_while_ready(server: Inference, outcomes: list[str]) -> None:
         outcomes.append(f"lost: {error}")
 
 
+def test_the_artifact_of_a_run_is_served_without_a_version(
+    neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
+) -> None:
+    _, run, environment = neighbours
+    with inference_server(f"runs:/{run}/model", home, DRIFTLEAD_NAME="Trial", **environment) as server:
+        reply = server.predict([0.5] * 20)
+        assert server.ask("/health")[1]["run_id"] == run
+    assert (reply["model_name"], reply["model_version"]) == ("Trial", "0")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["models:/Demo/9", "models:/Demo@nobody", "models:/Nobody@champion", "runs:/0123456789abcdef/model"],
+)
+def test_what_the_registry_does_not_have_is_not_found(
+    neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
+) -> None:
+    code, message = failed_start(uri, tmp_path, **neighbours[2])
+    assert code == ExitCode.VERSION_NOT_FOUND
+    assert uri in message["message"]
+
+
+@pytest.mark.parametrize("uri", ["models:/Demo/1", "runs:/{run}/model"])
+def test_artifacts_that_are_away_at_the_first_start_blame_nobody(
+    neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
+) -> None:
+    _, run, environment = neighbours
+    away = f"http://127.0.0.1:{free_port()}"
+    there = {**environment, "MLFLOW_S3_ENDPOINT_URL": away, "AWS_ENDPOINT_URL_S3": away}
+    code, message = failed_start(uri.format(run=run), tmp_path, **there)
+    assert code == ExitCode.ARTIFACTS_AWAY
+    assert message["reason"] == "ArtifactsAway"
+    assert (away if uri.startswith("models:") else "s3://mlflow") in message["message"]
+    assert not list((tmp_path / "cache").glob("*/artifact"))
+
+
 def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_away(
     neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
 ) -> None:
-    stack, _, environment = neighbours
+    stack, run, environment = neighbours
     stack.close()
+    with inference_server(f"runs:/{run}/model", home, DRIFTLEAD_NAME="Trial", **environment) as server:
+        assert server.predict([0.5] * 20)["model_name"] == "Trial"
     with inference_server(f"models:/{NAME}/1", home, **environment) as server:
         assert server.predict([0.5] * 20)["model_version"] == "1"
         assert server.ask("/health")[1]["engine"] == "onnx"
-    (damaged,) = home.glob("cache/*/artifact/MLmodel")
-    damaged.write_text(damaged.read_text() + "\n# changed\n")
+    for damaged in home.glob("cache/*/artifact/MLmodel"):
+        damaged.write_text(damaged.read_text() + "\n# changed\n")
     with (
         pytest.raises(RuntimeError, match="ended before it answered"),
         inference_server(f"models:/{NAME}/1", home, **environment),
