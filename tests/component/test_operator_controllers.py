@@ -11,7 +11,7 @@ from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.cluster import ApiServer
 from driftlead_operator.kinds import KINDS
 from neighbours import operators
-from neighbours.controllers import controller_manager, kubelet
+from neighbours.controllers import controller_manager, install_metrics_api, kubelet, use
 from neighbours.operators import move, resource, running_operator, until
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
@@ -132,6 +132,158 @@ async def test_a_canary_follows_staging_and_leaves_when_it_was_promoted(stage: S
         return not await stage.pods("canary") and "canary" not in await stage.status()
 
     await until(gone, seconds=20)
+
+
+async def test_a_version_that_a_person_gives_up_on_its_way_leaves_the_good_pods_alone(stage: Stage) -> None:
+    await stage.apply(prod={"stage": "Production", "replicas": 2}, canary={"stage": "Staging"})
+    await stage.ready("Serving", "1")
+    names = set(await stage.pods())
+    stage.codes["2"] = 10  # the registry is away for it: no fault of the model's, and tried without end
+    move(stage.uri, stage.where, "2", "Production")
+    await stage.ready("RegistryAway", "1")
+    wish = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", wish)
+    status = await stage.ready("Aborted", "1")
+    assert status["handled"]["abort"] == "2"
+
+    async def back() -> bool:
+        return set(await stage.pods()) == names
+
+    await until(back, seconds=20)
+    stage.codes["2"] = 0
+    again = {"metadata": {"annotations": {"driftlead.dev/requestedAt": "again"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", again)
+    await stage.ready("Serving", "2")
+
+
+async def test_an_aborted_canary_loses_its_pods(stage: Stage) -> None:
+    await stage.apply(prod={"stage": "Production"}, canary={"stage": "Staging"})
+    move(stage.uri, stage.where, "2", "Staging")
+    await stage.ready("Serving", "1")
+
+    async def pods(number: int) -> bool:
+        return len(await stage.pods("canary")) == number
+
+    await until(lambda: pods(1), seconds=20)
+    wish = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", wish)
+    await until(lambda: pods(0), seconds=20)
+    conditions = {each["type"]: each for each in (await stage.ready("Serving", "1"))["conditions"]}
+    assert (conditions["CanaryHealthy"]["status"], conditions["CanaryHealthy"]["reason"]) == (
+        "True",
+        "Aborted",
+    )
+
+
+def standing(stage: Stage) -> dict[str, str]:
+    """The registry stage of each version."""
+    query = f"model-versions/search?filter=name%3D%27{stage.where}%27"
+    found = operators.mlflow(stage.uri, query)["model_versions"]
+    return {each["version"]: each["current_stage"] for each in found}
+
+
+async def test_the_registry_is_told_of_a_pin_when_it_serves_and_not_of_one_that_does_not_load(
+    stage: Stage,
+) -> None:
+    await stage.apply(prod={"stage": "Production", "replicas": 2})
+    await stage.ready("Serving", "1")
+    stage.codes["2"] = 3
+    pin = {"spec": {"prod": {"version": "2"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", pin)
+    status = await stage.ready("VersionRejected", "1")
+    assert status["promotion"]["outcome"] == "Pending"
+    assert standing(stage) == {"1": "Production", "2": "None"}
+    stage.codes["2"] = 0
+    again = {"metadata": {"annotations": {"driftlead.dev/requestedAt": "again"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", again)
+    await stage.ready("Serving", "2")
+
+    async def written() -> bool:
+        return bool((await stage.status())["promotion"]["outcome"] == "Written")
+
+    await until(written, seconds=20)
+    assert standing(stage) == {"1": "Archived", "2": "Production"}
+
+
+async def autoscaler(stage: Stage) -> Json:
+    """What the real autoscaler says of itself, once it has looked; {} before."""
+    found = await stage.api.get("HorizontalPodAutoscaler", stage.where, "demo-prod") or {}
+    status = found.get("status") or {}
+    return {each["type"]: each["status"] for each in status.get("conditions") or ()}
+
+
+async def asked_for(stage: Stage) -> int:
+    """How many pods the Deployment asks for."""
+    found = await stage.api.get("Deployment", stage.where, "demo-prod") or {}
+    return int(found["spec"]["replicas"])
+
+
+async def test_no_pod_goes_when_an_autoscaler_takes_over_and_has_no_metrics(stage: Stage) -> None:
+    await stage.apply(prod={"stage": "Production", "replicas": 3})
+    await stage.ready("Serving", "1")
+    names, seen = set(await stage.pods()), []
+
+    async def looked() -> bool:
+        seen.append((await asked_for(stage), set(await stage.pods())))
+        return "AbleToScale" in await autoscaler(stage)
+
+    takes_over = {"replicas": None, "autoscaling": {"minReplicas": 1, "maxReplicas": 5}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", {"spec": {"prod": takes_over}})
+    await until(looked, seconds=40)
+    for _ in range(30):  # further looks of the autoscaler, one a second
+        await looked()
+        await asyncio.sleep(0.1)
+    assert seen == [(3, names)] * len(seen)
+    await stage.ready("Serving", "1")
+    more = {"autoscaling": {"minReplicas": 4}}  # which it sees to without any metrics
+    await stage.api.merge("ModelDeployment", stage.where, "demo", {"spec": {"prod": more}})
+
+    async def four() -> bool:
+        return len(await stage.pods()) == 4 and names <= set(await stage.pods())
+
+    await until(four, seconds=40)
+
+
+async def test_the_real_autoscaler_scales_by_what_pods_use_and_a_promotion_keeps_its_replicas(
+    stage: Stage,
+) -> None:
+    await install_metrics_api(stage.api)
+    spec = {"minReplicas": 2, "maxReplicas": 4, "targetCPUUtilizationPercentage": 80}
+    await stage.apply(prod={"stage": "Production", "autoscaling": spec})
+    await stage.ready("Serving", "1")
+
+    async def busy(number: int) -> bool:
+        await use(stage.api, stage.where, "300m")  # of the 100m that a pod requests
+        return await asked_for(stage) == number
+
+    await until(lambda: busy(4), seconds=60, every=0.5)
+    move(stage.uri, stage.where, "2", "Production")
+    seen = set()
+
+    async def rolled() -> bool:
+        seen.add(await asked_for(stage))
+        status = await stage.status()
+        return bool(status["prod"].get("version") == "2" and status["prod"]["readyReplicas"] == 4)
+
+    await until(rolled, seconds=60)
+    assert seen == {4}
+
+
+async def test_prod_is_scaled_by_the_scale_subresource_of_the_resource_itself(stage: Stage) -> None:
+    await stage.apply(prod={"stage": "Production"})
+    await stage.ready("Serving", "1")
+    path = f"{KINDS['ModelDeployment'].path(stage.where, 'demo')}/scale"
+    scale = await stage.api.request("get", "Scale", "GET", path)
+    assert (scale["spec"]["replicas"], scale["status"]["replicas"]) == (1, 1)
+    assert scale["status"]["selector"] == "driftlead.dev/name=demo,driftlead.dev/stage=prod"
+    scale["spec"]["replicas"] = 2
+    await stage.api.request("update", "Scale", "PUT", path, body=scale)
+
+    async def two() -> bool:
+        return (await stage.api.request("get", "Scale", "GET", path))["status"]["replicas"] == 2
+
+    await until(two, seconds=20)
+    await stage.ready("Serving", "1")
 
 
 async def test_replicas_that_an_autoscaler_set_survive_a_promotion(stage: Stage) -> None:
