@@ -91,3 +91,14 @@ def too_large(limit: int) -> Problem:
 def too_many_waiting(limit: int) -> Problem:
     """More rows wait for the model than may."""
     return Problem(429, f"{limit} rows wait for the model already; try again or add replicas", retry_after=1)
+
+
+def not_committed(seconds: float) -> Problem:
+    """A prediction of mode `durable` whose commit took too long; its row is not lost."""
+    return Problem(
+        503,
+        f"the prediction was not committed to the log within {seconds:g} s; its row stands in the spool and "
+        "will be committed once Postgres answers, so the same request sent again makes a further row",
+        {"committed": False},
+        retry_after=5,
+    )

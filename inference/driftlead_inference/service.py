@@ -20,7 +20,7 @@ from driftlead_inference.labels import Labels
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.prediction_log import PredictionLog, dsn_of
 from driftlead_inference.prepared import Prepared
-from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused
+from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, not_committed
 from driftlead_inference.recorder.types import Row
 from driftlead_inference.rows import Door
 from driftlead_inference.settings import LogMode, Settings
@@ -128,9 +128,15 @@ class Service:
         task.add_done_callback(self.commits.discard)
 
     async def after_commit(self, prediction_log: PredictionLog, seq: int, jobs: list[Job]) -> None:
-        """Replies once the rows are committed."""
+        """Replies once the rows are committed, or that they were not in time."""
+        seconds = self.settings.durable_seconds
         try:
-            await prediction_log.durable(seq)
+            async with asyncio.timeout(seconds):
+                await prediction_log.durable(seq)
+        except TimeoutError:
+            for job in jobs:
+                job.refuse(not_committed(seconds))
+            return
         except Exception as error:
             log.error("the commit that replies waited for failed", exc_info=error)
             for job in jobs:

@@ -95,6 +95,12 @@ class Settings(BaseSettings):
         description="`async` answers once the row is in the spool, `durable` once it is committed, "
         "`off` logs nothing.",
     )
+    durable_seconds: float = Field(
+        20,
+        gt=0,
+        description="How long a reply of mode `durable` waits for its commit (503 beyond; the row stays in "
+        "the spool and is committed later).",
+    )
     postgres_dsn: SecretStr = Field(SecretStr(""), description="Where `inference_logs` is; empty: no log.")
     spool_dir: Path = Field(
         default_factory=lambda: at_home("spool"),

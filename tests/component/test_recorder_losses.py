@@ -297,6 +297,24 @@ async def test_a_full_spool_refuses_where_the_setting_says_so(tmp_path: Path) ->
     await recorder.drain(0.1)
 
 
+async def test_whoever_waits_no_longer_for_a_commit_is_forgotten_and_the_others_wait_on(
+    tmp_path: Path, dsn: str, database: asyncpg.Connection
+) -> None:
+    recorder = opened(tmp_path, dsn, mode="durable")
+    waiting = [
+        asyncio.create_task(recorder.durable(recorder.append([recording.row(name)]))) for name in named(50)
+    ]
+    await asyncio.sleep(0)
+    for task in waiting[:49]:
+        task.cancel()
+    await asyncio.wait(waiting, timeout=0)
+    assert len(recorder._waiting) == 1
+    await recorder.start()
+    await asyncio.wait_for(waiting[49], 20)
+    assert len(await ids(database)) == 50
+    await recorder.drain(20)
+
+
 async def test_durable_answers_after_the_commit_and_one_commit_serves_all_who_wait(
     dsn: str, database: asyncpg.Connection, tmp_path: Path
 ) -> None:

@@ -9,15 +9,17 @@ import signal
 import threading
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from driftlead_drift.migrate import apply
-from neighbours import Postgres
+from neighbours import Postgres, postgres
 from neighbours.inference import Inference, inference_server
 from neighbours.models import FEATURES, regression, rows, saved
+from neighbours.postgres import serving
 
 ROUNDS = int(os.environ.get("DRIFTLEAD_SERVER_FAULT_ROUNDS", "2"))
 CLIENTS = 4
@@ -64,6 +66,15 @@ def attacked(server: Inference, name: str) -> list[Client]:
     return clients
 
 
+async def logged(dsn: str) -> Counter[str]:
+    """How many rows each request has in the log, each of them once."""
+    connection = await asyncpg.connect(dsn)
+    found = await connection.fetch("SELECT request_id, row FROM inference_logs")
+    await connection.close()
+    assert len(found) == len(set(found))
+    return Counter(record["request_id"] for record in found)
+
+
 @pytest.mark.parametrize("mode", ["async", "durable"])
 def test_each_acknowledged_request_is_logged_once_however_often_the_server_is_killed(
     postgres_server: Postgres, tmp_path: Path, mode: str
@@ -82,16 +93,40 @@ def test_each_acknowledged_request_is_logged_once_however_often_the_server_is_ki
         server.process.terminate()
         assert server.process.wait(60) == 0
 
-    async def logged() -> Counter[str]:
-        connection = await asyncpg.connect(dsn)
-        found = await connection.fetch("SELECT request_id, row FROM inference_logs")
-        await connection.close()
-        assert len(found) == len(set(found))
-        return Counter(record["request_id"] for record in found)
-
-    counts = asyncio.run(logged())
+    counts = asyncio.run(logged(dsn))
     answered = {name: rows for client in clients for name, rows in client.acknowledged.items()}
     assert len(answered) >= 20 * ROUNDS
     assert {name: counts[name] for name in answered} == answered
     unanswered = set(counts) - set(answered)
     assert len(unanswered) <= ROUNDS * CLIENTS + 1
+
+
+def test_while_the_database_is_away_durable_answers_503_in_time_and_delivers_the_row_later(
+    tmp_path: Path,
+) -> None:
+    model = saved(tmp_path / "model", regression(), rows())
+    with postgres() as server, ExitStack() as again:
+        dsn = server.create_database()
+        asyncio.run(apply(dsn))
+        variables = {
+            "DRIFTLEAD_LOG_MODE": "durable",
+            "DRIFTLEAD_POSTGRES_DSN": dsn,
+            "DRIFTLEAD_DURABLE_SECONDS": "0.5",
+        }
+        with inference_server(model, tmp_path, **variables) as served:
+            body = {"features": [0.0] * FEATURES}
+            assert served.ask("/predict", body, **{"X-Request-ID": "before"})[0] == 200
+            pid = server.pid()
+            server.crash()
+            os.waitpid(pid, 0)
+            status, problem = served.ask("/predict", body, **{"X-Request-ID": "during"})
+            health = served.ask("/health")[1]
+            again.enter_context(serving(server))
+            while served.ask("/predict", body, **{"X-Request-ID": "after"})[0] != 200:
+                time.sleep(0.1)
+        assert (status, problem["committed"]) == (503, False)
+        assert "stands in the spool" in problem["detail"]
+        assert health["log"]["pending"] == 1
+        counts = asyncio.run(logged(dsn))
+    assert (counts["before"], counts["during"]) == (1, 1)
+    assert counts["after"] >= 1

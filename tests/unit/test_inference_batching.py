@@ -97,6 +97,16 @@ async def test_a_durable_reply_waits_for_the_commit() -> None:
     assert await task == 1
 
 
+async def test_a_durable_reply_whose_commit_takes_too_long_says_that_the_row_is_kept() -> None:
+    service, kept = service_of(log_mode="durable", durable_seconds=0.01)
+    with pytest.raises(Refused) as caught:
+        await service.predict([[1.0, 0.0, 0.0]], None, "one")
+    problem = caught.value.problem
+    assert (problem.status, problem.about, problem.retry_after) == (503, {"committed": False}, 5)
+    assert "stands in the spool" in problem.detail
+    assert [row.request_id for row in kept.rows] == ["one"]
+
+
 async def test_a_log_that_takes_no_rows_refuses_the_prediction() -> None:
     service, kept = service_of()
 

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -108,13 +109,21 @@ class Recorder:
         self._write_unnumbered([frames.header(Kind.FAILED, self._spool.next_seq, 1, payload), payload], 0)
 
     async def durable(self, seq: int) -> None:
-        """Returns once every row up to `seq` is committed (or rejected, which is committed too)."""
+        """Returns once every row up to `seq` is committed (or rejected, which is committed too).
+
+        Whoever waits no longer is forgotten: a database that is away for hours fills no memory.
+        """
         if seq <= self._writer.progress.seq:
             return
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append((seq, future))
+        waiter = (seq, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiter)
         self._writer.wake()
-        await future
+        try:
+            await waiter[1]
+        finally:
+            if not waiter[1].done() or waiter[1].cancelled():
+                with suppress(ValueError):  # who gives up first waited longest, so it is found at once
+                    self._waiting.remove(waiter)
 
     async def start(self) -> None:
         """Begins to deliver."""
@@ -143,7 +152,7 @@ class Recorder:
                 "rows stay in the spool, undelivered", rows=self.pending, folder=str(self._spool.folder),
                 error=self._writer.progress.error,
             )  # fmt: skip
-        for _, future in self._waiting:
+        for _, future in list(self._waiting):
             future.cancel()
         await self._writer.close()
         self._spool.close()
