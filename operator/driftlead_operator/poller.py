@@ -14,6 +14,7 @@ from driftlead_operator import metrics
 from driftlead_operator.errors import OperatorError, RegistryAwayError, RegistryRefusedError
 from driftlead_operator.facts import ModelVersion, RegistryFacts, RegistryWrite
 from driftlead_operator.registry import Declaration, Model, Registry, with_aliases
+from driftlead_operator.rounds import Rounds
 from driftlead_operator.workqueue import backoff
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,6 @@ A = TypeVar("A")
 LONGEST_BACKOFF = 120.0
 SOONEST = 0.5
 """Seconds between two polls at the least, however many hooks arrive."""
-FULL_SECONDS = 600.0
-"""Every version is read again this often, should a registry not mark a model when its versions move."""
 TOGETHER = 20
 """From so many changed models on, versions are read for all models at once."""
 AT_ONCE = 8
@@ -44,7 +43,8 @@ class Poller:
     """Keeps the answers of one registry fresh for the models that are watched, and tells which changed.
 
     A poll costs one request per watched model or one per page of the registry's models, whichever is less,
-    and one more for each model that changed.
+    and one more for each model that changed. Now and then it reads as many versions again, instead
+    of listing: it then sees which stages moved of those models, and aliases with the next poll.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Poller:
         watched: Callable[[], Collection[str]],
         changed: Callable[[Collection[str]], None],
         now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = registry
         self.declaration: Declaration = registry.declaration
@@ -63,7 +64,8 @@ class Poller:
         self._hurry = asyncio.Event()
         self._failures = 0
         self._pages = 1
-        self._full_at = 0.0
+        self._hurried = True
+        self._rounds = Rounds(clock)
         self.away_since: datetime | None = None
         self.error = ""
 
@@ -117,6 +119,7 @@ class Poller:
         try:
             async with asyncio.timeout(seconds):
                 await self._hurry.wait()
+            self._hurried = True
             await asyncio.sleep(max(0.0, SOONEST - (time.monotonic() - started)))
         except TimeoutError:
             pass
@@ -128,6 +131,7 @@ class Poller:
         started = time.monotonic()
         try:
             changed = await self.poll(frozenset(self._watched()))
+            self._hurried = False
         except OperatorError as error:
             self._note_away(error)
             metrics.REGISTRY_POLLS.labels(name, "away").inc()
@@ -161,23 +165,50 @@ class Poller:
 
     async def poll(self, watched: Collection[str]) -> set[str]:
         """Asks once; the models of which something is different from before."""
+        # Somebody waits for the answer to a hook, and what was never asked for comes first.
+        if not self._hurried and all(map(self.knows, watched)):
+            known = {name for name in watched if self._answers[name].exists}
+            if due := self._rounds.due(known):
+                return await self._read_again(due, min(len(watched), self._pages))
         at = self._now()
-        full = time.monotonic() >= self._full_at
         models = await self._models(watched)
-        stale = [name for name, model in models.items() if full or self._is_stale(name, model)]
+        stale = [name for name, model in models.items() if self._is_stale(name, model)]
         versions = await self._versions(stale)
         changed = set()
         for name in watched:
             before = self._answers.get(name)
             after = answer(at, models.get(name), versions.get(name, before.versions if before else ()))
-            self._answers[name] = replace(after, refused=before.refused if before else "")
-            if before is None or (before.exists, before.versions) != (after.exists, after.versions):
+            if self._keep(name, after):
                 changed.add(name)
         for gone in set(self._answers) - set(watched):
             del self._answers[gone]
-        if full:
-            self._full_at = time.monotonic() + FULL_SECONDS
         return changed
+
+    def _keep(self, name: str, after: Answer) -> bool:
+        """Keeps an answer; whether it is another one than before."""
+        before = self._answers.get(name)
+        self._answers[name] = replace(after, refused=before.refused if before else "")
+        return before is None or (before.exists, before.versions) != (after.exists, after.versions)
+
+    async def _read_again(self, models: Sequence[str], most: int) -> set[str]:
+        """Reads the versions of all these models if that takes so many requests at most, else of so many."""
+        at, found = self._now(), None
+        if self._rounds.by_pages:
+            found = await self._all_versions(most)
+            self._rounds.by_pages = found is not None
+            if found is None:
+                return set()  # what was asked was as much as a poll may ask
+        read = models if found is not None else models[:most]
+        if found is None:
+            found = await in_turns(self._versions_of, read)
+        self._rounds.read(read)
+        return {name for name in read if self._keep(name, self._again(at, name, found.get(name, ())))}
+
+    def _again(self, at: datetime, name: str, versions: Collection[ModelVersion]) -> Answer:
+        """The answer with the versions of now and the aliases of the last listing."""
+        before = self._answers[name]
+        aliases = {alias: each.version for each in before.versions for alias in each.aliases}
+        return replace(before, asked=at, versions=with_aliases(versions, aliases))
 
     def _is_stale(self, name: str, model: Model) -> bool:
         before = self._answers.get(name)

@@ -10,6 +10,7 @@ from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
 from driftlead_operator.facts import ModelVersion, RegistryWrite
 from driftlead_operator.poller import Poller
 from driftlead_operator.registry import Declaration, Model
+from driftlead_operator.rounds import Rounds
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,6 +26,7 @@ class Registry:
         self.marks: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.error: Exception | None = None
+        self.pages_of_versions = 1
 
     def _model(self, name: str) -> Model:
         aliases = self.aliases.get(name, {})
@@ -49,7 +51,12 @@ class Registry:
         self, token: str = "", *, model: str = ""
     ) -> tuple[dict[str, list[ModelVersion]], str]:
         self._count("versions_page")
-        return ({model: self.models[model]} if model else dict(self.models)), ""
+        if model:
+            return {model: self.models[model]}, ""
+        names, page = sorted(self.models), int(token or 0)
+        size = -(-len(names) // self.pages_of_versions)
+        found = {name: self.models[name] for name in names[page * size : (page + 1) * size]}
+        return found, str(page + 1) if (page + 1) * size < len(names) else ""
 
     async def write(self, write: RegistryWrite) -> None:
         self._count("write")
@@ -172,3 +179,72 @@ async def test_a_namespace_that_is_not_allowed_learns_nothing() -> None:
     facts = asks.facts("a", "team")
     assert (facts.namespace_allowed, facts.asked, list(facts.versions)) == (False, None, [])
     assert asks.facts("a", "other").asked
+
+
+class Clock:
+    """A monotonic clock that is set by hand."""
+
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def watching(registry: Registry, names: list[str]) -> tuple[Poller, Clock]:
+    """A poller of these models, and its clock."""
+    asks, clock = poller(registry), Clock()
+    asks._rounds, asks._watched = Rounds(clock), lambda: names
+    return asks, clock
+
+
+@pytest.mark.parametrize(
+    ("watched", "models", "pages_of_versions", "most"),
+    [(1, 9, 1, 1), (3, 3, 1, 2), (9, 9, 1, 5), (9, 9, 3, 5), (9, 9, 9, 5), (4, 40, 40, 4), (2, 2, 2, 1)],
+)
+async def test_reading_versions_again_costs_no_more_than_a_listing_and_reaches_every_model(
+    watched: int, models: int, pages_of_versions: int, most: int
+) -> None:
+    names = [f"m{number:02}" for number in range(watched)]
+    registry = Registry({f"m{number:02}": [version(1)] for number in range(models)})
+    registry.pages_of_versions = pages_of_versions
+    asks, clock = watching(registry, names)
+    await asks.once()
+    for name in names:
+        registry.models[name] = [version(1), version(2, "Production")]  # and no mark moves
+    for poll in range(61 + 6 * watched):
+        clock.seconds += 10
+        registry.asked.clear()
+        await asks.once()
+        assert registry.asked.total() <= most
+        assert poll >= 59 or not registry.asked["versions_page"]
+    assert all(len(asks.facts(name, "team").versions) == 2 for name in names)
+
+
+async def test_a_poll_that_a_hook_hurries_lists_and_the_next_one_reads_again() -> None:
+    registry = Registry({"a": [version(1)]})
+    asks, clock = watching(registry, ["a"])
+    await asks.once()
+    clock.seconds = 700.0
+    registry.asked.clear()
+    asks._hurried = True
+    await asks.once()
+    assert registry.asked == {"model": 1}
+    await asks.once()
+    assert registry.asked == {"model": 1, "versions_page": 1}
+
+
+async def test_versions_that_are_read_again_keep_their_aliases() -> None:
+    registry = Registry({"a": [version(1), version(2)]})
+    registry.aliases["a"] = {"champion": "1"}
+    asks, clock = watching(registry, ["a"])
+    await asks.once()
+    clock.seconds = 700.0
+    registry.models["a"].append(version(3))
+    assert await asks.poll(["a"]) == {"a"}
+    assert registry.asked == {"model": 1, "versions_page": 2}  # the second reading was no listing
+    facts = asks.facts("a", "team")
+    assert [(each.version, each.aliases) for each in facts.versions] == [
+        ("3", ()),
+        ("2", ()),
+        ("1", ("champion",)),
+    ]
