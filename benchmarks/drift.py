@@ -40,6 +40,7 @@ from driftlead_drift.policy import Policy
 from driftlead_drift.reading import copy_json, copy_packed, count_histograms
 from driftlead_drift.windows import Traffic, Window, in_stretch
 from neighbours import postgres
+from neighbours.logged import copy_rows
 
 FEATURES = 20
 CHUNK = 100_000
@@ -91,16 +92,6 @@ async def fill(dsn: str, number: int, baseline: Baseline, start: datetime) -> No
     """The window in the log with packed features, spread over a day, and its histograms."""
     connection = await asyncpg.connect(dsn)
     await connection.execute("TRUNCATE inference_logs, drift_hist")
-    names = [
-        "ts",
-        "model_name",
-        "model_version",
-        "latency_ms",
-        "features",
-        "prediction",
-        "deployment",
-        "features_f32",
-    ]
     latency = pack(np.zeros((len(CLASSES), LATENCY_BINS), dtype=np.int64))
     for first in range(0, number, CHUNK):
         matrix = rows(first + 1, min(CHUNK, number - first))
@@ -120,7 +111,7 @@ async def fill(dsn: str, number: int, baseline: Baseline, start: datetime) -> No
             )
             for i, (second, text, packed) in enumerate(zip(places, texts, single, strict=True))
         ]
-        await connection.copy_records_to_table("inference_logs", records=records, columns=names)
+        await copy_rows(connection, records, "features_f32")
         for minute in np.unique(places // 60):
             inside = places // 60 == minute
             answers = baseline.count_prediction(np.flatnonzero(inside) % 2 * 1.0)

@@ -16,6 +16,7 @@ from driftlead_drift.rows import HEADER_BYTES, TRAILER, count_lines, count_packe
 from driftlead_drift.windows import Traffic, Window, condition, in_stretch
 
 BATCH_BYTES = 1 << 20
+JSON_BYTES = 1 << 18  # a batch of text takes some fifteen times its size while it is parsed
 MINUTE = timedelta(minutes=1)
 
 
@@ -56,12 +57,12 @@ def packable(baseline: Baseline) -> bool:
 
 
 async def copy_json(connection: asyncpg.Connection, where: str, counter: Counter) -> None:
-    """Counts the column `features` by COPY, in batches of 1 MB."""
+    """Counts the column `features` by COPY, in small batches."""
     pending = bytearray()
 
     async def take(data: bytes) -> None:
         pending.extend(data)
-        if len(pending) >= BATCH_BYTES:
+        if len(pending) >= JSON_BYTES:
             end = pending.rindex(b"\n") + 1
             count_lines(bytes(pending[:end]), counter)
             del pending[:end]

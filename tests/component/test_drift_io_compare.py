@@ -23,6 +23,7 @@ from driftlead_data.baseline import build
 from driftlead_data.histograms import CLASSES, LATENCY_BINS, latency_counts, pack
 from driftlead_drift.__main__ import main
 from driftlead_drift.migrate import migrate
+from neighbours.logged import copy_rows
 from neighbours.processes import free_port
 
 MINUTES = 40
@@ -73,9 +74,7 @@ async def traffic(
              float(random.random() < ones), deployment, "demo", f"{deployment}-{ago}-{i}", 0)
             for i in range(each - failed)
         ]  # fmt: skip
-        columns = ["ts", "model_name", "model_version", "latency_ms", "features", "prediction", "deployment",
-                   "resource", "request_id", "row"]  # fmt: skip
-        await connection.copy_records_to_table("inference_logs", records=rows, columns=columns)
+        await copy_rows(connection, rows, "resource", "request_id", "row")
     await connection.close()
 
 

@@ -21,8 +21,8 @@ import driftlead_drift
 from driftlead_drift.__main__ import main
 from driftlead_drift.champion import failed_attempts
 from driftlead_drift.registry import Registry
-from driftlead_drift.storage import client
 from neighbours import S3, Postgres
+from neighbours.logged import copy_rows
 from neighbours.processes import ROOT
 
 NAMES = ["amount", "visits", "age"]
@@ -90,13 +90,11 @@ def environment(
     before = dict(os.environ)
     os.environ.update(variables)
     sys.path.insert(0, str(folder))
-    client.cache_clear()
     try:
         assert main(["migrate"]) == 0
         log_first_version()
         yield folder
     finally:
-        client.cache_clear()
         sys.path.remove(str(folder))
         os.environ.clear()
         os.environ.update(before)
@@ -139,17 +137,7 @@ def log_rows(
              float(row[0] + row[1] > 0), deployment, *where.values())
             for row, age in zip(rows.tolist(), ages, strict=True)
         ]  # fmt: skip
-        names = [
-            "ts",
-            "model_name",
-            "model_version",
-            "latency_ms",
-            "features",
-            "prediction",
-            "deployment",
-            *where,
-        ]
-        await connection.copy_records_to_table("inference_logs", records=records, columns=names)
+        await copy_rows(connection, records, *where)
         await connection.close()
 
     asyncio.run(write())
@@ -350,11 +338,7 @@ def test_what_is_away_or_wrong_ends_with_1_and_a_sentence_in_the_message(
     log_rows(traffic(20, rows=500), "failing")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    client.cache_clear()
-    try:
-        assert check("failing", "--exit-zero", model=model) == 1
-    finally:
-        client.cache_clear()
+    assert check("failing", "--exit-zero", model=model) == 1
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1

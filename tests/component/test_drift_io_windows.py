@@ -16,6 +16,7 @@ from driftlead_drift import reading
 from driftlead_drift.migrate import apply
 from driftlead_drift.reading import count
 from driftlead_drift.windows import Traffic, Window, find_window
+from neighbours.logged import copy_rows
 
 HOUR = timedelta(hours=1)
 ROWS = 20_000
@@ -73,17 +74,7 @@ async def log(
          float(i % 2), "prod", single[i].tobytes() if packed else None)
         for i, row in enumerate(matrix.tolist())
     ]  # fmt: skip
-    names = [
-        "ts",
-        "model_name",
-        "model_version",
-        "latency_ms",
-        "features",
-        "prediction",
-        "deployment",
-        "features_f32",
-    ]
-    await connection.copy_records_to_table("inference_logs", records=records, columns=names)
+    await copy_rows(connection, records, "features_f32")
 
 
 async def add_histograms(connection: asyncpg.Connection, matrix: np.ndarray, baseline: Baseline) -> None:
