@@ -26,21 +26,25 @@ async def connected(settings: Connections, *, reading: bool = False) -> AsyncIte
 
     Raises CannotJudgeError where the database cannot be reached, refuses us, lacks a table or takes too long.
     """
-    dsn = _dsn(settings, reading=reading)
+    dsn, longest = _dsn(settings, reading=reading), duration(settings.statement_timeout).total_seconds()
     try:
-        # No statement cache: behind a transaction pooler a prepared statement may meet another server
-        # process.
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, statement_cache_size=0)
+        # Behind a transaction pooler a prepared statement may meet another server process, and what is set
+        # in a session stays for whoever is given it next: no statement cache, and SET LOCAL alone.
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_SECONDS,
+            statement_cache_size=0,
+            command_timeout=None if reading else longest,
+        )
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise CannotJudgeError(
             f"the database at {address(dsn)} cannot be reached: {_said(error)}. "
             "Check DRIFTLEAD_POSTGRES_DSN and that Postgres runs"
         ) from error
     try:
-        milliseconds = round(duration(settings.statement_timeout).total_seconds() * 1000)
-        await connection.execute(f"SET statement_timeout = {milliseconds}")
         if reading:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute(f"SET LOCAL statement_timeout = {round(longest * 1000)}")
                 yield connection
         else:
             yield connection
@@ -57,12 +61,12 @@ async def connected(settings: Connections, *, reading: bool = False) -> AsyncIte
             f"the database at {address(dsn)} refuses: {error}. Grant the role SELECT on inference_logs, "
             "and SELECT and INSERT on drift_runs and drift_baselines"
         ) from error
-    except asyncpg.QueryCanceledError as error:
+    except (asyncpg.QueryCanceledError, TimeoutError) as error:
         raise CannotJudgeError(
-            f"the database took longer than {settings.statement_timeout} for one statement: {error}. "
+            f"the database took longer than {settings.statement_timeout} for one statement: {_said(error)}. "
             "Raise DRIFTLEAD_STATEMENT_TIMEOUT, or shorten the window"
         ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise CannotJudgeError(
             f"the database at {address(dsn)} broke off: {_said(error)}; run the check again"
         ) from error
