@@ -46,9 +46,19 @@ class Demo:
         check(seen["failed"] == 0 and seen["sent"] == count, f"all {count} requests were answered", seen)
 
     @contextmanager
-    def users(self) -> Iterator[dict[str, Any]]:
+    def users(self, service: str = "demo") -> Iterator[dict[str, Any]]:
         """Clients that send flights to the stable Service all the while; their count is there afterwards."""
-        words = ["--url", "http://demo", "--months", "7", "--until-eof", "--clients", "4", "--pause", "0.02"]
+        words = [
+            "--url",
+            f"http://{service}",
+            "--months",
+            "7",
+            "--until-eof",
+            "--clients",
+            "4",
+            "--pause",
+            "0.02",
+        ]
         command = self.system.kubectl("exec", "-i", "flights", "--", "python", "replay.py", *words)
         seen: dict[str, Any] = {}
         with background(*command) as process:

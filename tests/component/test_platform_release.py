@@ -4,7 +4,6 @@ There is no node here: what is tried is what the API server takes, keeps and ref
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from neighbours import api_server
+from neighbours.processes import ROOT
+from neighbours.releases import CHART, older_chart
 
-ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts/driftlead"
 RESOURCE = """
 apiVersion: driftlead.dev/v1alpha1
 kind: ModelDeployment
@@ -155,22 +153,6 @@ def test_a_second_namespaced_release_stands_beside_the_first(
     cluster.helm("uninstall", "driftlead", "-n", second)
     assert "driftlead-operator" in cluster.there("deployments", first)
     assert cluster.kubectl("get", "crd", "modeldeployments.driftlead.dev", "-o", "name").strip()
-
-
-def older_chart(folder: Path) -> Path:
-    """The chart as a release before this one might have been: an older number, a field less in the API."""
-    shutil.copytree(CHART, folder / "driftlead")
-    about = folder / "driftlead/Chart.yaml"
-    about.write_text(about.read_text().replace("version: 0.1.0", "version: 0.0.9"))
-    copy = folder / "driftlead/templates/crds/modeldeployments.driftlead.dev.yaml"
-    head, _, rest = copy.read_text().partition("\nmetadata:")
-    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
-    for version in crd["spec"]["versions"]:
-        del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["suspend"]
-    switches = rest[: rest.index("\nspec:")]
-    body = yaml.safe_dump({"spec": crd["spec"]}, sort_keys=False)
-    copy.write_text(f"{head}\nmetadata:{switches}\n{body}{{{{- end }}}}\n")
-    return folder / "driftlead"
 
 
 def test_an_upgrade_adds_fields_to_the_api_and_a_rollback_brings_the_old_chart_back(

@@ -13,6 +13,8 @@ import pytest
 from pytest_kind import KindCluster
 
 import cluster as machine
+from e2e.serving import SOURCE
+from registry import Registry
 from steps import Demo, install
 from system import System, operators
 
@@ -61,3 +63,11 @@ def demo(cluster: machine.Cluster) -> Iterator[Demo]:
 @pytest.fixture(scope="session")
 def system(demo: Demo) -> System:
     return demo.system
+
+
+@pytest.fixture(scope="session")
+def registry(demo: Demo) -> Registry:
+    """With two versions of a model, whose artifacts the tests register under names of their own."""
+    demo.system.train("1-2", "logistic", SOURCE)
+    demo.system.train("1-2", "boosted", SOURCE)
+    return demo.mlflow

@@ -1,13 +1,17 @@
 """What the end-to-end tests ask of a service from inside the cluster, and how they describe resources."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from shell import run
+from registry import Registry
+from shell import eventually, run
 from system import System
 
+SOURCE = "flights"
+"""The model whose versions the tests register under names of their own."""
 ZEROS = [0] * 20
 ASK = """
 import json, sys, urllib.error, urllib.request
@@ -86,3 +90,58 @@ def children(system: System, name: str) -> list[str]:
         "deployments,services,cronjobs,jobs,replicasets,pods,horizontalpodautoscalers,poddisruptionbudgets"
     )
     return run(*system.kubectl("get", kinds, "-l", f"driftlead.dev/name={name}", "-o", "name")).split()
+
+
+@contextmanager
+def served(
+    system: System, registry: Registry, name: str, client: System | None = None, **spec: Any
+) -> Iterator[str]:
+    """A resource that serves version 1 of a model of its own name, until the end of the block.
+
+    It is asked from `client`'s namespace, where that is not its own.
+    """
+    registry.copy("1", name, SOURCE)
+    registry.transition("1", "Production", name)
+    apply(system, resource(name, name, **spec))
+    try:
+        run(*system.kubectl("wait", f"modeldeployment/{name}", "--for=condition=Ready", "--timeout=180s"))
+        # kube-proxy learns of new endpoints a moment after everybody else.
+        host = f"{name}.{system.namespace}"
+        eventually(lambda: reached(client or system, host), f"{host} answers", 20)
+        yield name
+    finally:
+        run(*system.kubectl("delete", "modeldeployment", name, "--ignore-not-found"))
+
+
+def version_is(system: System, name: str, stage: str, version: str, seconds: int = 120) -> None:
+    """Waits until every pod of a stage serves this version."""
+    path = f"jsonpath={{.status.{stage}.version}}={version}"
+    run(*system.kubectl("wait", f"modeldeployment/{name}", f"--for={path}", f"--timeout={seconds}s"))
+
+
+def has_condition(system: System, name: str, kind: str, reason: str, seconds: float = 90) -> str:
+    """The sentence of a condition, once it has this reason."""
+
+    def message() -> str:
+        found = condition(system.status(name), kind)
+        return found["message"] if found.get("reason") == reason else ""
+
+    return eventually(message, f"{name} has {kind} with reason {reason}: {system.status(name)}", seconds)
+
+
+def starts(system: System, name: str, stage: str = "prod") -> dict[str, tuple[str, int]]:
+    """Each pod of a stage with what changes when it, or its container, is started anew."""
+    labels = f"driftlead.dev/name={name},driftlead.dev/stage={stage}"
+    return {
+        pod["metadata"]["name"]: (
+            pod["metadata"]["uid"],
+            sum(each["restartCount"] for each in pod["status"].get("containerStatuses", [])),
+        )
+        for pod in system.get("pods", "-l", labels)["items"]
+        if "deletionTimestamp" not in pod["metadata"]
+    }
+
+
+def template(system: System, name: str, stage: str = "prod") -> Any:
+    """What the pods of a stage are made from."""
+    return system.get("deployment", f"{name}-{stage}")["spec"]["template"]

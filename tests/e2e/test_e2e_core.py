@@ -5,50 +5,34 @@ from collections.abc import Iterator
 
 import pytest
 
-from e2e.serving import ZEROS, apply, ask, children, condition, predict, reached, resource
+from e2e.serving import (
+    SOURCE,
+    ZEROS,
+    apply,
+    ask,
+    children,
+    condition,
+    has_condition,
+    predict,
+    reached,
+    resource,
+    served,
+    version_is,
+)
 from registry import Registry
 from shell import eventually, run
-from steps import Demo
 from system import System
 
 pytestmark = pytest.mark.cluster
-SOURCE = "flights"
-
-
-@pytest.fixture(scope="module")
-def registry(demo: Demo) -> Registry:
-    """With two versions of a model, whose artifacts the tests register under names of their own."""
-    demo.system.train("1-2", "logistic", SOURCE)
-    demo.system.train("1-2", "boosted", SOURCE)
-    return demo.mlflow
 
 
 @pytest.fixture(scope="module")
 def core(registry: Registry, system: System) -> Iterator[str]:
     """A resource of this module that serves version 1 of a model of the same name."""
-    registry.copy("1", "core", SOURCE)
-    registry.transition("1", "Production", "core")
-    apply(system, resource("core", "core", canary={"stage": "Staging"}, drift={"schedule": "0 0 1 1 *"}))
-    run(*system.kubectl("wait", "modeldeployment/core", "--for=condition=Ready", "--timeout=180s"))
-    # kube-proxy learns of new endpoints a moment after everybody else.
-    eventually(lambda: reached(system, "core-prod") and reached(system, "core"), "the Services answer", 20)
-    yield "core"
-    run(*system.kubectl("delete", "modeldeployment", "core", "--ignore-not-found"))
-
-
-def version_is(system: System, name: str, stage: str, version: str, seconds: int = 120) -> None:
-    path = f"jsonpath={{.status.{stage}.version}}={version}"
-    run(*system.kubectl("wait", f"modeldeployment/{name}", f"--for={path}", f"--timeout={seconds}s"))
-
-
-def has_condition(system: System, name: str, kind: str, reason: str, seconds: float = 90) -> str:
-    """The sentence of a condition, once it has this reason."""
-
-    def message() -> str:
-        found = condition(system.status(name), kind)
-        return found["message"] if found.get("reason") == reason else ""
-
-    return eventually(message, f"{name} has {kind} with reason {reason}: {system.status(name)}", seconds)
+    options = {"canary": {"stage": "Staging"}, "drift": {"schedule": "0 0 1 1 *"}}
+    with served(system, registry, "core", **options) as name:
+        eventually(lambda: reached(system, f"{name}-prod"), "prod's Service answers", 20)
+        yield name
 
 
 def test_a_prediction_is_answered_and_its_row_reaches_postgres(core: str, system: System) -> None:
