@@ -186,6 +186,7 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
         "DRIFTLEAD_TAU": drift.tau,
         "DRIFTLEAD_PERSISTENCE": str(drift.persistence or ""),
         "DRIFTLEAD_ASSUME_INDEPENDENT": "true" if drift.assume_independent else "",
+        "DRIFTLEAD_LOG_REDACT": context.spec.inference.prediction_log.redacted,
         "DRIFTLEAD_TERMINATION_LOG": "/dev/termination-log",
     }
     pod = templates.job(

@@ -80,6 +80,13 @@ class PredictionLog(Part):
     mode: Literal["async", "durable", "off"] = "async"
     spool_size: str | int = "256Mi"
     when_full: Literal["drop", "refuse"] = "drop"
+    redact: tuple[str, ...] = ()
+    probabilities: bool = False
+
+    @property
+    def redacted(self) -> str:
+        """The names as every room reads them."""
+        return ",".join(self.redact)
 
 
 class Inference(Part):

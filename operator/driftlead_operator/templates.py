@@ -215,6 +215,8 @@ def _serving_environment(context: Context, stage: StageName, version: str) -> li
         "DRIFTLEAD_SPOOL_DIR": f"{WORK}/spool",
         "DRIFTLEAD_SPOOL_BYTES": str(_spool_bytes(context.spec)),
         "DRIFTLEAD_SPOOL_FULL": log.when_full,
+        "DRIFTLEAD_LOG_REDACT": log.redacted,
+        "DRIFTLEAD_LOG_PROBABILITIES": "true" if log.probabilities else "",
         "DRIFTLEAD_CACHE_DIR": f"{WORK}/cache",
         "DRIFTLEAD_FRONT": inference.front,
         "DRIFTLEAD_PORT": str(PORT),

@@ -28,6 +28,8 @@ spec:
   drift:
     {schedule: "0 * * * *", window: 1h, period: none, rule: psi, q: "0.05", tau: "0.2", persistence: 1,
      assumeIndependent: true}
+  inference:
+    predictionLog: {redact: [age, home address], probabilities: true}
   retraining: {trigger: OnDrift, function: "a:b", parameters: {months: "1"}}
 """
 # Read by the libraries themselves, or by the user's own function.
@@ -95,6 +97,7 @@ def test_no_rendered_value_is_refused_by_the_server_s_settings(monkeypatch: pyte
     settings = ServeSettings()
     assert settings.model == "models:/Flights/3"
     assert settings.deployment == "prod"
+    assert settings.log_probabilities
 
 
 def test_no_rendered_value_is_refused_by_the_check_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +106,15 @@ def test_no_rendered_value_is_refused_by_the_check_s_settings(monkeypatch: pytes
     settings = CheckSettings(model="models:/Flights/3")
     assert (settings.rule, settings.q, settings.tau, settings.persistence) == ("psi", 0.05, 0.2, 1)
     assert settings.assume_independent
+
+
+def test_the_check_is_told_what_the_servers_do_not_log() -> None:
+    told = {
+        command: {each["name"]: each.get("value") for each in container["env"]}
+        for command, container in containers().items()
+    }
+    assert told["serve"]["DRIFTLEAD_LOG_REDACT"] == "age,home address"
+    assert told["check"]["DRIFTLEAD_LOG_REDACT"] == told["serve"]["DRIFTLEAD_LOG_REDACT"]
 
 
 @pytest.mark.parametrize(
