@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from feature_engine.selection import DropHighPSIFeatures
 from scipy import special, stats
+from scipy.optimize import minimize_scalar
 from statsmodels.stats.multitest import multipletests
 
 from driftlead_data.choosing import bin_feature, counted
@@ -199,6 +200,57 @@ def test_evidence_for_a_good_canary_is_not_expected_to_grow_when_it_is_not(p: fl
         n, k, m, b = (np.array([*old, new]) for old, new in zip(settled, (7, i, 3, j), strict=True))
         expected += chance * math.exp(sequential.not_worse(n, k, m, b, margin)[-1])
     assert expected <= 1 + 1e-9
+
+
+def distance(x: float, sides: list[tuple[int, float, float]]) -> float:
+    """Kullback-Leibler divergences from the sides' shares to x and x + margin, by the sides' rows."""
+    return float(sum(rows * stats.entropy([p, 1 - p], [x + by, 1 - x - by]) for rows, p, by in sides))
+
+
+def likelihood_ratio(blocks: list[tuple[int, int, int, int]], odds: float, margin: float) -> float:
+    """Turner, Ly and Gruenwald 2024, block by block: the alternative over the null's nearest point."""
+    ratio, n, k = 1.0, 0, 0
+    for prod, bad, canary, canary_bad in blocks:
+        if n >= 50:
+            a = (k + 0.5) / (n + 1)
+            b = (a + margin) * odds / (1 - (a + margin) + (a + margin) * odds)
+            sides = [(prod, a, 0.0), (canary, b, margin)]
+            x = minimize_scalar(
+                distance, args=(sides,), bounds=(0, 1 - margin), method="bounded", options={"xatol": 1e-12}
+            ).x
+            ratio *= (a / x) ** bad * ((1 - a) / (1 - x)) ** (prod - bad)
+            ratio *= (b / (x + margin)) ** canary_bad
+            ratio *= ((1 - b) / (1 - x - margin)) ** (canary - canary_bad)
+        n, k = n + prod, k + bad
+    return ratio
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.02])
+def test_evidence_that_a_canary_is_worse_is_the_papers_ratio_averaged_over_alternatives(
+    margin: float,
+) -> None:
+    blocks = [(60, 3, 12, 1), (40, 1, 9, 2), (55, 2, 20, 4), (45, 3, 5, 1)]
+    n, k, m, j = (np.array(column) for column in zip(*blocks, strict=True))
+    alternatives = (1.25, 1.5, 2.0, 3.0, 6.0, 15.0)
+    expected = np.mean([likelihood_ratio(blocks, odds, margin) for odds in alternatives])
+    assert math.exp(sequential.worse(n, k, m, j, margin)[-1]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_evidence_of_different_predictions_is_the_ratio_of_multinomials_averaged_over_trust() -> None:
+    prod, canary = np.array([[5, 3, 2], [9, 4, 7], [6, 6, 6]]), np.array([[1, 2, 4], [0, 3, 5], [1, 1, 6]])
+    ratios = []
+    for trust in (30.0, 100.0, 300.0, 1000.0):
+        ratio = 1.0
+        for block in range(3):
+            before, other = prod[:block].sum(axis=0), canary[:block].sum(axis=0)
+            pooled = (before + other + 0.5) / (before + other + 0.5).sum()
+            p = (before + trust * pooled) / (before.sum() + trust)
+            q = (other + trust * pooled) / (other.sum() + trust)
+            a, b = prod[block], canary[block]
+            null = (a.sum() * p + b.sum() * q) / (a.sum() + b.sum())
+            ratio *= float(np.prod((p / null) ** a) * np.prod((q / null) ** b))
+        ratios.append(ratio)
+    assert math.exp(sequential.different(prod, canary)[-1]) == pytest.approx(np.mean(ratios), rel=1e-9)
 
 
 def test_evidence_of_different_predictions_is_not_expected_to_grow_when_they_are_the_same() -> None:
