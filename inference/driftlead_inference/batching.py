@@ -137,7 +137,7 @@ class Batcher:
         """Takes a job; its `done` is called once it is answered. Raises `Refused` when too many rows wait."""
         count = len(job.rows)
         if self.waiting and self.waiting + count > self.waiting_rows:
-            raise Refused(too_many_waiting(self.waiting))
+            raise Refused(too_many_waiting(self.waiting, self.waiting_rows))
         self.waiting += count
         self.pending.append(job)
         if not self.scheduled and not self.busy:

@@ -9,7 +9,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from driftlead_inference.problems import CONTENT_TYPE, TOO_LARGE, TOO_SLOW, Problem
+from driftlead_inference.problems import CONTENT_TYPE, NO_HTTP, TOO_LARGE, TOO_SLOW, Problem, too_many_headers
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
@@ -27,9 +27,11 @@ class Guarded(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.parsing = False
         self.in_head = False
-        self.head_bytes = 0
+        self.head_bytes = 0  # of a head that is not whole yet, as it came
+        self.header_bytes = 0  # of its whole headers
         self.timer: asyncio.TimerHandle | None = None
-        self.invalid = ""
+        self.fault: Problem = NO_HTTP  # what a parser that gives up is about
+        self.invalid = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that never asks is closed like one that asks no more."""
@@ -61,7 +63,8 @@ class Guarded(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         body = problem.body()
-        head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
+        head = b"%bcontent-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % (
+            b"".join(b"%b: %b\r\n" % pair for pair in self.server_state.default_headers),
             CONTENT_TYPE,
             len(body),
         )
@@ -75,29 +78,33 @@ class Guarded(HttpToolsProtocol):
             self.timer = None
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what is no HTTP, after the replies to whole requests before it: uvicorn would drop
-        those."""
+        """Refuses what is no HTTP, after the replies to requests before it, which uvicorn would drop."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
-            super().send_400_response(msg)
+            self.end(self.fault)
         else:
-            self.invalid = msg
+            self.invalid = True
 
     def on_response_complete(self) -> None:
         """A reply is written."""
         super().on_response_complete()
-        if self.invalid and self.cycle.response_complete and not self.transport.is_closing():
-            super().send_400_response(self.invalid)
+        if self.invalid and self.cycle.response_complete:
+            self.end(self.fault)
 
     def on_message_begin(self) -> None:
         """A message begins."""
         self.parsing = self.in_head = True
-        self.head_bytes = 0
+        self.head_bytes = self.header_bytes = 0
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Counts; what is raised here is answered 400 by uvicorn, and the connection closed."""
+        """Counts; what is raised here ends the parser, and with it the connection."""
+        self.header_bytes += len(name) + len(value)
+        if self.header_bytes > HEAD_BYTES:
+            self.fault = TOO_LARGE
+            raise ValueError(TOO_LARGE.detail)
         if len(self.headers) >= HEADERS:
-            raise ValueError(f"more than {HEADERS} headers")
+            self.fault = too_many_headers(HEADERS)
+            raise ValueError(self.fault.detail)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

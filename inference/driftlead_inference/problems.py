@@ -77,6 +77,7 @@ NO_TOKEN = Problem(
 )
 TOO_SLOW = Problem(408, "the request did not arrive in time")
 TOO_LARGE = Problem(431, "the request's head is larger than 64 KiB")
+NO_HTTP = Problem(400, "what was sent is no request of HTTP/1.1, so the connection is closed")
 
 
 def too_large(limit: int) -> Problem:
@@ -84,13 +85,27 @@ def too_large(limit: int) -> Problem:
     return Problem(
         413,
         f"the body is larger than {limit} bytes; send fewer rows a request",
-        {"expected": f"<= {limit} bytes"},
+        {"field": "body", "seen": f"more than {limit} bytes", "expected": f"at most {limit} bytes"},
     )
 
 
-def too_many_waiting(limit: int) -> Problem:
+def too_many_headers(limit: int) -> Problem:
+    """More headers than anybody needs."""
+    return Problem(
+        431,
+        f"the request has more than {limit} headers",
+        {"field": "headers", "seen": f"more than {limit}", "expected": f"at most {limit}"},
+    )
+
+
+def too_many_waiting(waiting: int, limit: int) -> Problem:
     """More rows wait for the model than may."""
-    return Problem(429, f"{limit} rows wait for the model already; try again or add replicas", retry_after=1)
+    return Problem(
+        429,
+        f"{waiting} rows wait for the model already, {limit} may; try again or add replicas",
+        {"field": "rows", "seen": f"{waiting} rows waiting", "expected": f"at most {limit} rows waiting"},
+        retry_after=1,
+    )
 
 
 def not_committed(seconds: float) -> Problem:

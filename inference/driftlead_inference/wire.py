@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from driftlead_inference import problems
 from driftlead_inference.batching import Job
-from driftlead_inference.guarded import Guarded
+from driftlead_inference.guarded import HEADERS, Guarded
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
 from driftlead_inference.service import Service, Serving
@@ -43,9 +43,11 @@ def read_head(head: bytes) -> Head | None:
     """A head that this front understands; None for any other."""
     if not HEAD.fullmatch(head):
         return None
+    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in HEADER.findall(head)]
+    if len(headers) > HEADERS or FOREIGN.intersection(name for name, _ in headers):
+        return None
     length = request_id = authorization = None
-    for raw_name, raw_value in HEADER.findall(head):
-        name, value = raw_name.lower(), raw_value.rstrip(b" \t")
+    for name, value in headers:
         if name == b"content-length":
             if length is not None or not value.isdigit() or len(value) > 9:
                 return None
@@ -53,8 +55,6 @@ def read_head(head: bytes) -> Head | None:
         elif name == b"connection":
             if value.lower() != b"keep-alive":
                 return None
-        elif name in FOREIGN:
-            return None
         elif name == b"x-request-id":
             request_id = value
         elif name == b"authorization":

@@ -85,6 +85,8 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     "upgrade": [post(headers=b"connection: upgrade\r\nupgrade: h2c\r\n"), LAST],
     "huge headers": [post(headers=HUGE_HEADERS + CLOSE)],
     "a hundred headers and more": [post(headers=b"a: b\r\n" * 120 + CLOSE)],
+    "a hundred headers and more, kept alive": [post(headers=b"a: b\r\n" * 120), LAST],
+    "a hundred headers": [post(headers=b"a: b\r\n" * 98), LAST],
     "no length": [b"POST /predict HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"],
     "length 0": [post(b"", headers=CLOSE)],
     "length twice": [LAST.replace(b"host: x", b"content-length: 20")],
