@@ -3,7 +3,6 @@
 import base64
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -203,20 +202,9 @@ def test_postgres_with_a_certificate_of_ones_own_authority_is_known_by_the_bundl
     tmp_path: Path,
 ) -> None:
     own = authority(tmp_path / "tls")
-    made = own.sign("server")
-    with postgres() as server:
-        for file in (made, made.with_suffix(".key")):
-            target = server.data / file.name
-            shutil.copy(file, target)
-            target.chmod(0o600)
-            shutil.chown(target, server.user or os.geteuid())
+    with postgres(authority=own) as server:
         plain = server.create_database()
         migrate(plain)
-        subprocess.run(
-            [server.bin / "psql", plain, "-c", "ALTER SYSTEM SET ssl = on", "-c", "SELECT pg_reload_conf()"],
-            check=True,
-            capture_output=True,
-        )
         bundle = tmp_path / "connections/DRIFTLEAD_CA_BUNDLE"
         mount(
             tmp_path / "connections",

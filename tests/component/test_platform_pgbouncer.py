@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
-import numpy as np
 import pytest
 
-from driftlead_data.baseline import build
 from driftlead_drift.migrate import MigrationError, migrate
 from neighbours import Postgres
 from neighbours.inference import inference_server
-from neighbours.models import FEATURES, regression, rows, saved
+from neighbours.models import baseline_file, regression, rows, saved
 from neighbours.pgbouncer import SESSIONS, pgbouncer, sessions
 
 COUNT = 500
@@ -86,12 +84,9 @@ def test_every_acknowledged_prediction_is_there_once(filled: Database) -> None:
 
 
 def test_a_scheduled_check_reads_and_remembers_through_it(filled: Database, tmp_path: Path) -> None:
-    table = rows(2000, seed=9).astype(np.float32)
-    baseline = build({str(n): table[:, n] for n in range(FEATURES)}, prediction=np.arange(2000) % 2.0)
-    (tmp_path / "baseline.json").write_bytes(baseline.to_json())
     (name,) = {row["model_name"] for row in filled.rows("SELECT DISTINCT model_name FROM inference_logs")}
     words = ["check", "--model", f"models:/{name}/0", "--deployment", "prod", "--window", "1h"]
-    words += ["--period", "none", "--baseline", str(tmp_path / "baseline.json"), "--scheduled", "--json"]
+    words += ["--period", "none", "--baseline", str(baseline_file(tmp_path)), "--scheduled", "--json"]
     for run in (1, 2):
         done = subprocess.run(
             [sys.executable, "-m", "driftlead_drift", *words],

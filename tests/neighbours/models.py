@@ -12,6 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from driftlead_data.baseline import build
+
 FEATURES = 20
 
 
@@ -53,3 +55,27 @@ def saved(folder: Path, estimator: BaseEstimator, example: Any, **options: Any) 
         estimator, folder, input_example=options.pop("input_example", example[:1]), **options
     )
     return folder
+
+
+def baseline_file(folder: Path) -> Path:
+    """A baseline of the rows above, as the drift check takes it."""
+    table = rows(2000, seed=9).astype(np.float32)
+    columns = {str(number): table[:, number] for number in range(FEATURES)}
+    file = folder / "baseline.json"
+    file.write_bytes(build(columns, prediction=target(table).astype(float)).to_json())
+    return file
+
+
+def register(uri: str, name: str) -> None:
+    """Registers the regression above as the next version of a model."""
+    mlflow.set_tracking_uri(uri)
+    table = rows()
+    with mlflow.start_run():
+        mlflow.sklearn.log_model(
+            regression(),
+            name="model",
+            signature=mlflow.models.infer_signature(table, target(table)),
+            input_example=table[:1],
+            registered_model_name=name,
+            pip_requirements=["scikit-learn"],
+        )

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from neighbours.certificates import Authority
 from neighbours.processes import free_port, running
 
 
@@ -65,6 +66,18 @@ def unprivileged() -> str | None:
     return "postgres" if "postgres" in names else "nobody"
 
 
+def certify(server: Postgres, authority: Authority) -> None:
+    """Lets the server speak TLS from its next start on."""
+    made = authority.sign("postgres")
+    for file in (made, made.with_suffix(".key")):
+        target = server.data / file.name
+        shutil.copy(file, target)
+        target.chmod(0o600)
+        shutil.chown(target, server.user or os.geteuid())
+    with (server.data / "postgresql.conf").open("a") as settings:
+        settings.write("\nssl = on\nssl_cert_file = 'postgres.crt'\nssl_key_file = 'postgres.key'\n")
+
+
 @contextmanager
 def serving(server: Postgres, *, fsync: bool = False) -> Iterator[Postgres]:
     """Runs the server on a data folder that exists."""
@@ -87,8 +100,11 @@ def serving(server: Postgres, *, fsync: bool = False) -> Iterator[Postgres]:
 
 
 @contextmanager
-def postgres(*, fsync: bool = False) -> Iterator[Postgres]:
-    """A fresh server with the superuser `driftlead`, trusted on loopback; gone afterwards."""
+def postgres(*, fsync: bool = False, authority: Authority | None = None) -> Iterator[Postgres]:
+    """A fresh server with the superuser `driftlead`, trusted on loopback; gone afterwards.
+
+    `authority`: who signs its certificate, where it also speaks TLS.
+    """
     with tempfile.TemporaryDirectory(prefix="driftlead-pg-") as folder:
         user, bin_ = unprivileged(), binaries()
         home = Path(folder)
@@ -111,5 +127,7 @@ def postgres(*, fsync: bool = False) -> Iterator[Postgres]:
             user=user,
             cwd=home,
         )
+        if authority:
+            certify(server, authority)
         with serving(server, fsync=fsync):
             yield server

@@ -1,5 +1,7 @@
 """A real S3 server (MinIO) on a folder."""
 
+import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import boto3
 
+from neighbours.certificates import Authority
 from neighbours.mlflow import answers
 from neighbours.processes import ROOT, free_port, running
 
@@ -34,27 +37,35 @@ class S3:
 
 
 @contextmanager
-def s3_server(bucket: str = "mlflow") -> Iterator[S3]:
-    """A fresh server with one empty bucket; gone afterwards."""
+def s3_server(
+    bucket: str = "mlflow", *, domain: str = "", authority: Authority | None = None
+) -> Iterator[S3]:
+    """A fresh server with one empty bucket; gone afterwards.
+
+    `domain`: below which it knows buckets as hosts; `authority`: who signs its certificate, if it speaks TLS.
+    """
     tool = subprocess.run(
         [sys.executable, ROOT / "hack/tools.py", "minio"], check=True, stdout=subprocess.PIPE, text=True
     )
     with tempfile.TemporaryDirectory(prefix="driftlead-s3-") as folder:
         home, port = Path(folder), free_port()
-        server = S3(f"http://127.0.0.1:{port}")
+        (home / "certificates").mkdir()
+        server = S3(f"{'https' if authority else 'http'}://{domain or '127.0.0.1'}:{port}")
         command = [
-            tool.stdout.split()[-1],
-            "server",
-            "--quiet",
-            "--address",
-            f"127.0.0.1:{port}",
-            home / "data",
-        ]
+            tool.stdout.split()[-1], "server", "--quiet", "--certs-dir", home / "certificates",
+            "--address", f"127.0.0.1:{port}", home / "data",
+        ]  # fmt: skip
+        if authority:
+            made = authority.sign("s3")
+            shutil.copy(made, home / "certificates/public.crt")
+            shutil.copy(made.with_suffix(".key"), home / "certificates/private.key")
+        trust = ssl.create_default_context(cafile=authority.certificate) if authority else None
+        settings = {"MINIO_ROOT_USER": server.access_key, "MINIO_ROOT_PASSWORD": server.secret_key}
         with running(
             command,
             log=home / "minio.log",
-            answers=lambda: answers(f"{server.endpoint}/minio/health/ready"),
-            environment={"MINIO_ROOT_USER": server.access_key, "MINIO_ROOT_PASSWORD": server.secret_key},
+            answers=lambda: answers(f"{server.endpoint}/minio/health/ready", trust),
+            environment={**settings, **({"MINIO_DOMAIN": domain} if domain else {})},
         ):
             client = boto3.client(
                 "s3",
@@ -62,6 +73,7 @@ def s3_server(bucket: str = "mlflow") -> Iterator[S3]:
                 aws_access_key_id=server.access_key,
                 aws_secret_access_key=server.secret_key,
                 region_name="us-east-1",
+                verify=str(authority.certificate) if authority else None,
             )
             client.create_bucket(Bucket=bucket)
             yield server
