@@ -32,6 +32,10 @@ FAMILIES = {
     ),
     "drift_verdict": ("1 for the verdict of the last check, 0 for the others.", ("verdict",)),
     "drift_last_run_timestamp_seconds": ("When the last check ended.", ()),
+    "drift_awaited_since_timestamp_seconds": (
+        "Since when a version serves whose first check is awaited; absent once a check has ended.",
+        (),
+    ),
     "drift_interval_seconds": ("The longest time between two checks, by the schedule.", ()),
     "drift_rows": ("Rows that the last check judged.", ()),
     "drift_consecutive": ("Windows in a row that drifted.", ()),
@@ -64,6 +68,8 @@ def samples(resource: Manifest, now: datetime) -> Iterator[Sample]:
         yield from _stage(stage, status.get(stage))
     if spec.get("drift"):
         yield from _drift(spec["drift"], status.get("drift") or {})
+        if (since := _awaited_since(status)) is not None:
+            yield Sample("drift_awaited_since_timestamp_seconds", (), since)
     if spec.get("retraining"):
         yield from _retraining(spec["retraining"], status, now)
 
@@ -98,6 +104,15 @@ def _drift(spec: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Sample]
         for family, field in (("drift_psi", "psi"), ("drift_psi_low", "low"), ("drift_psi_high", "high")):
             if (value := number_of(feature.get(field))) is not None:
                 yield Sample(family, (feature["name"],), value)
+
+
+def _awaited_since(status: Mapping[str, Any]) -> float | None:
+    """When checks were asked for or a version began to serve, the later; None once one has ended."""
+    if (status.get("drift") or {}).get("lastRunTime") or not (status.get("prod") or {}).get("version"):
+        return None
+    times = {each["type"]: each.get("lastTransitionTime") for each in status.get("conditions") or ()}
+    known = [times.get(name) for name in ("DriftCheckFailed", "Available")]
+    return max(datetime.fromisoformat(each).timestamp() for each in known if each) if all(known) else None
 
 
 def _retraining(spec: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -> Iterator[Sample]:

@@ -63,6 +63,20 @@ def test_a_status_is_told_in_figures() -> None:
     assert ("drift_psi_high", "temp") not in told
 
 
+def test_the_first_check_is_awaited_since_checks_were_asked_for_and_a_version_served() -> None:
+    conditions = [
+        {"type": "Available", "status": "True", "lastTransitionTime": "2026-03-01T10:00:00Z"},
+        {"type": "DriftCheckFailed", "status": "False", "lastTransitionTime": "2026-03-01T09:00:00Z"},
+    ]
+    name = ("drift_awaited_since_timestamp_seconds",)
+    new = {"conditions": conditions, "prod": STATUS["prod"]}
+    assert figures(made(status=new))[name] == datetime(2026, 3, 1, 10, tzinfo=UTC).timestamp()
+    assert name not in figures(made(status={**new, "drift": STATUS["drift"]}))
+    assert name not in figures(made(status={**new, "prod": {}}))
+    assert name not in figures(made(status={**new, "conditions": conditions[:1]}))
+    assert name not in figures(made(spec={"model": "Demo"}, status=new))
+
+
 def test_attempts_of_yesterday_do_not_count_today() -> None:
     status = {**STATUS, "retraining": {"day": "2026-02-28", "attemptsToday": 2}}
     told = figures(made(status=status))
