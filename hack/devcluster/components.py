@@ -158,6 +158,7 @@ def files(layout: Layout) -> Iterator[tuple[Path, str]]:
     )
     for user in users:
         yield layout.kubeconfig(user), kubeconfig(layout, user)
+    yield layout.etc / "audit.json", audit_policy()
     if layout.control_plane_only:
         return
     yield layout.etc / "containerd.toml", containerd_config(layout)
@@ -170,6 +171,18 @@ def files(layout: Layout) -> Iterator[tuple[Path, str]]:
 def flags(**values: object) -> list[str]:
     """`--some-name=value` for each keyword."""
     return [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
+
+
+def audit_policy() -> str:
+    """Who asked what, for service accounts that are not the cluster's own."""
+    own = ["system:serviceaccounts:kube-system"]
+    rules = [
+        {"level": "None", "userGroups": own},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+        {"level": "None"},
+    ]
+    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"]}
+    return json.dumps({**policy, "rules": rules}, indent=2)
 
 
 def etcd(layout: Layout) -> Component:
@@ -205,6 +218,10 @@ def api_server(layout: Layout) -> Component:
         kubelet_preferred_address_types="InternalIP",
         authorization_mode="Node,RBAC",
         allow_privileged="true",
+        audit_policy_file=layout.etc / "audit.json",
+        audit_log_path=layout.audit,
+        audit_log_maxsize=50,  # MB, and the one before it
+        audit_log_maxbackup=1,
     )
     if not layout.control_plane_only:
         words += flags(advertise_address=layout.node_address)

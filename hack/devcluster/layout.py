@@ -61,6 +61,11 @@ class Layout:
         return self.state / "log"
 
     @property
+    def audit(self) -> Path:
+        """What service accounts asked of the API server, a line of JSON each."""
+        return self.logs / "audit.log"
+
+    @property
     def run(self) -> Path:
         """What lives only while the cluster does: sockets and containerd's mounts."""
         return self.state / "run"

@@ -131,7 +131,7 @@ def test_the_whole_status_is_kept_by_the_api_server(kubectl: Kubectl) -> None:
     world.settle()
     world.register("3", stage="Production", exit_code=3)
     world.transition("2", "Production", archive=False)
-    world.annotate(promote="2", requestedAt="now")
+    world.annotate(promote="2", requestedAt="now", abort="2")
     world.settle()
     world.register("4", stage="Production", exit_code=4)
     world.patch(prod__version="4")

@@ -9,7 +9,7 @@ missing connections show in the waiting reason of the pods.
   verbs: [get, list, watch]
 - apiGroups: [driftlead.dev]
   resources: [modeldeployments/status]
-  verbs: [get, patch]
+  verbs: [patch]
 # Owner references that block deletion need this right where OwnerReferencesPermissionEnforcement is on (OpenShift).
 - apiGroups: [driftlead.dev]
   resources: [modeldeployments/finalizers]
@@ -23,8 +23,12 @@ missing connections show in the waiting reason of the pods.
   resources: [services]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [batch]
-  resources: [cronjobs, jobs]
+  resources: [cronjobs]
   verbs: [get, list, watch, create, patch, delete]
+# Retraining: created once under a name that follows from the report; Kubernetes removes them when they are old.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
@@ -34,11 +38,11 @@ missing connections show in the waiting reason of the pods.
 # The template of the last good version is found in its ReplicaSet.
 - apiGroups: [apps]
   resources: [replicasets]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # Why a pod is not ready, the words it ended with, and the address at which its health is asked.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 # What happened, for people: repeated events are patched.
 - apiGroups: [""]
   resources: [events]
