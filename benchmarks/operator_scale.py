@@ -39,6 +39,8 @@ from neighbours.processes import free_port, running
 
 KWOK = "v0.7.0"
 QPS = ["--kube-api-qps=500", "--kube-api-burst=1000"]
+# KWOK's nodes have no heartbeat: after 50 s this one would call them and all their pods not ready, for good.
+CONTROLLERS = ["--controllers=*,-node-lifecycle-controller"]
 HERE = "bench"
 REST_SECONDS = 60
 WRITES = {"apply", "create", "update", "patch", "patch-status", "delete"}
@@ -66,7 +68,7 @@ def control_plane(home: Path) -> Iterator[Path]:
     folder = binaries()
     with api_server() as kubeconfig, contextlib.ExitStack() as stack:
         programs = {
-            "controllers": [folder / "kube-controller-manager", *alone()],
+            "controllers": [folder / "kube-controller-manager", *alone(), *CONTROLLERS],
             "scheduler": [folder / "kube-scheduler", *alone()],
             "kwok": [
                 kwok(),
