@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("operator", "inference", "drift", "train", "mlflow")
@@ -53,6 +55,14 @@ def test_every_pin_of_an_image_s_locks_is_in_its_document_once(image: str, made:
     assert len(references) == len(set(references))
     assert all(each["hashes"] for each in document["components"])
     assert made.sbom(image) == document
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_every_document_is_cyclonedx_by_its_own_strict_schema(image: str, made: ModuleType) -> None:
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(json.dumps(made.sbom(image))) is None
+    wrong = {**made.sbom(image), "serialNumber": "none"}
+    assert "none" in str(validator.validate_str(json.dumps(wrong)))
 
 
 def test_the_command_prints_json_and_refuses_what_is_no_image() -> None:
