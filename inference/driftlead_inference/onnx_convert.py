@@ -14,12 +14,14 @@ from driftlead_data.baseline import Baseline
 from driftlead_inference import onnx_repairs
 from driftlead_inference.flavours import Loaded
 from driftlead_inference.onnx_engine import Session
-from driftlead_inference.onnx_missing import route_missing
 from driftlead_inference.onnx_reference import Matrix, Untold, reference_rows
+from driftlead_inference.onnx_trees import complete
 from driftlead_inference.rows import Door
 
 # A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
 TOLERANCE = 1e-5
+# Its arithmetic depends on how many rows it gets: all reference rows at once, FEW of them as requests come.
+SIZES, FEW = (0, 1, 16), 1000
 TYPES = ("double", "float")  # double first: it is the estimator's own arithmetic
 
 
@@ -62,12 +64,12 @@ def judge(loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix |
     try:
         model = converted(loaded.estimator, rows.shape[1], dtype)
         session = Session(model, dtype)
-        answers, probabilities = session.run(rows, probabilities=likely is not None)
+        counts = (differing(session, rows, expected, likely, size) for size in SIZES)
+        wrong = next(filter(None, counts), 0)
     except Untold:
         raise
     except Exception as error:
         return Verdict(f"not convertible as {dtype} ({short(error)})")
-    wrong = differences(expected, answers.reshape(expected.shape), likely, probabilities)
     if wrong:
         return Verdict(f"as {dtype} ONNX Runtime differs on {wrong:,} of {len(rows):,} reference rows")
     faster, ours, theirs = race(loaded, session, rows)
@@ -76,6 +78,19 @@ def judge(loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix |
     times = f"a row takes {theirs:.0f} us, not {ours:.0f}"
     reason = f"verified equal on {len(rows):,} reference rows as {dtype}; {times}"
     return Verdict(reason, model, dtype)
+
+
+def differing(
+    session: Session, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, size: int
+) -> int:
+    """On how many reference rows ONNX Runtime differs when it is asked for `size` rows at once (0: all)."""
+    some = np.arange(len(rows)) if not size else np.arange(0, len(rows), max(1, len(rows) // FEW))
+    wrong, usual = 0, usual_size(expected)
+    for part in [some] if not size else np.array_split(some, max(1, len(some) // size)):
+        answers, probabilities = session.run(rows[part], probabilities=likely is not None)
+        known, wanted = None if likely is None else likely[part], expected[part]
+        wrong += differences(wanted, answers.reshape(wanted.shape), known, probabilities, usual)
+    return wrong
 
 
 def converted(estimator: Any, width: int, dtype: str) -> bytes:
@@ -96,17 +111,28 @@ def converted(estimator: Any, width: int, dtype: str) -> bytes:
         )
     except MissingShapeCalculator as error:
         raise Untold(f"skl2onnx has no converter for {type(final).__name__} or a step before it") from error
-    route_missing(model, estimator)
+    complete(model, estimator, dtype)
     return bytes(model.SerializeToString())
 
 
+def usual_size(expected: NDArray[Any]) -> float:
+    """How large a regression's answers usually are, at most 1; 1 for classes."""
+    return min(1.0, float(np.nanmedian(np.abs(expected)))) if expected.dtype.kind == "f" else 1.0
+
+
 def differences(
-    expected: NDArray[Any], answers: NDArray[Any], likely: Matrix | None, probabilities: Matrix | None
+    expected: NDArray[Any],
+    answers: NDArray[Any],
+    likely: Matrix | None,
+    probabilities: Matrix | None,
+    usual: float,
 ) -> int:
-    """On how many rows the answers are not the same: classes exactly, numbers within the tolerance."""
+    """On how many rows the answers are not the same: classes exactly, numbers within the tolerance.
+
+    Near zero a tenth of the tolerance counts as a share of the `usual` answer, whatever its unit.
+    """
     if expected.dtype.kind == "f":
-        # Near zero, a tenth of the tolerance as a share of the usual answer, whatever its unit.
-        near = TOLERANCE * 0.1 * min(1.0, float(np.nanmedian(np.abs(expected))))
+        near = TOLERANCE * 0.1 * usual
         same = np.isclose(answers, expected, rtol=TOLERANCE, atol=near, equal_nan=True)
     else:
         same = np.asarray(answers.astype(expected.dtype) == expected)

@@ -21,7 +21,7 @@ from sklearn.svm import SVC, SVR
 
 from driftlead_inference import onnx_convert
 from driftlead_inference.flavours import Loaded
-from driftlead_inference.onnx_convert import convert
+from driftlead_inference.onnx_convert import convert, usual_size
 from driftlead_inference.onnx_engine import Session
 from driftlead_inference.onnx_reference import reference_rows
 from driftlead_inference.probing import accepted_missing, accepts_huge, asks, takes_arrays
@@ -92,7 +92,7 @@ def test_what_onnx_repeats_is_served_by_it_missing_values_included(estimator: An
     rows = HOLES if door.accepts_missing else TABLE
     answers, _ = Session(found.model, found.dtype).run(rows)
     expected = loaded.predict(rows)[0]
-    assert onnx_convert.differences(expected, answers, None, None) == 0
+    assert onnx_convert.differences(expected, answers, None, None, usual_size(expected)) == 0
 
 
 def test_a_null_is_refused_at_the_door_where_scikit_learn_refuses_it() -> None:
@@ -144,10 +144,28 @@ def test_the_same_regression_in_other_units_is_converted(size: float) -> None:
 
 
 def test_without_the_sides_of_missing_values_a_forest_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_convert, "route_missing", lambda model, estimator: None)
+    monkeypatch.setattr(onnx_convert, "complete", lambda model, estimator, dtype: None)
     found = verdict(RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES))
     assert not found.model
     assert "differs on" in found.reason
+
+
+def test_votes_that_tie_are_counted_as_scikit_learn_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    dice = np.random.default_rng(7)
+    table = dice.normal(size=(4000, 4))
+    model = RandomForestClassifier(100, random_state=1).fit(
+        table, (table[:, 0] + table[:, 1] > 0).astype(int)
+    )
+    found = verdict(model)
+    assert "as double" in found.reason, found.reason
+    session = Session(found.model, found.dtype)
+    asked = dice.normal(size=(20_000, 4))
+    likely = model.predict_proba(asked)
+    ties = asked[likely[:, 0] == 0.5]
+    assert len(ties) > 10
+    assert (session.run(ties)[0] == model.predict(ties)).all()
+    assert all((session.run(row[np.newaxis])[0] == model.predict(row[np.newaxis])).all() for row in ties)
 
 
 def test_the_reference_rows_hold_every_threshold_and_its_neighbours() -> None:

@@ -1,8 +1,9 @@
-"""Tells ONNX tree ensembles where a missing value goes, which skl2onnx leaves out.
+"""What skl2onnx leaves out of scikit-learn's trees: where a missing value goes, and that they see float32.
 
-scikit-learn's trees learn for every split to which side NaN goes (`missing_go_to_left`); without that a
-converted forest sends NaN to the right everywhere. The verification afterwards judges whether this repeats
-scikit-learn.
+They learn for every split to which side NaN goes (`missing_go_to_left`); without that a converted forest
+sends NaN to the right everywhere. They round what they are given to float32 and add up in float64: in float32
+the sum of a hundred votes depends on their order, so on the number of threads, and half of them is no tie any
+more. The verification afterwards judges whether this repeats scikit-learn.
 """
 
 from typing import Any
@@ -13,12 +14,29 @@ ENSEMBLES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
 TRACKS = "nodes_missing_value_tracks_true"
 
 
-def route_missing(model: Any, estimator: Any) -> None:
-    """Writes each split's side for NaN into the tree ensembles of an ONNX model, in place."""
+def complete(model: Any, estimator: Any, dtype: str) -> None:
+    """Makes the tree ensembles of an ONNX model do what scikit-learn's trees do, in place."""
     sides = sides_of(estimator)
-    for node in model.graph.node if sides else ():
+    for node in list(model.graph.node) if sides else ():
         if node.op_type in ENSEMBLES:
             fill(node, sides)
+            if dtype == "double":
+                narrow(model, node)
+
+
+def narrow(model: Any, node: Any) -> None:
+    """Rounds what an ensemble is given to float32, and back to float64 so that it adds up in that."""
+    from onnx import TensorProto, helper  # noqa: PLC0415 - heavy
+
+    given, rounded, widened = node.input[0], f"{node.name}.float", f"{node.name}.double"
+    casts = [
+        helper.make_node("Cast", [given], [rounded], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [rounded], [widened], to=TensorProto.DOUBLE),
+    ]
+    place = list(model.graph.node).index(node)
+    for cast in reversed(casts):
+        model.graph.node.insert(place, cast)
+    model.graph.node[place + len(casts)].input[0] = widened
 
 
 def sides_of(estimator: Any) -> list[Any]:
