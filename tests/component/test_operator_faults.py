@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
 import tempfile
 import urllib.parse
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +17,11 @@ from typing import Any
 
 import pytest
 
+from driftlead_operator.assembly import Operator
 from driftlead_operator.cluster import ApiServer
+from driftlead_operator.errors import AwayError
 from driftlead_operator.facts import Facts, Plan
+from driftlead_operator.kinds import KINDS
 from neighbours import operators
 from neighbours.operators import (
     FOLLOW,
@@ -107,32 +112,45 @@ async def proxy(
         yield proxy
 
 
+NAMES = ("kept", "edited", "gone", "unwanted")
+
+
+async def change_unseen(api: ApiServer, where: str) -> None:
+    """A child goes, a child is edited, a resource goes."""
+    child = await api.get("Service", where, "gone")
+    assert child
+    await api.delete("Service", where, "gone", child["metadata"]["uid"])
+    await api.merge("Service", where, "edited", {"spec": {"selector": {"serves": "by-hand"}}})
+    unwanted = await api.get("ModelDeployment", where, "unwanted")
+    assert unwanted
+    await api.delete("ModelDeployment", where, "unwanted", unwanted["metadata"]["uid"])
+
+
+async def all_was_seen(api: ApiServer, where: str, version: str, operator: Operator) -> None:
+    """Waits until each of the changes above was answered."""
+    await until(serves(api, where, version, "gone"), seconds=60)
+    await until(serves(api, where, version, "edited"))
+    await until(serves(api, where, version, "kept"))
+    await until(lambda: {each for _, each in operator.cache.names("ModelDeployment")} == set(NAMES[:3]))
+    assert operator.watch.alive
+
+
 async def test_what_changes_and_what_goes_while_every_connection_is_cut_is_seen_afterwards(
     api: ApiServer, where: str, registries: Path, proxy: Proxy
 ) -> None:
-    for name in ("kept", "edited", "gone", "unwanted"):
+    for name in NAMES:
         await api.create(resource(where, name, model=where))
     settings = {"registries_dir": registries, "watch_namespaces": where}
     async with running_operator(FOLLOW, **settings) as operator:
-        for name in ("kept", "edited", "gone", "unwanted"):
+        for name in NAMES:
             await until(serves(api, where, "1", name))
         proxy.refuses = True
         proxy.cut()
-        child = await api.get("Service", where, "gone")
-        assert child
-        await api.delete("Service", where, "gone", child["metadata"]["uid"])
-        await api.merge("Service", where, "edited", {"spec": {"selector": {"serves": "by-hand"}}})
-        unwanted = await api.get("ModelDeployment", where, "unwanted")
-        assert unwanted
-        await api.delete("ModelDeployment", where, "unwanted", unwanted["metadata"]["uid"])
+        await change_unseen(api, where)
         await until(lambda: not operator.leader.leads)  # it renews through the proxy as well
         await asyncio.sleep(2.0)
         proxy.refuses = False
-        await until(serves(api, where, "1", "gone"), seconds=40)
-        await until(serves(api, where, "1", "edited"))
-        known = {name for _, name in operator.cache.names("ModelDeployment")}
-        assert known == {"kept", "edited", "gone"}
-        assert operator.watch.alive
+        await all_was_seen(api, where, "1", operator)
 
 
 async def test_a_watch_that_is_silent_is_noticed_by_the_next_listing(
@@ -200,6 +218,61 @@ async def test_an_api_server_that_restarts_kills_nobody_and_is_watched_again(
                 await api.delete("Service", "default", "demo", child["metadata"]["uid"])
                 await until(serves(api, "default", "2"), seconds=30)
                 assert not operator._faults()
+
+
+def etcd(kubeconfig: Path, call: str, **body: Any) -> dict[str, Any]:
+    """One call of etcd's own JSON API, behind the API server of this kubeconfig."""
+    port = (kubeconfig.parent.parent / "ports").read_text().split()[1]
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/v3/{call}", data=json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        answer: dict[str, Any] = json.load(reply)
+        return answer
+
+
+async def first_of_a_watch(api: ApiServer, version: int) -> dict[str, Any] | None:
+    """The first event of a watch from a version on; None while the API server cannot say."""
+    query = {"watch": "true", "resourceVersion": str(version), "timeoutSeconds": "5"}
+    path = KINDS["ModelDeployment"].path("default")
+    with contextlib.suppress(AwayError):
+        return await api.request("watch", "ModelDeployment", "GET", path, params=query)
+    return None
+
+
+async def test_a_watch_that_is_told_that_its_version_is_gone_lists_again_and_misses_nothing(
+    mlflow_uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kopf")
+    operators.register(mlflow_uri, "expired", 2)
+    move(mlflow_uri, "expired", "1", "Production")
+    registries = operators.declare(tmp_path / "registries", "default", mlflow_uri)
+    with control_plane() as (kubeconfig, restart):
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        async with ApiServer() as api, proxy_to(server_of(kubeconfig)) as proxy:
+            await operators.install_crd(api)
+            for name in NAMES:
+                await api.create(resource("default", name, model="expired"))
+            monkeypatch.setenv("KUBECONFIG", str(kubeconfig_through(proxy, kubeconfig, tmp_path)))
+            async with running_operator(FOLLOW, registries_dir=registries) as operator:
+                for name in NAMES:
+                    await until(serves(api, "default", "1", name))
+                version = (await api.list_metadata("ModelDeployment", "default")).version
+                proxy.refuses = True
+                proxy.cut()
+                await change_unseen(api, "default")
+                move(mlflow_uri, "expired", "2", "Production")
+                etcd(
+                    kubeconfig,
+                    "kv/compaction",
+                    revision=etcd(kubeconfig, "kv/range", key="AA==")["header"]["revision"],
+                )
+                await asyncio.to_thread(restart, "kube-apiserver")
+                told = await until(lambda: first_of_a_watch(api, version), seconds=30)
+                assert (told["type"], told["object"]["code"]) == ("ERROR", 410)
+                caplog.clear()
+                proxy.refuses = False
+                await all_was_seen(api, "default", "2", operator)
+                again = [each for each in caplog.messages if "Restarting the watch-stream" in each]
+                assert any("modeldeployments" in each for each in again), again
 
 
 async def test_a_registry_that_goes_away_disturbs_nothing_and_says_since_when(
