@@ -7,7 +7,7 @@ import msgspec
 from driftlead_inference.batching import Job
 from driftlead_inference.engines import Outputs
 from driftlead_inference.problems import shown, unprocessable
-from driftlead_inference.protocols.predict import check_count, no_json
+from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
 from driftlead_inference.rows import Door
 
 
@@ -15,7 +15,7 @@ def object_of(body: bytes) -> dict[str, Any]:
     """The JSON object that a body must be. Raises `Refused`."""
     try:
         document = msgspec.json.decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise no_json(body, error) from error
     if not isinstance(document, dict):
         raise unprocessable(f"the body must be a JSON object, seen {shown(document)}", expected="an object")

@@ -6,7 +6,7 @@ import msgspec
 
 from driftlead_inference.labels import Label
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.protocols.predict import check_count, no_json
+from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
 from driftlead_inference.service import REQUEST_ID
 
 EXAMPLE = {"request_id": "5f1c-1", "label": 1}
@@ -22,7 +22,7 @@ def decode(body: bytes, limit: int) -> list[Label]:
     except msgspec.ValidationError as error:
         example = msgspec.json.encode(EXAMPLE).decode()
         raise unprocessable(f"the body must be {example}, or a list of such; {error}") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise no_json(body, error) from error
     labels = [found] if isinstance(found, Label) else found
     check_count(len(labels), limit)

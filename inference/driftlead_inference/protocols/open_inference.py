@@ -17,7 +17,7 @@ from driftlead_inference.batching import Job
 from driftlead_inference.prepared import Prepared
 from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import answers, likelihoods
-from driftlead_inference.protocols.predict import check_count, no_json
+from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
 from driftlead_inference.rows import Door
 from driftlead_inference.signature import Feature
 
@@ -69,6 +69,7 @@ class Request:
     binary: frozenset[str]
 
 
+MOST_DIMENSIONS = 8
 decode_body = msgspec.json.Decoder(Body).decode
 
 
@@ -79,7 +80,7 @@ def decode(body: bytes, header_length: bytes | None, door: Door, limit: int) -> 
         document = decode_body(body[:split])
     except msgspec.ValidationError as error:
         raise unprocessable(f"the request is no inference request: {error}", expected="inputs") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise no_json(body[:split], error) from error
     columns = {}
     rest = memoryview(body)[split:]
@@ -97,7 +98,7 @@ def decode(body: bytes, header_length: bytes | None, door: Door, limit: int) -> 
 
 def length_of(header: bytes, total: int) -> int:
     """The length of the JSON before the binary part."""
-    if not header.isdigit() or int(header) > total:
+    if not header.isdigit() or len(header) > len(str(total)) or int(header) > total:
         raise unprocessable(
             f"Inference-Header-Content-Length is {header.decode(errors='replace')!r}, the body has {total} "
             "bytes",
@@ -109,16 +110,16 @@ def length_of(header: bytes, total: int) -> int:
 
 def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
     """A tensor's values, flat, and the binary part after it. Raises `Refused`."""
-    count = math.prod(tensor.shape)
-    if (tensor.datatype not in NUMPY and tensor.datatype != "BYTES") or any(
-        size < 0 for size in tensor.shape
-    ):
+    # The product of many large numbers would take minutes.
+    odd = len(tensor.shape) > MOST_DIMENSIONS or any(size < 0 for size in tensor.shape)
+    if odd or (tensor.datatype not in NUMPY and tensor.datatype != "BYTES"):
         raise unprocessable(
-            f"input {tensor.name!r} is {tensor.datatype} {tensor.shape}; served are {', '.join(NUMPY)} and "
-            "BYTES",
+            f"input {tensor.name!r} is {tensor.datatype} {tensor.shape[:MOST_DIMENSIONS]}; "
+            f"served are {', '.join(NUMPY)} and BYTES",
             field=tensor.name,
             seen=tensor.datatype,
         )
+    count = math.prod(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if size is None:
         values = flat(tensor.data or [])

@@ -18,6 +18,8 @@ class Body(msgspec.Struct):
     features: msgspec.Raw
 
 
+# Also what msgspec lets through of text that is no UTF-8, and of lists in lists in lists.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 decode_body = msgspec.json.Decoder(Body).decode
 decode_numbers = msgspec.json.Decoder(list[float | None]).decode
 decode_table = msgspec.json.Decoder(list[list[float | None]]).decode
@@ -37,12 +39,12 @@ def decode(body: bytes, door: Door, limit: int) -> Request:
     """The rows of a body. Raises `Refused` with the feature, what was seen and what was expected."""
     try:
         raw = decode_body(body).features
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise no_json(body, error) from error
     if door.numeric:
         try:
             row = decode_numbers(raw)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return decode_other(bytes(raw), door, limit)
         if len(row) != door.width:
             raise door.wrong_width(row)
@@ -57,7 +59,7 @@ def decode_other(raw: bytes, door: Door, limit: int) -> Request:
     if door.numeric:
         try:
             table = decode_table(raw)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             pass
         else:
             check_count(len(table), limit)
@@ -67,7 +69,7 @@ def decode_other(raw: bytes, door: Door, limit: int) -> Request:
             return Request(table, None, many=True)
     try:
         value = msgspec.json.decode(raw)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise no_json(raw, error) from error
     if isinstance(value, dict):
         return Request([door.admit_row(value)], None, many=False)
