@@ -1,7 +1,7 @@
 """Predictions per second and core, side by side: this server in its modes, and every other that serves
 scikit-learn.
 
-Run: python benchmarks/inference.py (12 minutes; the first time 5 more, which install the peers).
+Run: python benchmarks/inference.py (13 minutes; the first time 3 more, which install the peers).
 Needs two cores, wrk (apt-get install wrk), a PostgreSQL server, and root for scheduler weights; without root,
 a quiet machine. Some of it: --models forest, or --only "regression: wire, logged;regression: KServe".
 
@@ -37,7 +37,7 @@ from driftlead_drift.migrate import migrate  # noqa: E402
 from neighbours import postgres  # noqa: E402
 from neighbours.postgres import Postgres  # noqa: E402
 
-STEP_SECONDS = 3
+STEP_SECONDS = 6
 
 
 def chosen(models: str, only: str) -> list[Server]:
@@ -125,7 +125,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"), help="raw figures")
     parser.add_argument("--list", action="store_true", help="print the titles of all servers")
     parser.add_argument("--report", action="store_true", help="measure nothing: print the tables of --out")
-    parser.add_argument("--steps", action="store_true", help="where our time for a request goes (1 minute)")
+    parser.add_argument("--steps", action="store_true", help="where our time for a request goes (3 minutes)")
     return parser.parse_args()
 
 

@@ -1,6 +1,7 @@
 """KServe's model server around a scikit-learn model, as its documentation shows for one's own models; what
 its `sklearnserver` does, which is on no index. Settings: MODEL, PORT."""
 
+import logging
 import os
 from typing import Any
 
@@ -25,4 +26,5 @@ if __name__ == "__main__":
     server = ModelServer(
         http_port=int(os.environ["PORT"]), workers=1, enable_grpc=False, enable_latency_logging=False
     )
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)  # it has no setting for that
     server.start([model])

@@ -73,7 +73,7 @@ RECIPES = {
         Recipe(
             "boosting",
             "HistGradientBoostingClassifier, 100 iterations",
-            lambda: HistGradientBoostingClassifier(random_state=0),
+            lambda: HistGradientBoostingClassifier(early_stopping=False, random_state=0),
         ),
     )
 }

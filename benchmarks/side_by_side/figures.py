@@ -4,6 +4,8 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from side_by_side.servers import OURS
+
 CONNECTIONS = (32, 128)
 
 
@@ -81,6 +83,11 @@ class Measured:
     def lost(self) -> int:
         """Answers without a row."""
         return max(0, self.answered - self.rows, self.made - self.rows) if self.logs else 0
+
+    @property
+    def uncounted(self) -> int:
+        """Rows of ours that are not in the histograms."""
+        return max(0, self.rows - self.counted) if self.logs and self.kind == OURS else 0
 
     def to_json(self) -> dict[str, Any]:
         """For the file of raw figures."""

@@ -133,11 +133,12 @@ def footprints(figures: Figures) -> list[Verdict]:
 
 
 def losses(figures: Figures) -> Verdict:
-    """Rows of ours that did not arrive."""
+    """Rows of ours that did not arrive in the table, or are not in the histograms."""
     logged = [each for each in figures.by_title.values() if each.kind == OURS and each.logs]
     rows, lost = sum(each.rows for each in logged), sum(each.lost for each in logged)
-    seen = f"{lost} lost of {rows:,}"
-    return Verdict("rows that did not reach Postgres", "0", seen, "", None if not logged else lost == 0)
+    uncounted = sum(each.uncounted for each in logged)
+    seen = f"{lost} not in the table, {uncounted} not in the histograms, of {rows:,}"
+    return Verdict("rows lost", "0", seen, "", None if not logged else lost + uncounted == 0)
 
 
 def share_of_raw(each: Measured, measured: Iterable[Measured]) -> float | None:

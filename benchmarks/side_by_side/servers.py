@@ -70,10 +70,11 @@ def mlflow(model: str) -> Server:
 
 
 def kserve(model: str) -> Server:
-    """KServe by its V1 protocol."""
-    command = ["{bin}/python", str(SERVERS / "kserve_sklearn.py")]
+    """KServe by its V1 protocol, without what it logs of each request: timings and warnings."""
+    command = ["{bin}/python", "-W", "ignore", str(SERVERS / "kserve_sklearn.py")]
+    environment = {"MODEL": "{joblib}", "PORT": "{port}", "KSERVE_LOGLEVEL": "WARNING"}
     return Server(
-        "KServe", PEER, model, command, {"MODEL": "{joblib}", "PORT": "{port}"},
+        "KServe", PEER, model, command, environment,
         path="/v1/models/demo:predict", dialect="instances", peer="kserve",
     )  # fmt: skip
 
