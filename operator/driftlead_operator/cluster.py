@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 import aiohttp
-import kopf
 
 from driftlead_operator import metrics
 from driftlead_operator.errors import AwayError, ConflictError, NotFoundError, OperatorError, RefusedError
 from driftlead_operator.exchange import exchange
 from driftlead_operator.facts import Manifest
 from driftlead_operator.kinds import KINDS, MANAGER
+from driftlead_operator.lean import kopf
 
 Json = dict[str, Any]
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

@@ -7,10 +7,9 @@ import itertools
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-import kopf
-
 from driftlead_operator.cluster import login
 from driftlead_operator.kinds import KINDS, OWNED, SELECTOR
+from driftlead_operator.lean import kopf
 
 Sink = Callable[[str, str | None, dict[str, Any]], None]
 """Takes a kind, an event's type (None: from a listing), and the object."""

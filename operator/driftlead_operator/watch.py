@@ -10,12 +10,12 @@ import threading
 from collections.abc import Collection
 from typing import Any
 
-import kopf
 import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.handlers import Sink, watch_registry, watch_settings
 from driftlead_operator.kinds import WATCHED
+from driftlead_operator.lean import kopf
 
 log = structlog.get_logger(__name__)
 
