@@ -221,7 +221,7 @@ def _parquet(path: Path) -> Any:
             f"give CSV"
         ) from None
     try:
-        return pyarrow.parquet.ParquetFile(path)
+        return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise CannotJudgeError(f"the file {path} is no readable Parquet: {error}; write it again") from error
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from driftlead_drift.__main__ import main
@@ -154,6 +156,32 @@ def test_a_file_that_is_no_table_ends_with_1_and_one_sentence(
     assert sentence in said
     assert said.count("\n") == 1
     assert report(folder)["verdict"]["status"] == "error"
+
+
+def test_a_parquet_file_whose_pages_are_not_what_was_written_ends_with_1(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder / "damaged.parquet"
+    pq.write_table(pa.Table.from_pandas(table(1), preserve_index=False), file, write_page_checksum=True)
+    damaged = bytearray(file.read_bytes())
+    damaged[2000] ^= 1
+    file.write_bytes(damaged)
+    assert check(folder, file.name, "--report", f"{folder}/out") == 1
+    assert "breaks off" in capsys.readouterr().err
+    assert report(folder)["verdict"]["status"] == "error"
+
+
+def test_a_parquet_file_whose_text_is_no_text_ends_with_1(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [None, pa.py_buffer(np.array([0, 1, 3], dtype=np.int32)), pa.py_buffer(b"a\xff\xfe")]
+    lie = pa.Array.from_buffers(pa.string(), 2, parts)
+    numbers = {"amount": [1.0, 2.0], "visits": [1, 2], "member": [True, False]}
+    pq.write_table(pa.table({**numbers, "colour": lie}), folder / "lie.parquet")
+    assert check(folder, "lie.parquet", "--report", f"{folder}/out") == 1
+    said = capsys.readouterr().err
+    assert "breaks off" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

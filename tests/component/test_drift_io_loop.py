@@ -347,6 +347,33 @@ def test_what_is_away_or_wrong_ends_with_1_and_a_sentence_in_the_message(
     assert sentence in str(message["message"])
 
 
+def test_a_role_without_rights_is_told_which_it_needs(
+    environment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fetch("DO $$ BEGIN CREATE ROLE driftlead_stranger LOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+    dsn = os.environ["DRIFTLEAD_POSTGRES_DSN"].replace("driftlead@", "driftlead_stranger@")
+    monkeypatch.setenv("DRIFTLEAD_POSTGRES_DSN", dsn)
+    assert check("stranger", "--exit-zero") == 1
+    said = capsys.readouterr().err
+    assert "permission denied" in said and "Grant the role SELECT" in said
+    assert said.count("\n") == 1
+
+
+def test_windows_are_read_from_the_replica_and_runs_are_written_to_the_other(
+    environment: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    primary, replica = os.environ["DRIFTLEAD_POSTGRES_DSN"], postgres_server.create_database()
+    monkeypatch.setenv("DRIFTLEAD_POSTGRES_DSN", replica)
+    assert main(["migrate"]) == 0
+    log_rows(traffic(31, rows=3000), "replicated")
+    monkeypatch.setenv("DRIFTLEAD_POSTGRES_DSN", primary)
+    monkeypatch.setenv("DRIFTLEAD_READ_DSN", replica)
+    assert check("replicated", "--report", str(tmp_path)) == 0
+    assert json.loads((tmp_path / "report.json").read_bytes())["window"]["rows"] == 3000
+    runs = fetch("SELECT rows FROM drift_runs WHERE deployment = 'replicated'")
+    assert [run["rows"] for run in runs] == [3000]
+
+
 def test_a_database_that_was_never_migrated_is_named_with_the_cure(
     environment: Path,
     postgres_server: Postgres,
