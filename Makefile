@@ -9,7 +9,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/.build/bin:$(PATH)
 export KUBECONFIG := $(CURDIR)/.build/kubeconfig
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z][a-z0-9-]*:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready ## make .venv with the locked dependencies and this project
 $(VENV)/.ready: requirements.lock pyproject.toml
@@ -22,12 +22,13 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 lock: setup ## resolve the dependencies anew: the root lock, then one beside each Dockerfile
 	@$(PY) hack/lock.py
 
-lint: setup ## ruff, mypy --strict, import-linter, and the chart's copy of the CRD
+lint: setup ## ruff, mypy --strict, import-linter, the chart's copy of the CRD, and known vulnerabilities
 	@ruff check .
 	@ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@mypy
 	@lint-imports --no-logo --verbose 2>&1 | tail -n 12
 	@$(PY) hack/crds.py --check
+	@$(PY) hack/audit.py
 
 format: setup ## let ruff format and mend what it can
 	@ruff format --quiet . && ruff check --fix --quiet .
@@ -44,6 +45,10 @@ test-unit: setup ## the pure modules alone, in seconds
 
 test-e2e: setup images ## install, predict, promote, drift, retrain on a real cluster
 	@pytest tests/e2e
+
+test-platform: setup images ## policies, autoscaling and monitoring by the real programs, on that cluster
+	@$(PY) hack/tools.py metrics-server policies prometheus-operator > /dev/null
+	@pytest tests/e2e -m platform
 
 up: ## a real Kubernetes: kind where Docker runs, else one node without Docker
 	@python3 hack/cluster.py up
@@ -69,4 +74,4 @@ docs: setup ## write reference pages, dashboards and install.yaml anew
 	@$(PY) hack/dashboards
 	@$(PY) hack/install.py
 
-.PHONY: help setup lock lint format crds test test-unit test-e2e up down images demo demo-down bench docs
+.PHONY: help setup lock lint format crds test test-unit test-e2e test-platform up down images demo demo-down bench docs

@@ -75,18 +75,20 @@ def minio() -> Path:
     return target
 
 
-def kstatus() -> Path:
-    """Our own small program around the kstatus library, which Flux judges resources by."""
-    source = Path(__file__).resolve().parent / "kstatus"
-    content = b"".join((source / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
-    target = cache() / f"kstatus-{hashlib.sha256(content).hexdigest()[:12]}" / "kstatus"
+def program(folder: str, package: str = ".") -> Path:
+    """A Go program of hack/: a small one of ours around a library, or another's with locked dependencies."""
+    source = Path(__file__).resolve().parent / folder
+    content = b"".join(path.read_bytes() for path in sorted(source.iterdir()))
+    target = cache() / f"{folder}-{hashlib.sha256(content).hexdigest()[:12]}" / folder
     if target.exists():
         return target
     if not shutil.which("go"):
-        raise SystemExit("tools: Go is missing, and kstatus is built with it; install Go 1.25 or newer")
-    print("building kstatus (the first time: up to 2 minutes)", file=sys.stderr, flush=True)
+        raise SystemExit(f"tools: Go is missing, and {folder} is built with it; install Go 1.25 or newer")
+    print(f"building {folder} (the first time: up to 3 minutes)", file=sys.stderr, flush=True)
     environment = {**os.environ, "CGO_ENABLED": "0"}
-    subprocess.run(["go", "build", "-trimpath", "-o", target, "."], check=True, cwd=source, env=environment)
+    subprocess.run(
+        ["go", "build", "-trimpath", "-o", target, package], check=True, cwd=source, env=environment
+    )
     return target
 
 
@@ -138,22 +140,31 @@ TOOLS = {
     "minio": minio,
     "mlflow2": lambda: mlflow(*MLFLOW2),
     "mlflow3": lambda: mlflow(*MLFLOW3),
-    "kstatus": kstatus,
+    "kstatus": lambda: program("kstatus"),
     "prometheus-crds": prometheus_crds,
 }
+NEIGHBOURS = {
+    "metrics-server": lambda: program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
+    "policies": lambda: program("policies"),
+    "prometheus-operator": lambda: program(
+        "prometheus-operator", "github.com/prometheus-operator/prometheus-operator/cmd/operator"
+    ),
+}
+"""What `make test-platform` alone needs: other people's programs beside ours on the node."""
 
 
 def main(names: list[str]) -> int:
     """Prints the path of each named program, one a line."""
-    unknown = [name for name in names if name not in TOOLS]
+    known = TOOLS | NEIGHBOURS
+    unknown = [name for name in names if name not in known]
     if unknown or not names:
         print(
-            f"tools: name one or more of {', '.join(TOOLS)}; got {', '.join(unknown) or 'nothing'}",
+            f"tools: name one or more of {', '.join(known)}; got {', '.join(unknown) or 'nothing'}",
             file=sys.stderr,
         )
         return 2
     for name in names:
-        print(TOOLS[name]())
+        print(known[name]())
     return 0
 
 

@@ -225,6 +225,16 @@ def api_server(layout: Layout) -> Component:
     )
     if not layout.control_plane_only:
         words += flags(advertise_address=layout.node_address)
+        # By this identity it hands requests on to APIs that others serve, such as a metrics server's.
+        words += flags(
+            requestheader_client_ca_file=layout.pki / "ca.crt",
+            requestheader_allowed_names="front-proxy",
+            requestheader_username_headers="X-Remote-User",
+            requestheader_group_headers="X-Remote-Group",
+            requestheader_extra_headers_prefix="X-Remote-Extra-",
+            proxy_client_cert_file=layout.pki / "front-proxy.crt",
+            proxy_client_key_file=layout.pki / "front-proxy.key",
+        )
     return Component("kube-apiserver", ["kube-apiserver", *words])
 
 

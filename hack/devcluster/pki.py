@@ -35,6 +35,7 @@ def identities(api_service: str, node: str, node_address: str) -> list[Identity]
             "kubelet", f"/O=system:nodes/CN=system:node:{node}", f"DNS:{node},IP:127.0.0.1,IP:{node_address}"
         ),
         Identity("proxy", "/CN=system:kube-proxy"),
+        Identity("front-proxy", "/CN=front-proxy"),
     ]
 
 

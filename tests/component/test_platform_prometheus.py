@@ -6,8 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -25,11 +23,10 @@ from driftlead_inference.metrics import Metrics
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics
 from driftlead_operator.fleet import Fleet
-from neighbours.processes import free_port, running
+from neighbours.processes import ROOT
+from neighbours.prometheus import DASHBOARDS, Prometheus, asked, prometheus_server, questions
+from neighbours.releases import CHART
 
-ROOT = Path(__file__).resolve().parents[2]
-CHART = ROOT / "charts/driftlead"
-DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))
 Render = Callable[[], bytes]
 SCRAPES = 4
 
@@ -197,33 +194,9 @@ def target(port: int, namespace: str, name: str, **labels: str) -> dict[str, Any
     return {"targets": [f"127.0.0.1:{port}"], "labels": discovered}
 
 
-class Prometheus:
-    """A server that has scraped a few times."""
-
-    def __init__(self, port: int) -> None:
-        self.address = f"http://127.0.0.1:{port}/api/v1"
-
-    def get(self, path: str, **query: str) -> Any:
-        with urllib.request.urlopen(
-            f"{self.address}/{path}?{urllib.parse.urlencode(query)}", timeout=10
-        ) as reply:
-            return json.load(reply)["data"]
-
-    def answers(self) -> bool:
-        try:
-            self.get("status/buildinfo")
-        except OSError:
-            return False
-        return True
-
-    def query(self, expr: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get("query", query=expr)["result"]
-        return found
-
-
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    folder = tmp_path_factory.mktemp("prometheus")
     endpoints = monitors()
     with ExitStack() as stack:
         leader = stack.enter_context(served(operator))
@@ -245,15 +218,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
                 job("judges", endpoints["judges"], [referee]),
             ],
         }
-        (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-        command = [
-            "prometheus",
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            f"--web.listen-address=127.0.0.1:{port}",
-        ]
-        server = Prometheus(port)
-        stack.enter_context(running(command, log=folder / "log", answers=server.answers))
+        server = stack.enter_context(prometheus_server(configuration, folder))
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             counted = server.query("count_over_time(driftlead_inference_requests_total[1m])")
@@ -270,20 +235,12 @@ def test_a_models_series_carry_its_resource_and_the_operators_keep_their_own(pro
     assert (labels["namespace"], labels["name"], labels["pod"]) == ("ml", "demo", "operator-x")
 
 
-def questions() -> Iterator[tuple[str, str]]:
-    for path in DASHBOARDS:
-        for panel in json.loads(path.read_text())["panels"]:
-            for number, each in enumerate(panel.get("targets", [])):
-                yield f"{path.stem}: {panel['title']} {number}", each["expr"]
-
-
 QUESTIONS = dict(questions())
 
 
 @pytest.mark.parametrize("panel", QUESTIONS)
 def test_every_query_of_the_dashboards_has_data(panel: str, prometheus: Prometheus) -> None:
-    expr = QUESTIONS[panel].replace("$__rate_interval", "30s")
-    expr = expr.replace("$namespace", "ml").replace("$name", "demo")
+    expr = asked(QUESTIONS[panel], namespace="ml", name="demo")
     found = prometheus.query(expr)
     assert found, expr
     assert all(each["value"][1] != "NaN" for each in found), found
@@ -293,8 +250,7 @@ def test_every_query_of_the_dashboards_has_data(panel: str, prometheus: Promethe
 def test_every_label_that_a_legend_names_is_on_the_series(path: Path, prometheus: Prometheus) -> None:
     for panel in json.loads(path.read_text())["panels"]:
         for each in panel.get("targets", []):
-            expr = each["expr"].replace("$__rate_interval", "30s")
-            expr = expr.replace("$namespace", "ml").replace("$name", "demo")
+            expr = asked(each["expr"], namespace="ml", name="demo")
             wanted = set(re.findall(r"\{\{(\w+)\}\}", each["legendFormat"]))
             for series in prometheus.query(expr):
                 assert wanted <= series["metric"].keys(), (panel["title"], series["metric"])

@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from neighbours.releases import CHART
 from registry import Registry
 from shell import eventually, run
 from system import System
@@ -145,3 +147,11 @@ def starts(system: System, name: str, stage: str = "prod") -> dict[str, tuple[st
 def template(system: System, name: str, stage: str = "prod") -> Any:
     """What the pods of a stage are made from."""
     return system.get("deployment", f"{name}-{stage}")["spec"]["template"]
+
+
+def upgrade(
+    system: System, *options: str, values: Mapping[str, Any] | None = None, chart: Path = CHART
+) -> None:
+    """Upgrades a release with the values that it has, and these on top; waits until it is ready."""
+    where = ["-n", system.namespace, "--reuse-values", "--wait", "--timeout=3m", "--values", "-"]
+    run("helm", "upgrade", system.release, chart, *where, *options, given=json.dumps(values or {}))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from driftlead_data.exit_codes import ExitCode
 from e2e.serving import (
     SOURCE,
     ZEROS,
@@ -17,6 +18,7 @@ from e2e.serving import (
     reached,
     resource,
     served,
+    starts,
     version_is,
 )
 from registry import Registry
@@ -129,7 +131,7 @@ print("registered", info.registered_model_version)
 def test_a_broken_version_is_rejected_with_the_loaders_words_and_prod_keeps_serving(
     core: str, system: System, registry: Registry
 ) -> None:
-    pods = set(run(*system.kubectl("get", "pods", "-l", f"driftlead.dev/name={core}", "-o", "name")).split())
+    before = starts(system, core)
     output = run(*system.client("python", "-c", BREAK, core))
     broken = output.rsplit("registered ", 1)[1].strip()
     registry.transition(broken, "Production", core)
@@ -138,10 +140,15 @@ def test_a_broken_version_is_rejected_with_the_loaders_words_and_prod_keeps_serv
     status = system.status(core)
     assert condition(status, "Available")["status"] == "True"
     assert status["prod"]["lastFailure"]["version"] == broken
-    assert status["prod"]["lastFailure"]["message"]
+    assert status["prod"]["lastFailure"]["exitCode"] == ExitCode.LOAD_FAILED
+    assert "UnpicklingError" in status["prod"]["lastFailure"]["message"]
     assert predict(system, core, ZEROS).json["model_version"] == "1"
-    now = run(*system.kubectl("get", "pods", "-l", f"driftlead.dev/name={core}", "-o", "name")).split()
-    assert pods <= set(now), "the pods that served were replaced"
+    assert before.items() <= starts(system, core).items(), "the pods that served were replaced"
+    registry.transition("1", "Production", core)
+    has_condition(system, core, "Ready", "Serving")
+    assert starts(system, core) == before, "the way back started a pod anew"
+    registry.transition(broken, "Production", core)
+    has_condition(system, core, "Ready", "VersionRejected")
     good = registry.copy("2", core, SOURCE)
     registry.transition(good, "Production", core)
     version_is(system, core, "prod", good)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.serving import SOURCE, condition, resource, served, starts, template, version_is
+from e2e.serving import SOURCE, condition, resource, served, starts, template, upgrade, version_is
 from neighbours.releases import CHART, older_chart
 from registry import Registry
 from shell import OutcomeError, eventually, run
@@ -71,13 +71,6 @@ def connections(system: System) -> list[str]:
     ]
 
 
-def restored(system: System, *settings: str, chart: Path = CHART) -> None:
-    """Upgrades the first release with the values that it has."""
-    options = [word for each in settings for word in ("--set", each)]
-    where = ["-n", system.namespace, "--reuse-values", "--wait", "--timeout", "3m"]
-    run("helm", "upgrade", system.release, chart, *where, *options)
-
-
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return older_chart(tmp_path_factory.mktemp("older"))
@@ -86,7 +79,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def second(system: System, older: Path) -> Iterator[Second]:
     """Installed from the older chart; the first release is told to look after its own namespace alone."""
-    restored(system, f"watch.namespaces={{{system.namespace}}}")
+    upgrade(system, "--set", f"watch.namespaces={{{system.namespace}}}")
     beside = System(f"{system.namespace}-b")
     settings = [*connections(system), f"watch.namespaces={{{beside.namespace}}}"]
     beside.make_namespace()
@@ -148,12 +141,12 @@ def test_an_upgrade_brings_a_field_that_the_older_definition_does_not_know(
 ) -> None:
     with_field = resource("field", "field", suspend=True)
     try_out = second.system.kubectl("create", "--dry-run=server", "-f", "-")
-    restored(system, chart=older)
+    upgrade(system, chart=older)
     try:
         with pytest.raises(OutcomeError, match=r"unknown field.*spec\.suspend"):
             run(*try_out, given=with_field)
     finally:
-        restored(system)
+        upgrade(system)
     run(*try_out, given=with_field)
 
 
