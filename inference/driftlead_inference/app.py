@@ -79,9 +79,11 @@ def create_app(service: Service) -> App:
     @app.exception_handler(HTTPException)
     async def unknown(request: Request, error: HTTPException) -> Response:
         path = f"{request.method} {request.url.path}"
-        return problem_response(
+        response = problem_response(
             Problem(error.status_code, f"{path}: {error.detail}; /docs lists every route")
         )
+        response.headers.update(error.headers or {})  # which methods there are, by example
+        return response
 
     return app
 

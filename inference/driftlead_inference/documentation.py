@@ -3,18 +3,29 @@ row."""
 
 from typing import Any
 
+from driftlead_inference import body_schemas
 from driftlead_inference.protocols.feedback import EXAMPLE
 from driftlead_inference.service import Serving
 
+TENSORS = "Open Inference Protocol"
 ANY: dict[str, Any] = {"type": "object"}
+PROBABILITIES: dict[str, Any] = {
+    "name": "probabilities",
+    "in": "query",
+    "required": False,
+    "description": "`true` adds the probability of each class, where the model knows them.",
+    "schema": {"type": "boolean"},
+}
 
 
 def described(document: dict[str, Any], serving: Serving | None) -> dict[str, Any]:
     """FastAPI's document with the predicting routes, which its router does not see."""
     row = [0.0, 1.0] if serving is None else serving.known.example
     model = "model" if serving is None else serving.known.source.name
+    schemas = {} if serving is None else body_schemas.bodies(serving.door)
     for path, (tag, summary, example) in bodies(row).items():
-        document["paths"][path.replace("{model}", model)] = {"post": operation(tag, summary, example)}
+        described_path = operation(tag, summary, example, schemas.get(path, ANY))
+        document["paths"][path.replace("{model}", model)] = {"post": described_path}
     document["paths"]["/feedback"] = {"post": labels_operation()}
     return document
 
@@ -26,40 +37,46 @@ def bodies(row: list[Any]) -> dict[str, tuple[str, str, dict[str, Any]]]:
     return {
         "/predict": ("driftlead", one, {"features": row}),
         "/v1/models/{model}:predict": ("KServe V1", "Instances", {"instances": [row]}),
-        "/v2/models/{model}/infer": ("Open Inference Protocol", "Tensors", {"inputs": [tensor]}),
+        "/v2/models/{model}/infer": (TENSORS, "Tensors", {"inputs": [tensor]}),
         "/invocations": ("MLflow", "Split, records, instances, inputs, or CSV", {"instances": [row]}),
     }
 
 
-def operation(tag: str, summary: str, example: dict[str, Any]) -> dict[str, Any]:
+def operation(tag: str, summary: str, example: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """One OpenAPI operation."""
     problem = {"application/problem+json": {"schema": ANY}}
     refusals = {
+        "401": "The token is missing or wrong",
         "413": "The body is too large",
         "422": "The input does not fit: which field, what was seen, what was expected",
         "429": "Too many rows wait already",
         "503": "The model is still loading, or the log may not lose rows and is full",
     }
-    probabilities = {
-        "name": "probabilities",
-        "in": "query",
-        "required": False,
-        "description": "`true` adds the probability of each class, where the model knows them.",
-        "schema": {"type": "boolean"},
-    }
     return {
         "tags": [tag],
         "summary": summary,
-        "parameters": [probabilities],
+        "parameters": [] if tag == TENSORS else [PROBABILITIES],  # there they are an output
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": ANY, "example": example}},
+            "content": {"application/json": {"schema": schema, "example": example}},
         },
         "responses": {
             "200": {"description": "The answer", "content": {"application/json": {"schema": ANY}}},
             **{status: {"description": words, "content": problem} for status, words in refusals.items()},
         },
     }
+
+
+def refusing(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route that FastAPI describes refuses with."""
+    words = {404: "Another model or version is asked for", 503: "The model is still loading, or leaves"}
+    problem = {"application/problem+json": {"schema": ANY}}
+    return {status: {"description": words[status], "content": problem} for status in statuses}
+
+
+def text(what: str) -> dict[int | str, dict[str, Any]]:
+    """The answer of a route that says plain text."""
+    return {200: {"description": what, "content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
 LABEL: dict[str, Any] = {

@@ -6,9 +6,10 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from driftlead_inference import metrics
+from driftlead_inference.documentation import refusing, text
 from driftlead_inference.exchange import Incoming, Reply
 from driftlead_inference.labels import NO_LOG
-from driftlead_inference.problems import NOT_READY, Problem, Refused
+from driftlead_inference.problems import NOT_READY, Problem, Refused, unprocessable
 from driftlead_inference.protocols import feedback, kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.service import Service, Serving
 
@@ -74,8 +75,20 @@ async def answer_feedback(incoming: Incoming) -> Reply:
 
 
 def asks_probabilities(incoming: Incoming) -> bool:
-    """Whether the query says `probabilities=true`."""
-    return b"probabilities=true" in incoming.query.split(b"&")
+    """Whether the query says `probabilities=true`. Raises `Refused` where it says neither true nor false."""
+    if not incoming.query:
+        return False
+    pairs = [part.partition(b"=") for part in incoming.query.split(b"&")]
+    said = {value for name, _, value in pairs if name == b"probabilities"}
+    if odd := said - {b"true", b"false"}:
+        word = min(odd).decode(errors="replace")[:60]
+        raise unprocessable(
+            f"`probabilities` is {word!r}; expected true or false",
+            field="probabilities",
+            seen=word,
+            expected="true or false",
+        )
+    return b"true" in said
 
 
 def named(incoming: Incoming) -> Serving:
@@ -106,7 +119,7 @@ def operations(service: Service) -> APIRouter:
     async def livez() -> dict[str, Any]:
         return {"status": "ok", "live": True}
 
-    @router.get("/readyz", summary="Whether predictions are answered")
+    @router.get("/readyz", summary="Whether predictions are answered", responses=refusing(503))
     @router.get("/v2/health/ready", include_in_schema=False)
     @router.get("/ping", include_in_schema=False)
     async def readyz(response: Response) -> dict[str, Any]:
@@ -114,11 +127,21 @@ def operations(service: Service) -> APIRouter:
         response.status_code = 200 if state == "ok" else 503
         return {"status": state, "ready": state == "ok"}
 
-    @router.get("/metrics", summary="Metrics for Prometheus")
+    @router.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        response_class=Response,
+        responses=text("Prometheus' text format"),
+    )
     async def scrape() -> Response:
         return Response(service.metrics.render(), media_type=metrics.CONTENT_TYPE)
 
-    @router.get("/version", summary="MLflow's version, as its own server says it")
+    @router.get(
+        "/version",
+        summary="MLflow's version, as its own server says it",
+        response_class=Response,
+        responses=text("A version such as 3.17.2"),
+    )
     async def mlflow_version() -> Response:
         return Response(version("mlflow-skinny"), media_type="text/plain")
 
@@ -128,6 +151,7 @@ def operations(service: Service) -> APIRouter:
 def descriptions(service: Service) -> APIRouter:
     """What KServe's and the Open Inference Protocol's clients ask before they predict."""
     router = APIRouter(tags=["model"])
+    other = refusing(404, 503)
 
     @router.get("/v1/models", summary="The model's name (KServe V1)")
     async def models() -> dict[str, list[str]]:
@@ -137,8 +161,12 @@ def descriptions(service: Service) -> APIRouter:
     async def server() -> dict[str, Any]:
         return {"name": "driftlead", "version": version("driftlead"), "extensions": ["binary_tensor_data"]}
 
-    @router.get("/v1/models/{model}", summary="Whether the model is ready (KServe V1)")
-    @router.get("/v2/models/{model}/ready", summary="Whether the model is ready (Open Inference Protocol)")
+    @router.get("/v1/models/{model}", summary="Whether the model is ready (KServe V1)", responses=other)
+    @router.get(
+        "/v2/models/{model}/ready",
+        summary="Whether the model is ready (Open Inference Protocol)",
+        responses=other,
+    )
     @router.get("/v2/models/{model}/versions/{number}/ready", include_in_schema=False)
     async def model_ready(model: str, number: str | None = None) -> dict[str, Any]:
         serving = service.ready()
@@ -147,7 +175,11 @@ def descriptions(service: Service) -> APIRouter:
             raise Refused(NOT_READY)
         return {"name": model, "ready": True}
 
-    @router.get("/v2/models/{model}", summary="The model's inputs and outputs (Open Inference Protocol)")
+    @router.get(
+        "/v2/models/{model}",
+        summary="The model's inputs and outputs (Open Inference Protocol)",
+        responses=other,
+    )
     @router.get("/v2/models/{model}/versions/{number}", include_in_schema=False)
     async def metadata(model: str, number: str | None = None) -> dict[str, Any]:
         serving = service.ready()

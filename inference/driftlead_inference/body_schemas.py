@@ -1,0 +1,71 @@
+"""JSON Schemas of the predicting routes' bodies, made of what the served model takes. Pure.
+
+What a schema takes, the model answers: whoever generates a client from `/openapi.json` sends rows that fit.
+"""
+
+from typing import Any
+
+from driftlead_inference.rows import FLOAT32_MAX, Door
+
+Schema = dict[str, Any]
+EXACT = 2**53  # whole numbers up to here are the same in float64
+VALUES: dict[str, Schema] = {
+    "float": {"type": "number", "minimum": -FLOAT32_MAX, "maximum": FLOAT32_MAX},
+    "integer": {"type": "integer", "minimum": -EXACT, "maximum": EXACT},
+    "boolean": {"type": "boolean"},
+    "string": {"type": "string", "pattern": "^[^\\u0000]*$"},
+    "datetime": {"type": "string", "format": "date-time"},
+}
+
+
+def values(door: Door) -> list[Schema]:
+    """Each feature's value in the model's order; null where the model answers without it."""
+    found = []
+    for at, feature in enumerate(door.signature.features):
+        schema = VALUES[feature.kind]
+        missing = {"type": [schema["type"], "null"]} if at in door.accepts_missing else {}
+        found.append({**schema, **missing})
+    return found
+
+
+def row(door: Door) -> Schema:
+    """A row by position, or by name where the features have names."""
+    each = values(door)
+    width = {"type": "array", "minItems": len(each), "maxItems": len(each)}
+    alike = all(schema == each[0] for schema in each)
+    listed = {**width, "items": each[0]} if alike else {**width, "prefixItems": each}
+    if not door.signature.named:
+        return listed
+    names = door.signature.names
+    named = {"type": "object", "required": names, "properties": dict(zip(names, each, strict=True))}
+    return {"anyOf": [listed, {**named, "additionalProperties": False}]}
+
+
+def rows(door: Door) -> Schema:
+    """Several rows."""
+    return {"type": "array", "items": row(door), "minItems": 1}
+
+
+def bodies(door: Door) -> dict[str, Schema]:
+    """The body of each path; of the Open Inference Protocol's only what every tensor says."""
+    tensor = {
+        "type": "object",
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"type": "string"},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "datatype": {"type": "string"},
+            "data": {"type": "array"},
+        },
+    }
+    return {
+        "/predict": holding("features", {"anyOf": [row(door), rows(door)]}),
+        "/v1/models/{model}:predict": holding("instances", rows(door)),
+        "/v2/models/{model}/infer": holding("inputs", {"type": "array", "items": tensor, "minItems": 1}),
+        "/invocations": holding("instances", rows(door)),
+    }
+
+
+def holding(name: str, schema: Schema) -> Schema:
+    """An object with one member that must be there."""
+    return {"type": "object", "required": [name], "properties": {name: schema}}
