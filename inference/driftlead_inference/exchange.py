@@ -92,7 +92,14 @@ class Exchange:
         service.count(self.route, status, started, predicts=self.predicts)
         if service.draining:
             extra = [*extra, CLOSE]
-        await respond(send, status, content_type, body, [(b"x-request-id", request_id.encode()), *extra])
+        said = [
+            (b"content-type", content_type),
+            (b"content-length", b"%d" % len(body)),
+            (b"x-request-id", request_id.encode()),
+            *extra,
+        ]
+        await send({"type": "http.response.start", "status": status, "headers": said})
+        await send({"type": "http.response.body", "body": body})
 
     def said(self, problem: Problem) -> bytes:
         """A problem with what the protocol's clients read of it."""
@@ -110,13 +117,6 @@ def closing(problem: Problem) -> Headers:
     return [CLOSE] if problem.status in (401, 408, 413) else []
 
 
-async def respond(send: Send, status: int, content_type: bytes, body: bytes, headers: Headers) -> None:
-    """Sends a whole reply."""
-    start = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": start})
-    await send({"type": "http.response.body", "body": body})
-
-
 async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     """The whole body. Raises `Refused` beyond `limit` bytes, `Gone` when the client left.
 
@@ -125,7 +125,7 @@ async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> 
     the client asked first (`Expect`) or there is far too much.
     """
     declared = int(headers.get(b"content-length", b"0"))
-    if declared > DISCARDED * limit or (declared > limit and b"expect" in headers):
+    if declared > limit and (declared > DISCARDED * limit or b"expect" in headers):
         raise Refused(problems.too_large(limit))
     parts: list[bytes] = []
     size = 0

@@ -5,6 +5,7 @@ Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts ho
 """
 
 import asyncio
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -28,7 +29,7 @@ class Guarded(HttpToolsProtocol):
         self.parsing = False
         self.in_head = False
         self.head_bytes = 0  # of a head that is not whole yet, as it came
-        self.header_bytes = 0  # of its whole headers
+        self.read_bytes = 0  # of what came at once: less than a head may have needs no adding up
         self.timer: asyncio.TimerHandle | None = None
         self.fault: Problem = NO_HTTP  # what a parser that gives up is about
         self.invalid = False
@@ -47,6 +48,7 @@ class Guarded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, and ends a connection whose head grows or whose request lasts too long."""
+        self.read_bytes = len(data)
         super().data_received(data)
         if not self.parsing or self.transport.is_closing():
             return
@@ -93,30 +95,27 @@ class Guarded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A message begins."""
         self.parsing = self.in_head = True
-        self.head_bytes = self.header_bytes = 0
+        self.head_bytes = 0
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Counts; what is raised here ends the parser, and with it the connection."""
-        self.header_bytes += len(name) + len(value)
-        if self.header_bytes > HEAD_BYTES:
-            self.fault = TOO_LARGE
-            raise ValueError(TOO_LARGE.detail)
-        if len(self.headers) >= HEADERS:
-            self.fault = too_many_headers(HEADERS)
-            raise ValueError(self.fault.detail)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head is whole; what is raised here ends the parser, and with it the connection."""
         self.in_head = False
         self.head_bytes = 0
+        headers = self.headers
+        if len(headers) > HEADERS:
+            self.fault = too_many_headers(HEADERS)
+            raise ValueError(self.fault.detail)
+        if self.read_bytes > HEAD_BYTES and sum(map(len, chain(*headers))) > HEAD_BYTES:
+            self.fault = TOO_LARGE
+            raise ValueError(TOO_LARGE.detail)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The message is whole."""
         self.parsing = False
-        self.disarm()
+        if self.timer is not None:
+            self.disarm()
         super().on_message_complete()
 
 
