@@ -43,10 +43,13 @@ test: setup ## lint, unit, component, chart, docs and e2e, each with its time
 test-unit: setup ## the pure modules alone, in seconds
 	@pytest tests/unit
 
+fuzz: setup ## look for inputs that break a parser, ten minutes for each
+	@$(PY) tests/fuzz -max_total_time=600
+
 test-e2e: setup images ## install, predict, promote, drift, retrain on a real cluster
 	@pytest tests/e2e
 
-test-platform: setup images ## policies, autoscaling and monitoring by the real programs, on that cluster
+test-platform: setup images ## leaders, policies, autoscaling, monitoring: end to end, minutes long
 	@$(PY) hack/tools.py metrics-server policies prometheus-operator > /dev/null
 	@pytest tests/e2e -m platform
 
@@ -74,4 +77,4 @@ docs: setup ## write reference pages, dashboards and install.yaml anew
 	@$(PY) hack/dashboards
 	@$(PY) hack/install.py
 
-.PHONY: help setup lock lint format crds test test-unit test-e2e test-platform up down images demo demo-down bench docs
+.PHONY: help setup lock lint format crds test test-unit fuzz test-e2e test-platform up down images demo demo-down bench docs

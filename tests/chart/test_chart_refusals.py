@@ -51,6 +51,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("connections.postgres.dsn", "mysql://db", "'mysql://db' does not match pattern"),
     ("connections.postgres.dsn", "host=db dbname=driftlead", "does not match pattern"),
     ("connections.s3.endpoint", "minio:9000", "'minio:9000' does not match pattern"),
+    ("connections.predictionToken", "short", "'short' does not match pattern"),
+    ("connections.predictionToken", "with spaces in between", "does not match pattern"),
     ("connections.s3.addressingStyle", "dns", "'dns' does not match pattern '^(auto|path|virtual)$'"),
     ("connections.postgres.pooler", "transaction", BOOLEAN),
     ("connections.s3.region", "", "'' does not match pattern"),

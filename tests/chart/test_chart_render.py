@@ -164,14 +164,16 @@ def test_one_authority_serves_postgres_s3_and_mlflow_from_a_mounted_file(render:
     assert {data[name] for name in names} == {"/etc/driftlead/connections/DRIFTLEAD_CA_BUNDLE"}
 
 
-def test_pods_are_told_of_a_login_a_pooler_and_virtual_hosts(render: Render) -> None:
+def test_pods_are_told_of_a_login_a_token_a_pooler_and_virtual_hosts(render: Render) -> None:
     connections = {
         "postgres": {"dsn": "postgresql://u@db:6432/log", "pooler": True},
         "s3": {"addressingStyle": "virtual"},
         "mlflow": {"username": "reader", "password": "of models"},
+        "predictionToken": "sixteen-letters-",
     }
     objects = render({"connections": connections})
     secret = objects.one("Secret", "driftlead-connections")["stringData"]
+    assert secret["DRIFTLEAD_REQUIRES_TOKEN"] == "sixteen-letters-"
     assert secret["MLFLOW_TRACKING_USERNAME"] == "reader"
     assert secret["MLFLOW_TRACKING_PASSWORD"] == "of models"
     plain = objects.one("ConfigMap", "driftlead-connections")["data"]

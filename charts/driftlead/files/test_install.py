@@ -185,7 +185,8 @@ def prediction() -> str:
             model_name, version, "Production", archive_existing_versions=True
         )
         patiently(lambda: served(url, version))
-        answer = ask(f"{url}/predict", {"features": [3.0, 0.0]})
+        token = text(CONNECTIONS / "DRIFTLEAD_REQUIRES_TOKEN")
+        answer = ask(f"{url}/predict", {"features": [3.0, 0.0]}, credentials=token and f"Bearer {token}")
         if str(answer["model_version"]) != version or int(answer["prediction"]) != 1:
             raise Refused(f"version {version} should answer 1 for a=3, and {url} answered {answer}")
         patiently(lambda: logged(answer["request_id"]))

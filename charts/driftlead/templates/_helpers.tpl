@@ -139,7 +139,7 @@ already has, else a new one; remembered in the values, so that one rendering use
 {{- end -}}
 {{- end -}}
 {{- $c := .Values.connections -}}
-{{- if and $c.existingSecret (or $c.postgres.dsn $c.s3.accessKeyID $c.s3.secretAccessKey $c.mlflow.token $c.mlflow.username $c.mlflow.password) -}}
+{{- if and $c.existingSecret (or $c.postgres.dsn $c.s3.accessKeyID $c.s3.secretAccessKey $c.mlflow.token $c.mlflow.username $c.mlflow.password $c.predictionToken) -}}
 {{- fail (printf "connections.existingSecret is %q, and connections also carries a DSN, key, password or token: they would be ignored; put them into that Secret or leave existingSecret empty" $c.existingSecret) -}}
 {{- end -}}
 {{- if ne (empty $c.s3.accessKeyID) (empty $c.s3.secretAccessKey) -}}
