@@ -1,7 +1,7 @@
 """Predictions per second and core, side by side: this server in its modes, and every other that serves
 scikit-learn.
 
-Run: python benchmarks/inference.py (13 minutes; the first time 3 more, which install the peers).
+Run: python benchmarks/inference.py (14 minutes; the first time 3 more, which install the peers).
 Needs two cores, wrk (apt-get install wrk), a PostgreSQL server, and root for scheduler weights; without root,
 a quiet machine. Some of it: --models forest, or --only "regression: wire, logged;regression: KServe".
 

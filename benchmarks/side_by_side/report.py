@@ -11,7 +11,7 @@ from side_by_side import goals, peers
 from side_by_side.figures import CONNECTIONS, Measured
 from side_by_side.servers import OURS
 
-PEERS = {"kserve": "kserve", "mlserver": "mlserver", "bentoml": "bentoml", "litserve": "litserve"}
+PEERS = ("kserve", "mlserver", "bentoml", "litserve")
 MINE = (
     "driftlead",
     "scikit-learn",
@@ -38,7 +38,7 @@ def machine() -> str:
         (line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine()
     )
     mine = ", ".join(f"{name} {version(name)}" for name in MINE)
-    others = ", ".join(f"{name} {peers.version_of(name, package)}" for name, package in PEERS.items())
+    others = ", ".join(f"{name} {peers.version_of(name, name)}" for name in PEERS)
     here = f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
     return f"{here}; {mine}; peers: {others}."
 
