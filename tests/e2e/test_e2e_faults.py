@@ -195,6 +195,7 @@ def two_operators(cluster: machine.Cluster, system: System) -> Iterator[None]:
         run(*system.kubectl("rollout", "status", deployment, "--timeout=120s"))
 
 
+@pytest.mark.platform
 @pytest.mark.usefixtures("two_operators")
 def test_a_leader_that_stands_still_or_is_killed_is_followed_in_time_and_undoes_nothing(
     core: str, system: System, registry: Registry

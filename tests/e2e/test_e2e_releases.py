@@ -150,6 +150,7 @@ def test_an_upgrade_brings_a_field_that_the_older_definition_does_not_know(
     run(*try_out, given=with_field)
 
 
+@pytest.mark.platform
 def test_a_namespace_with_models_goes_though_no_operator_runs(kept: str, second: Second) -> None:
     here = second.system
     run("helm", "uninstall", here.release, "-n", here.namespace, "--wait", "--ignore-not-found")

@@ -100,6 +100,7 @@ def metrics_server(core: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     words = [f"--{each}kubeconfig={kubeconfig}" for each in ("", "authentication-", "authorization-")]
     words += [f"--secure-port={port}", f"--cert-dir={folder}", "--metric-resolution=10s"]
     words += ["--kubelet-insecure-tls", "--kubelet-preferred-address-types=InternalIP"]
+    words += ["--kubelet-request-timeout=5s"]
     manifest = registration(port)
     with running([program, *words], log=folder / "log", answers=lambda: listens(port)):
         run("kubectl", "apply", "-f", "-", given=manifest)
