@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,7 +41,7 @@ from neighbours.processes import free_port, running
 KWOK = "v0.7.0"
 QPS = ["--kube-api-qps=500", "--kube-api-burst=1000"]
 # KWOK's nodes have no heartbeat: after 50 s this one would call them and all their pods not ready, for good.
-CONTROLLERS = ["--controllers=*,-node-lifecycle-controller"]
+CONTROLLERS = ["--node-monitor-grace-period=24h"]
 HERE = "bench"
 REST_SECONDS = 60
 WRITES = {"apply", "create", "update", "patch", "patch-status", "delete"}
@@ -237,13 +238,18 @@ async def watch_versions(seen: dict[str, tuple[str, float]]) -> None:
 
 
 async def reactions(uri: str, process: Operator, names: range, to: str, *, hook: bool) -> list[float]:
-    """Seconds from the registry's answer to the changed pod template, sorted; all are promoted at once."""
+    """Seconds from the registry's answer to the changed pod template, sorted; all are promoted at once.
+
+    `hook`: each promotion is followed by a webhook of its own, as a registry that knows of one sends it.
+    """
     answered: dict[int, float] = {}
     seen: dict[str, tuple[str, float]] = {}
 
     def promote(number: int) -> None:
         move(uri, model(number), to, "Production")
         answered[number] = time.monotonic()
+        if hook:
+            call_hook(process.hooks)
 
     def changed(number: int) -> bool:
         return seen.get(f"demo-{number}-prod", ("",))[0] == to
@@ -253,8 +259,6 @@ async def reactions(uri: str, process: Operator, names: range, to: str, *, hook:
     await until(lambda: all(f"demo-{number}-prod" in seen for number in names))
     with ThreadPoolExecutor(8) as pool:
         await asyncio.gather(*(loop.run_in_executor(pool, promote, number) for number in names))
-        if hook:
-            await asyncio.to_thread(call_hook, process.hooks)
     await until(lambda: watching.done() or all(map(changed, names)), seconds=180)
     watching.cancel()
     return sorted(max(0.0, seen[f"demo-{number}-prod"][1] - answered[number]) for number in names)
@@ -263,7 +267,7 @@ async def reactions(uri: str, process: Operator, names: range, to: str, *, hook:
 def call_hook(port: int) -> None:
     """A webhook as MLflow sends it."""
     body, at = json.dumps({"entity": "model_version_tag", "action": "set"}), str(int(time.time()))
-    delivery = f"bench-{time.monotonic_ns()}"
+    delivery = f"bench-{uuid.uuid4()}"
     headers = {
         "X-MLflow-Signature": _generate_hmac_signature("secret", delivery, at, body),
         "X-MLflow-Timestamp": at,

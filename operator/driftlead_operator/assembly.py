@@ -34,6 +34,8 @@ from driftlead_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
 
+GATHER_SECONDS = 0.2
+
 
 def utcnow() -> datetime:
     """The time, as facts carry it."""
@@ -182,8 +184,12 @@ class Operator:
         change = self.cache.drop(kind, thing) if gone else self.cache.put(kind, thing, listed=type_ is None)
         if change.relisted:
             self.audit.soon()
-        if change.news and change.key:
+        if not (change.news and change.key):
+            return
+        if kind == RESOURCE:
             self.queue.add(change.key)
+        else:  # Deployment, ReplicaSet and pod change one after the other, and get one turn together
+            self.queue.add_after(change.key, GATHER_SECONDS)
 
     def _heard(self, kind: str, namespace: str, name: str, thing: Manifest | None) -> None:
         """One change of the cache, by a watch or by a write of ours. Whatever is in it, a turn must come."""

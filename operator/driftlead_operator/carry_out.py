@@ -9,7 +9,7 @@ import structlog
 
 from driftlead_operator.cache import Cache
 from driftlead_operator.cluster import Cluster, Json
-from driftlead_operator.errors import AwayError, ConflictError, OperatorError, RefusedError
+from driftlead_operator.errors import ConflictError, DeposedError, OperatorError, RefusedError
 from driftlead_operator.facts import Event, Facts, Manifest, Plan, Ref, RegistryWrite
 from driftlead_operator.kinds import MANAGER, Key
 from driftlead_operator.observe import Notes
@@ -74,7 +74,7 @@ class CarryOut:
 
     def _check(self) -> None:
         if not self._leading():
-            raise AwayError("this process leads no longer; its successor goes on")
+            raise DeposedError("this process leads no longer; its successor goes on")
 
     def _keep(self, thing: Json) -> None:
         """Our own writes are known at once; their echo on the watch is then no news."""

@@ -21,6 +21,10 @@ class AwayError(OperatorError):
     """No answer, or one that says to come back later."""
 
 
+class DeposedError(AwayError):
+    """This process leads no longer, or is late with its Lease: what it was about to write is not its own."""
+
+
 class RegistryAwayError(OperatorError):
     """The registry did not answer, or answered with its own trouble."""
 

@@ -6,7 +6,7 @@ REGISTRY = CollectorRegistry()
 
 RECONCILES = Counter(
     "driftlead_operator_reconciles_total",
-    "Turns of resources by result: unchanged, changed, conflict, refused, away, failed, gone.",
+    "Turns of resources by result: unchanged, changed, conflict, refused, away, deposed, failed, gone.",
     ["result"],
     registry=REGISTRY,
 )

@@ -8,7 +8,7 @@ import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.carry_out import CarryOut, Outcome
-from driftlead_operator.errors import AwayError, ConflictError, NotFoundError, OperatorError
+from driftlead_operator.errors import AwayError, ConflictError, DeposedError, NotFoundError, OperatorError
 from driftlead_operator.facts import Event, Facts, Plan
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Observer
@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 REFUSED_SECONDS = 15.0
 """What the API server refused is tried again no sooner, since a person must change something first."""
+DEPOSED_SECONDS = 1.0
 PATIENCE = 6
 """So many turns in a row may each write something; a plan that goes on writing is slowed down."""
 
@@ -68,6 +69,10 @@ class Reconciler:
             await self._look_again(key)
             self._queue.add_failed(key)
             return "conflict"
+        except DeposedError:
+            # No failure of the key's: its next turn comes when this process leads again, or is late no more.
+            self._queue.add_after(key, DEPOSED_SECONDS)
+            return "deposed"
         except (AwayError, NotFoundError, TimeoutError) as error:
             seconds = self._queue.add_failed(key)
             log.warning(
