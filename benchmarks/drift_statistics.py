@@ -9,13 +9,14 @@ Prints Markdown tables and writes the figures beside this file, drift_statistics
 
 import argparse
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 from scipy.signal import lfilter
 
 from driftlead_data.baseline import Baseline, build
@@ -24,8 +25,10 @@ from driftlead_data.choosing import bin_feature, counted
 from driftlead_drift.judge import PastRun, Policy, WindowCounts, judge
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.intervals import excess_of, size
+from driftlead_drift.statistics.means import Sums, difference, summed
 from driftlead_drift.statistics.null import null_law
 from driftlead_drift.statistics.psi import psi
+from driftlead_drift.truth import CAP
 
 FEATURES = 20
 SIZES = (200, 1_000, 10_000, 1_000_000)
@@ -233,6 +236,45 @@ def canary(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
     return out
 
 
+def labels(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
+    """G11: log loss by 40,000 labels, a tenth the canary's, 200 looks, margin 0.05 nats, alpha 0.05."""
+    out, many = [], np.array([1_000_000])
+    for bias in (0.0, 0.5, 1.0, 1.5):
+        worse, good = [], []
+        for _ in range(runs):
+            m = rng.binomial(200, 0.1, size=200)
+            sides = losses(rng, 200 - m, 0.0), losses(rng, m, bias)
+            worse.append(first_end(sides, lambda low, high: low > 0.05 / CAP))
+            good.append(first_end(sides, lambda low, high: high < 0.05 / CAP))
+        truth, said = (losses(np.random.default_rng(0), many, by).mean for by in (0.0, bias))
+        excess = CAP * (said - truth)
+        out.append(found(f"log loss {excess:.3f} above prod's", worse, good))
+    return out
+
+
+def losses(rng: np.random.Generator, counts: np.ndarray, bias: float) -> Sums:
+    """Log losses by block of a classifier whose log odds are the truth's, N(0, 1.5), plus a bias."""
+    odds = rng.normal(0, 1.5, counts.sum())
+    sign = np.where(rng.random(counts.sum()) < special.expit(odds), 1, -1)
+    parts = np.minimum(-special.log_expit(sign * (odds + bias)), CAP) / CAP
+    edges = np.concatenate([[0], np.cumsum(counts)])
+    return Sums.of(counts, summed(parts, edges), summed(parts**2, edges))
+
+
+def first_end(sides: tuple[Sums, Sums], told: Callable[[float, float], bool]) -> float:
+    """After how many labels the interval first tells, which it then goes on doing; infinite if never."""
+    looks = len(sides[0].rows)
+
+    def at(look: int) -> bool:
+        edges = np.arange(look + 1)
+        return told(*difference(sides[0].over(edges), sides[1].over(edges), 0.05))
+
+    if not at(looks):
+        return np.inf
+    look = bisect_left(range(1, looks), True, key=at) + 1
+    return float(sides[0].rows[:look].sum() + sides[1].rows[:look].sum())
+
+
 def found(case: str, alarms: Sequence[float], good: Sequence[float] = (np.inf,)) -> dict[str, Any]:
     return {
         "case": case,
@@ -368,6 +410,7 @@ SIMULATIONS: dict[str, Callable[[np.random.Generator, int], list[dict[str, Any]]
     "coverage": coverage,
     "robustness": robustness,
     "canary": canary,
+    "labels": labels,
     "halves": halves,
 }
 

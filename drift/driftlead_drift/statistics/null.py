@@ -4,10 +4,13 @@ Of independent rows, PSI / h is chi-square with B - 1 degrees of freedom, h = 1/
 formula 5.2). With variance T between blocks, PSI is a sum of chi-squares with the weights of h I + T; it is
 taken as mean * F(df, df2) with
 
-    mean = h (B - 1) + tr(T),    df = mean^2 / (h^2 (B - 1) + 2 h tr(T) + tr(T^2)),    df2 = df (W - 1):
+    mean = h (B - 1) + tr(T),    df = mean^2 / (h^2 (B - 1) + 2 h tr(T) + tr(T^2)),    df2 = df^0.6 (W - 1):
 
 mean and df match the first two moments (Satterthwaite 1946; Rao and Scott 1984), df2 carries that the mean
-is itself an average over W blocks.
+is itself an average over W blocks. It would be worth df (W - 1) degrees of freedom if the blocks moved in df
+directions that know nothing of one another, and W - 1 if they all grew and shrank together. Traffic that
+depends on itself lies between: with the exponent 1 it alarms too often, with 0 a summer is not found in
+winter's data (benchmarks, G7 and flights).
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from scipy import special
 from driftlead_drift.statistics.dependence import Component
 from driftlead_drift.statistics.psi import SMOOTHING, UNSEEN, Psi
 
+_APART: Final = 0.6  # how far a block's directions are taken to know nothing of one another
 _POINTS: Final = 2000  # of the open bins' law, over which its moments are taken
 _MANY: Final = 1e6  # an F law with more degrees of freedom than this is a chi-square
 
@@ -74,7 +78,7 @@ def null_law(index: Psi, between: Component | None = None) -> Null:
     second += 2 * noise * between.first + between.second + (between.open_second if index.open else 0.0)
     first += extra
     df = first**2 / second
-    return Null(first, df, df * between.freedom)
+    return Null(first, df, min(df, df**_APART) * between.freedom)
 
 
 @cache
