@@ -115,6 +115,16 @@ async def test_a_condemned_version_goes_back_without_a_restart_and_a_newer_one_p
     await stage.ready("Serving", "3")
 
 
+async def test_pods_without_their_connections_are_said_so_with_the_command_that_makes_them(
+    stage: Stage,
+) -> None:
+    stage.codes["1"] = 12
+    await stage.apply(prod={"stage": "Production"}, connections={"secretName": "none-of-that-name"})
+    status = await stage.ready("ConnectionsMissing")
+    (message,) = (each["message"] for each in status["conditions"] if each["type"] == "Ready")
+    assert f"kubectl create secret generic none-of-that-name -n {stage.where}" in message
+
+
 async def test_a_canary_follows_staging_and_leaves_when_it_was_promoted(stage: Stage) -> None:
     await stage.apply(prod={"stage": "Production"}, canary={"stage": "Staging"})
     move(stage.uri, stage.where, "2", "Staging")
