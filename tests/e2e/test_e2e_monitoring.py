@@ -36,6 +36,7 @@ VALUES = {
         "dashboards": {"enabled": True},
     }
 }
+NAME = "watch"
 RULES = "/etc/prometheus/rules/"
 
 
@@ -52,7 +53,7 @@ def prometheus(proxy: int) -> str:
         "podMonitorSelector": everything,
         "ruleSelector": everything,
     }
-    meta = {"name": "watch"}
+    meta = {"name": NAME}
     return json.dumps(
         {"apiVersion": "monitoring.coreos.com/v1", "kind": "Prometheus", "metadata": meta, "spec": spec}
     )
@@ -63,13 +64,13 @@ def configuration(system: System, folder: Path) -> dict[str, Any]:
     jobs = ("serviceMonitor", "podMonitor")
 
     def written() -> str:
-        found = system.get("secret", "-l", "app.kubernetes.io/name=prometheus")["items"]
-        data = next((each["data"] for each in found if "prometheus.yaml.gz" in each["data"]), {})
+        named = f"metadata.name=prometheus-{NAME}"
+        data = next((each["data"] for each in system.get("secret", "--field-selector", named)["items"]), {})
         text = gzip.decompress(base64.b64decode(data.get("prometheus.yaml.gz", ""))).decode() if data else ""
         return text if all(f"job_name: {each}" in text for each in jobs) and RULES in text else ""
 
     text = eventually(written, "Prometheus operator has written a configuration", 60)
-    for each in system.get("configmap", "-l", "prometheus-name=watch")["items"]:
+    for each in system.get("configmap", "-l", f"prometheus-name={NAME}")["items"]:
         target = folder / "rules" / each["metadata"]["name"]
         target.mkdir(parents=True)
         for name, content in each["data"].items():
@@ -98,12 +99,12 @@ def watched(
         off = {each: {"enabled": False} for each in VALUES["monitoring"]}
         stack.callback(upgrade, system, values={"monitoring": off})
         proxy, port = free_port(), free_port()
-        words = [f"--kubeconfig={kubeconfig}", f"--namespaces={system.namespace}"]
+        command = [machine.BUILD / "bin/kubectl", "proxy", f"--port={proxy}", f"--kubeconfig={kubeconfig}"]
+        stack.enter_context(running(command, log=folder / "proxy.log", answers=lambda: listens(proxy)))
+        words = [f"--apiserver=http://127.0.0.1:{proxy}", f"--namespaces={system.namespace}"]
         words += [f"--web.listen-address=127.0.0.1:{port}"]
         log = folder / "operator.log"
         stack.enter_context(running([operator, *words], log=log, answers=lambda: listens(port)))
-        command = [machine.BUILD / "bin/kubectl", "proxy", f"--port={proxy}", f"--kubeconfig={kubeconfig}"]
-        stack.enter_context(running(command, log=folder / "proxy.log", answers=lambda: listens(proxy)))
         run(*system.kubectl("apply", "-f", "-"), given=prometheus(proxy))
         yield stack.enter_context(prometheus_server(configuration(system, folder), folder))
 
