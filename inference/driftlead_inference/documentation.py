@@ -4,8 +4,9 @@ row."""
 from typing import Any
 
 from driftlead_inference import body_schemas
+from driftlead_inference.labels import MOST_ROWS
 from driftlead_inference.protocols.feedback import EXAMPLE
-from driftlead_inference.service import Serving
+from driftlead_inference.service import REQUEST_ID, Serving
 
 TENSORS = "Open Inference Protocol"
 ANY: dict[str, Any] = {"type": "object"}
@@ -84,12 +85,23 @@ LABEL: dict[str, Any] = {
     "required": ["request_id", "label"],
     "additionalProperties": False,
     "properties": {
-        "request_id": {"type": "string", "description": "What the prediction's reply said."},
+        "request_id": {
+            "type": "string",
+            "pattern": f"^{REQUEST_ID.pattern.decode()}$",
+            "description": "What the prediction's reply said.",
+        },
         "label": {
             "type": ["number", "string", "boolean"],
+            "pattern": "^[^\\u0000]*$",
             "description": "What was true, as `/predict` says it.",
         },
-        "row": {"type": "integer", "minimum": 0, "default": 0, "description": "The row in its request."},
+        "row": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MOST_ROWS,
+            "default": 0,
+            "description": "The row in its request.",
+        },
         "observed_at": {"type": ["string", "null"], "format": "date-time"},
     },
 }
