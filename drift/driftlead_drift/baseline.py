@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_data import text_classes
 from driftlead_data.baseline import ARTIFACT, Baseline, build
 from driftlead_drift.files import epoch_seconds
 
@@ -138,6 +139,7 @@ def log_model(
             X, model_id=info.model_id, time=time, groups=groups, prediction=first, calendar=calendar
         )
         version = mlflow.register_model(info.model_uri, registered_model, tags=dict(tags or {}))
+        _number_classes(mlflow.MlflowClient(), registered_model, getattr(model, "classes_", None))
         return LoggedVersion(
             name=registered_model,
             version=str(version.version),
@@ -145,6 +147,14 @@ def log_model(
             model_id=info.model_id,
             baseline_sha256=baseline.sha256,
         )
+
+
+def _number_classes(client: Any, registered_model: str, classes: Any) -> None:
+    """Gives text classes that are new to the registered model the next numbers in its log."""
+    known = text_classes.from_tag(client.get_registered_model(registered_model).tags.get(text_classes.TAG))
+    order = text_classes.numbered(known, None if classes is None else np.ravel(classes).tolist())
+    if order and order != known:
+        client.set_registered_model_tag(registered_model, text_classes.TAG, text_classes.to_tag(order))
 
 
 def _active_run(mlflow: Any) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from driftlead_data import text_classes
 from driftlead_data.exit_codes import ExitCode
 from driftlead_inference import cache, locate
 from driftlead_inference.cache import ARTIFACT, Record, Source
@@ -16,7 +17,6 @@ from driftlead_inference.failures import StartFailed
 from driftlead_inference.prepared import Wish
 
 log = structlog.get_logger()
-LABELS_TAG = "driftlead.labels"  # of the registered model: its text classes in the order of their numbers
 
 
 def resolve(wish: Wish) -> Source:
@@ -39,14 +39,14 @@ def resolve(wish: Wish) -> Source:
             if asked.alias
             else client.get_model_version(asked.name, asked.version)
         )
-        labels = client.get_registered_model(asked.name).tags.get(LABELS_TAG, "[]")
+        labels = client.get_registered_model(asked.name).tags.get(text_classes.TAG)
     return Source(
         registry=registry,
         name=asked.name,
         version=str(version.version),
         source=str(version.source),
         run_id=str(version.run_id or ""),
-        labels=tuple(msgspec.json.decode(labels, type=list[str])),
+        labels=text_classes.from_tag(labels),
     )
 
 

@@ -21,6 +21,7 @@ import structlog
 
 from driftlead_data.baseline import Baseline, BaselineError
 from driftlead_data.exit_codes import ExitCode
+from driftlead_data.text_classes import numbered
 from driftlead_inference import fetching, flavours, locate, onnx_convert, prepared, probing
 from driftlead_inference.cache import ARTIFACT, Record
 from driftlead_inference.examples import example, read_baseline
@@ -139,7 +140,7 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
         example=row,
         example_kind=kind,
         classes=classes,
-        labels=label_order(record.source.labels, classes),
+        labels=numbered(record.source.labels, classes),
         probabilities=loaded.has_probabilities,
         warnings=tuple(notes),
         settled=wish.conversion == "off",
@@ -186,13 +187,6 @@ def skew(folder: Path) -> list[str]:
         elif state != "met":
             sentences.append(f"training-serving skew: the model asks for {line}, installed is {state}")
     return sentences
-
-
-def label_order(known: tuple[str, ...], classes: list[Any] | None) -> tuple[str, ...]:
-    """The text classes in the order of their numbers: those the registered model knows, then new ones
-    sorted."""
-    texts = [name for name in classes or [] if isinstance(name, str)]
-    return (*known, *sorted(set(texts) - set(known))) if texts else ()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from driftlead_data.exit_codes import ExitCode
+from driftlead_data.text_classes import numbered
 from driftlead_inference import cache
 from driftlead_inference.cache import Damaged, Record, Source
 from driftlead_inference.commandline import parse
@@ -15,7 +16,6 @@ from driftlead_inference.failures import StartFailed, leave_message, termination
 from driftlead_inference.locate import Asked
 from driftlead_inference.locate import parse as parse_uri
 from driftlead_inference.prediction_log import dsn_of
-from driftlead_inference.prepare import label_order
 from driftlead_inference.settings import Settings
 from driftlead_inference.start import checked
 from driftlead_inference.threads import quota, set_threads
@@ -155,12 +155,12 @@ def test_another_source_of_the_same_version_is_another_entry() -> None:
 
 
 def test_text_classes_keep_the_numbers_that_earlier_versions_gave_them() -> None:
-    assert label_order(("late", "on time"), ["cancelled", "late", "on time"]) == (
+    assert numbered(("late", "on time"), ["cancelled", "late", "on time"]) == (
         "late",
         "on time",
         "cancelled",
     )
-    assert label_order((), [0, 1]) == ()
+    assert numbered((), [0, 1]) == ()
 
 
 async def test_a_hung_prediction_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
