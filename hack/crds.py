@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from editor_schema import editor_schema
+from freshness import ROOT, write_or_check
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "crds"
 TARGET = ROOT / "charts/driftlead/templates/crds"
 SCHEMAS = ROOT / "operator/driftlead_cli/schemas"
@@ -41,15 +41,7 @@ def wanted() -> Iterator[tuple[Path, str]]:
 
 def main(arguments: list[str]) -> int:
     """Writes the files, or says which differ; 1 when one does."""
-    stale = [(path, text) for path, text in wanted() if not path.exists() or path.read_text() != text]
-    if stale and "--check" in arguments:
-        names = ", ".join(str(path.relative_to(ROOT)) for path, _ in stale)
-        print(f"made from crds/ and stale: {names}; run: make crds")
-        return 1
-    for path, text in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return 0
+    return write_or_check(dict(wanted()), arguments, "make crds")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
+from freshness import ROOT, write_or_check
 from tools import TOOLS
 
-ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "charts/install"
 TARGET = FOLDER / "install.yaml"
 HEAD = """\
@@ -29,14 +28,7 @@ def rendered() -> str:
 
 def main(arguments: list[str]) -> int:
     """Writes the file, or says that it is stale; 1 when it is."""
-    text = rendered()
-    if TARGET.exists() and TARGET.read_text() == text:
-        return 0
-    if "--check" in arguments:
-        print(f"stale: {TARGET.relative_to(ROOT)}; run: make docs")
-        return 1
-    TARGET.write_text(text)
-    return 0
+    return write_or_check({TARGET: rendered()}, arguments, "make docs")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Settings come from each room's `settings.py`, the API from `crds/`, the chart's 
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,7 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-ROOT = Path(__file__).resolve().parent.parent
+from freshness import ROOT, write_or_check
+
 PAGES = ROOT / "docs/reference"
 NOTE = "<!-- Written by `make docs` from the code; edit that instead. -->\n"
 SETTINGS_INTRODUCTION = """\
@@ -133,18 +133,7 @@ WRITERS = {"settings.md": settings_page, "modeldeployment.md": resource_page}
 
 def main(arguments: list[str]) -> int:
     """Writes the pages, or names those that are stale; 1 when one is."""
-    stale = []
-    for name, write in WRITERS.items():
-        page, text = PAGES / name, write()
-        if page.exists() and page.read_text() == text:
-            continue
-        stale.append(name)
-        if "--check" not in arguments:
-            page.write_text(text)
-    if stale and "--check" in arguments:
-        print(f"docs/reference is stale: {', '.join(stale)}; run: make docs")
-        return 1
-    return 0
+    return write_or_check({PAGES / name: write() for name, write in WRITERS.items()}, arguments, "make docs")
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from freshness import ROOT, write_or_check
+
 CHART = ROOT / "charts/driftlead"
 SCHEMA = CHART / "values.schema.json"
 PAGE = ROOT / "docs/reference/values.md"
@@ -208,14 +208,7 @@ def main(arguments: list[str]) -> int:
     """Writes schema and page, or names those that are stale; 1 when one is."""
     source = (CHART / "values.yaml").read_text()
     wanted = {SCHEMA: json.dumps(schema(source), indent=2) + "\n", PAGE: values_page()}
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    if stale and "--check" in arguments:
-        print(f"stale: {', '.join(str(path.relative_to(ROOT)) for path in stale)}; run: make docs")
-        return 1
-    for path in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path])
-    return 0
+    return write_or_check(wanted, arguments, "make docs")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+from freshness import ROOT, write_or_check  # noqa: E402 - the folder above is not on the path before
+
 DASHBOARDS = ROOT / "charts/driftlead/dashboards"
 WIDTH = 24
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -161,15 +163,7 @@ def main(arguments: list[str]) -> int:
     wanted = {
         DASHBOARDS / f"{page['uid']}.json": json.dumps(dashboard(page), indent=1) + "\n" for page in pages
     }
-    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    if stale and "--check" in arguments:
-        names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-        print(f"stale: {names}; run: python hack/dashboards")
-        return 1
-    for path in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted[path])
-    return 0
+    return write_or_check(wanted, arguments, "python hack/dashboards")
 
 
 if __name__ == "__main__":
