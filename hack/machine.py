@@ -13,6 +13,7 @@ from pathlib import Path
 PACKAGES = {
     "postgresql": "/usr/lib/postgresql/*/bin/initdb",
     "pgbouncer": "/usr/sbin/pgbouncer",
+    "docker-registry": "docker-registry",
     "prometheus": "promtool",
     "lua5.1": "lua5.1",
     "chromium": "chromium",
