@@ -39,6 +39,31 @@ def test_a_model_folder_is_served_and_health_says_what_it_is(folder: Path, tmp_p
     assert health["log"]["mode"] == "off"
 
 
+def test_what_only_preparing_needs_is_not_in_the_process_that_serves_by_onnx(
+    folder: Path, tmp_path: Path
+) -> None:
+    with inference_server(folder, tmp_path) as server:
+        server.predict([0] * 20)
+        mapped = Path(f"/proc/{server.process.pid}/maps").read_text()
+    assert "onnxruntime" in mapped
+    # MLflow has no library of its own to be seen here, and cannot be imported without pandas.
+    assert [name for name in ("sklearn", "pandas", "scipy") if f"/{name}/" in mapped] == []
+
+
+def test_a_model_trained_with_another_scikit_learn_is_said_before_traffic(
+    folder: Path, tmp_path: Path
+) -> None:
+    old = shutil.copytree(folder, tmp_path / "old")
+    (old / "requirements.txt").write_text("scikit-learn==1.0.2\n")
+    with inference_server(old, tmp_path) as server:
+        (warning,) = server.ask("/health")[1]["warnings"]
+        metrics = server.ask("/metrics")[1]
+        said = server.log.read_text()
+    assert "training-serving skew: the model asks for scikit-learn==1.0.2, installed is" in warning
+    assert "driftlead_inference_model_warnings 1.0" in metrics
+    assert said.index(warning) < said.index('"event": "ready"')
+
+
 def test_a_model_that_does_not_load_is_blamed_in_the_loaders_own_words(folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
     (broken / "model.pkl").write_bytes(b"this is no pickle")
