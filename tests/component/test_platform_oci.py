@@ -1,4 +1,4 @@
-"""The chart as an OCI artifact: packed, pushed, and rendered from there by Helm 3 and 4 as from its folder."""
+"""The chart as an OCI artifact: packed, pushed and rendered from there by Helm 3 and 4 as from the folder."""
 
 import subprocess
 import sys
