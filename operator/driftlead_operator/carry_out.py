@@ -1,7 +1,8 @@
 """I/O out: does what a plan asks for; a write is refused by the API server when the world has moved on."""
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -59,10 +60,10 @@ class CarryOut:
                 self._check()
                 await self._write_registry(facts.registry.name, write)
                 outcome.done.append(f"registry {write.model}/{write.version} -> {write.stage or write.alias}")
-            for manifest in plan.apply:
-                await self._taken(key, self._apply, manifest, notes, outcome)
-            for manifest in plan.create:
-                await self._taken(key, self._create, manifest, notes, outcome)
+            writes = [(self._apply, each) for each in plan.apply] + [
+                (self._create, each) for each in plan.create
+            ]
+            await all_of(self._taken(key, write, manifest, notes, outcome) for write, manifest in writes)
             for deletion in plan.delete:
                 self._check()
                 await self._cluster.delete(deletion.ref.kind, key.namespace, deletion.ref.name, deletion.uid)
@@ -152,6 +153,14 @@ class CarryOut:
                 await self._cluster.merge("Event", namespace, name, again)
         except OperatorError as error:
             log.warning("event lost", resource=f"{namespace}/{name}", reason=event.reason, error=str(error))
+
+
+async def all_of(writes: Iterable[Awaitable[None]]) -> None:
+    """All at once, since none needs another; the first error, once every one has ended."""
+    ended = await asyncio.gather(*writes, return_exceptions=True)
+    for error in ended:
+        if error is not None:
+            raise error
 
 
 def event_manifest(resource: Manifest, event: Event, now: datetime, instance: str) -> Json:

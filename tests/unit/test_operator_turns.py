@@ -1,14 +1,20 @@
 """When a key gets its turn, and what a turn that may not write leaves behind."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
+import pytest
+
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.assembly import Operator
-from driftlead_operator.errors import AwayError, DeposedError
-from driftlead_operator.facts import Plan
+from driftlead_operator.cache import Cache
+from driftlead_operator.carry_out import CarryOut
+from driftlead_operator.errors import AwayError, ConflictError, DeposedError
+from driftlead_operator.facts import Deletion, Plan, Ref
 from driftlead_operator.kinds import LABEL_NAME, Key
+from driftlead_operator.observe import Notes
 from driftlead_operator.reconciler import Reconciler
 from driftlead_operator.settings import OperatorSettings
 from driftlead_operator.workqueue import WorkQueue
@@ -58,3 +64,38 @@ async def test_a_turn_of_a_process_that_leads_no_longer_is_no_failure_of_its_key
     assert wait is not None and 0.5 < wait <= 1.0
     result, queue = await turn(AwayError("nobody there"))
     assert (result, queue.failures(KEY)) == ("away", 1)
+
+
+async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others_alone() -> None:
+    started, written = [], []
+    together = asyncio.Event()
+
+    async def apply(manifest: dict[str, Any], *, force: bool) -> dict[str, Any]:
+        started.append(manifest["metadata"]["name"])
+        if len(started) == 3:
+            together.set()
+        await asyncio.wait_for(together.wait(), 1)
+        if manifest["kind"] == "Deployment":
+            raise ConflictError("somebody wrote first")
+        written.append(manifest["metadata"]["name"])
+        return thing(manifest["kind"], manifest["metadata"]["name"], 9)
+
+    cluster = Mock(apply=apply, get=AsyncMock(return_value=None), delete=AsyncMock())
+    carry_out = CarryOut(
+        cluster=cluster,
+        cache=Cache(),
+        write_registry=AsyncMock(),
+        leading=lambda: True,
+        now=Mock(),
+        instance="here",
+    )
+    wanted = [
+        thing("Deployment", "demo-prod", 1),
+        thing("Service", "demo", 1),
+        thing("Service", "demo-prod", 1),
+    ]
+    plan = Plan(apply=wanted, delete=[Deletion(ref=Ref("Service", "demo-canary"), uid="x")])
+    with pytest.raises(ConflictError, match="somebody wrote first"):
+        await carry_out(KEY, Mock(), plan, Notes())
+    assert sorted(written) == ["demo", "demo-prod"]
+    cluster.delete.assert_not_awaited()  # nothing goes before what replaces it is there
