@@ -58,7 +58,9 @@ class Label(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     request_id: str
     label: bool | float | str
-    row: Annotated[int, msgspec.Meta(ge=0, le=MOST_ROWS)] = 0
+    row: Annotated[float, msgspec.Meta(ge=0, le=MOST_ROWS, multiple_of=1)] = (
+        0  # 3.0 is what pandas makes of 3
+    )
     observed_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
     @property
@@ -130,7 +132,7 @@ class Labels:
         done: str = await connection.execute(
             INSERT,
             [label.request_id for label in ordered],
-            [label.row for label in ordered],
+            [int(label.row) for label in ordered],
             [label.number for label in ordered],
             [label.text for label in ordered],
             [label.observed_at for label in ordered],

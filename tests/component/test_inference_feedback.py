@@ -3,10 +3,12 @@
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -88,7 +90,7 @@ def detail(reply: httpx2.Response) -> str:
 @pytest.mark.parametrize("kind", [Front.WIRE, Front.ASGI])
 async def test_labels_of_every_kind_are_stored_by_the_role_that_serves(table: Table, kind: Front) -> None:
     several = [
-        {"request_id": "b", "row": 3, "label": -0.5, "observed_at": "2026-01-02T03:04:05+02:00"},
+        {"request_id": "b", "row": 3.0, "label": -0.5, "observed_at": "2026-01-02T03:04:05+02:00"},
         {"request_id": "c", "label": "späť"},
         {"request_id": "d", "label": True},
     ]
@@ -224,3 +226,19 @@ async def test_many_clients_with_the_same_labels_in_any_order_store_each_once(ta
     assert [answer.statuses for answer in answers] == [[200]] * 8
     assert sum(answer.replies[0].json()["stored"] for answer in answers) == 50
     assert len(await table.stored()) == 50
+
+
+async def test_every_answer_is_one_that_the_openapi_promises(table: Table, tmp_path: Path) -> None:
+    service, _ = service_of(postgres_dsn=table.dsn)
+    bounds = ["--max-examples=40", "--seed=1", "--generation-database=none", "--no-color"]
+    async with front(service, Front.WIRE) as port:
+        child = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).with_name("schemathesis")), "run", "--include-path=/feedback", *bounds,
+            f"http://127.0.0.1:{port}/openapi.json",
+            cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await child.communicate()
+    assert service.labels is not None
+    service.labels.close()
+    assert child.returncode == 0, said.decode()[-4000:]
+    assert len(await table.stored()) > 0
