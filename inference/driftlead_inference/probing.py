@@ -58,34 +58,39 @@ def variants(signature: Signature, example: Sequence[object], count: int = 64) -
     return [list(example), *moved]
 
 
-def answers(predict: Predict, row: Sequence[object]) -> bool:
-    """Whether the model gives an answer that is one: no exception, no NaN."""
+def answered(predict: Predict, rows: Sequence[Sequence[object]]) -> list[bool] | None:
+    """For each row whether the answer is one and not NaN; None when the model raises, whatever it blames."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            given = np.asarray(predict([row]))
+            given = np.asarray(predict(rows))
         except Exception:
-            return False
-    return not (given.dtype.kind == "f" and np.isnan(given).any())
+            return None
+    if given.dtype.kind != "f":
+        return [True] * len(rows)
+    return [not bad for bad in np.isnan(given.reshape(len(rows), -1)).any(axis=1).tolist()]
+
+
+def changed(row: Sequence[object], place: int, value: object) -> list[object]:
+    """The row with another value in one place."""
+    return [value if at == place else old for at, old in enumerate(row)]
 
 
 def accepted_missing(predict: Predict, row: Sequence[object]) -> tuple[int, ...]:
-    """The positions whose null is answered, each probed alone.
+    """The positions whose null is answered, each probed in a row of its own.
 
-    One row of nulls would tell too little: an imputer for some columns, none for others, is usual.
+    One row of nulls would tell too little: an imputer for some columns, none for others, is usual. All rows
+    are asked at once; only a model that refuses one of them is asked row by row.
     """
-    return tuple(
-        at
-        for at in range(len(row))
-        if answers(predict, [None if place == at else value for place, value in enumerate(row)])
-    )
+    rows = [changed(row, at, None) for at in range(len(row))]
+    found = answered(predict, rows)
+    if found is None:
+        found = [answered(predict, [one]) == [True] for one in rows]
+    return tuple(at for at, good in enumerate(found) if good)
 
 
 def accepts_huge(predict: Predict, row: Sequence[object]) -> bool:
     """Whether a number beyond float32 is answered in every numeric place, up and down."""
     places = [at for at, value in enumerate(row) if isinstance(value, int | float)]
-    return all(
-        answers(predict, [number if place == at else value for place, value in enumerate(row)])
-        for at in places
-        for number in (HUGE, -HUGE)
-    )
+    rows = [changed(row, at, number) for at in places for number in (HUGE, -HUGE)]
+    return not rows or all(answered(predict, rows) or [False])
