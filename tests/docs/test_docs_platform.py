@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,20 @@ def test_prometheus_takes_the_configuration_that_the_page_gives(tmp_path: Path) 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 rule files found" in done.stdout
+
+
+def fields(schema: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every field below a schema, with what `kubectl explain` says of it."""
+    for name, field in schema.get("properties", {}).items():
+        yield f"{path}.{name}", field.get("description", "")
+        yield from fields(field, f"{path}.{name}")
+    yield from fields(schema["items"], f"{path}[]") if isinstance(schema.get("items"), dict) else ()
+
+
+def test_kubectl_explain_has_a_sentence_for_every_field() -> None:
+    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
+    for version in crd["spec"]["versions"]:
+        top = version["schema"]["openAPIV3Schema"]["properties"]
+        said = [each for part in ("spec", "status") for each in fields(top[part], part)]
+        assert len(said) > 200
+        assert [path for path, words in said if not words.endswith(".")] == []
