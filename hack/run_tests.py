@@ -54,17 +54,27 @@ def pytest_level(name: str, *words: str, before: Sequence[str] = (), lane: str =
     return Level(name, [PYTHON, "-m", "pytest", "-q", *places, report, *words], before, lane)
 
 
-OPERATOR = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/component/test_operator_*.py"))]
+def component(room: str) -> list[str]:
+    """The component tests of one room."""
+    return [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(f"tests/component/test_{room}_*.py"))]
+
+
 LEVELS = [
     Level("lint", ["make", "--no-print-directory", "lint"], lane="computes"),
     pytest_level("unit", "--timeout=60", lane="computes"),
     pytest_level("chart", "--timeout=240", lane="computes"),
     pytest_level("docs", "--timeout=60", lane="computes"),
-    pytest_level("operator", "--timeout=300", *OPERATOR, lane="waits"),
-    pytest_level("component", "--timeout=300", "--ignore-glob=*/test_operator_*.py"),
+    pytest_level("platform", "--timeout=300", *component("platform"), lane="computes"),
+    pytest_level("operator", "--timeout=300", *component("operator"), lane="waits"),
+    pytest_level(
+        "component",
+        "--timeout=300",
+        "--ignore-glob=*/test_operator_*.py",
+        "--ignore-glob=*/test_platform_*.py",
+    ),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
-"""`operator` are the operator's component tests."""
+"""`operator` and `platform` are component tests too, of the operator and of what surrounds it."""
 
 
 def counts(report: Path) -> tuple[int, int, list[str]]:
