@@ -51,7 +51,9 @@ class Connections(BaseSettings):
         validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "tracking_uri"),
         description="MLflow's address; needed where the model is named by its registered name",
     )
-    report_bucket: str | None = Field(None, description="S3 bucket for reports; none: reports stay local")
+    report_bucket: str | None = Field(
+        None, description="S3 bucket for reports on logged traffic; none: they stay local"
+    )
     cluster: str = Field("", description="Only rows of this cluster; empty: of any")
     namespace: str = Field("", description="Only rows of this namespace; empty: of any")
     resource: str = Field("", description="Only rows of this ModelDeployment; empty: of any")
