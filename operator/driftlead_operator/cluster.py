@@ -1,6 +1,7 @@
 """The API server behind a few methods: what observe reads, what carry_out writes."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 TOKEN_SECONDS = 60.0
 PAGE = 1000
+SERVICES_AT_ONCE = 4
+"""The API server gives cluster addresses out one by one: more that wait there only run into timeouts."""
 
 
 class Listed(NamedTuple):
@@ -74,6 +77,7 @@ class ApiServer:
         self._server = ""
         self._headers: Mapping[str, str] = {}
         self._headers_until = 0.0
+        self._services = asyncio.Semaphore(SERVICES_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         info = self._login()
@@ -164,7 +168,11 @@ class ApiServer:
         kind, metadata = manifest["kind"], manifest["metadata"]
         path = KINDS[kind].path(metadata["namespace"], metadata["name"])
         query = {"fieldManager": MANAGER, "force": str(force).lower()}
-        return await self.request("apply", kind, "PATCH", path, body=manifest, content=APPLY, params=query)
+        takes_an_address = kind == "Service" and "resourceVersion" not in metadata
+        async with self._services if takes_an_address else contextlib.nullcontext():
+            return await self.request(
+                "apply", kind, "PATCH", path, body=manifest, content=APPLY, params=query
+            )
 
     async def create(self, manifest: Manifest) -> Json:
         """Creates an object under its name."""

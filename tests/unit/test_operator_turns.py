@@ -11,6 +11,7 @@ from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.assembly import Operator
 from driftlead_operator.cache import Cache
 from driftlead_operator.carry_out import CarryOut
+from driftlead_operator.cluster import SERVICES_AT_ONCE, ApiServer
 from driftlead_operator.errors import AwayError, ConflictError, DeposedError
 from driftlead_operator.facts import Deletion, Plan, Ref
 from driftlead_operator.kinds import LABEL_NAME, Key
@@ -99,3 +100,26 @@ async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others
         await carry_out(KEY, Mock(), plan, Notes())
     assert sorted(written) == ["demo", "demo-prod"]
     cluster.delete.assert_not_awaited()  # nothing goes before what replaces it is there
+
+
+async def test_few_services_at_once_wait_for_an_address_and_nothing_else_waits_for_them() -> None:
+    api, under_way, most = ApiServer(), [0], [0]
+    go_on = asyncio.Event()
+
+    async def request(_verb: str, kind: str, *_: Any, **__: Any) -> dict[str, Any]:
+        if kind == "Service":
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+            await go_on.wait()
+            under_way[0] -= 1
+        return {}
+
+    api.request = request  # type: ignore[method-assign]
+    new = {"kind": "Service", "metadata": {"name": "demo", "namespace": "shop"}}
+    services = [asyncio.create_task(api.apply(new, force=False)) for _ in range(20)]
+    await asyncio.sleep(0)
+    await api.apply({**new, "kind": "Deployment"}, force=False)
+    assert most[0] == SERVICES_AT_ONCE
+    go_on.set()
+    await asyncio.gather(*services)
+    assert most[0] == SERVICES_AT_ONCE
