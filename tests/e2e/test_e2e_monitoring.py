@@ -1,17 +1,20 @@
 """The chart's monitors, rules and dashboards by Prometheus operator and a real Prometheus, in the demo.
 
 Prometheus operator makes the server's configuration of what it finds on the cluster; the server, Debian's,
-runs on this machine with just that configuration, since no image of it is on the node.
+runs on this machine with just that configuration, since no image of it is on the node. Debian builds it
+without discovery in Kubernetes, so the pods and Services that it would find are written to files for it.
 """
 
 import base64
 import gzip
 import json
+import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +78,88 @@ def configuration(system: System, folder: Path) -> dict[str, Any]:
         target.mkdir(parents=True)
         for name, content in each["data"].items():
             (target / name).write_text(content)
-    made: dict[str, Any] = yaml.safe_load(text.replace(RULES, f"{folder}/rules/"))
+    # The pod's own reloader would put these in: which share of the targets is this server's, and who it is.
+    for name, value in ((RULES, f"{folder}/rules/"), ("$(SHARD)", "0"), ("$(POD_NAME)", NAME)):
+        text = text.replace(name, value)
+    made: dict[str, Any] = yaml.safe_load(text)
     return made
+
+
+def labelled(kind: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """An object's labels as discovery names them."""
+    found = {}
+    for key, value in labels.items():
+        name = re.sub(r"[^a-zA-Z0-9_]", "_", key)
+        found[f"__meta_kubernetes_{kind}_label_{name}"] = value
+        found[f"__meta_kubernetes_{kind}_labelpresent_{name}"] = "true"
+    return found
+
+
+def discovered(system: System) -> dict[str, list[dict[str, Any]]]:
+    """Targets with their labels by role, for what runs in this namespace."""
+    found: dict[str, list[dict[str, Any]]] = {"pod": [], "endpoints": []}
+    services = system.get("services")["items"]
+    for pod in system.get("pods")["items"]:
+        meta, address = pod["metadata"], pod["status"].get("podIP")
+        if not address or pod["status"]["phase"] != "Running":
+            continue
+        own = meta.get("labels", {})
+        for container in pod["spec"]["containers"]:
+            for port in container.get("ports", []):
+                labels = {
+                    "__meta_kubernetes_namespace": meta["namespace"],
+                    "__meta_kubernetes_pod_name": meta["name"],
+                    "__meta_kubernetes_pod_phase": "Running",
+                    "__meta_kubernetes_pod_ready": "true",
+                    "__meta_kubernetes_pod_container_name": container["name"],
+                    "__meta_kubernetes_pod_container_port_name": port.get("name", ""),
+                    "__meta_kubernetes_pod_container_port_number": str(port["containerPort"]),
+                    **labelled("pod", own),
+                }
+                target = {"targets": [f"{address}:{port['containerPort']}"], "labels": labels}
+                found["pod"].append(target)
+                for service in services:
+                    selector = service["spec"].get("selector") or {"": ""}
+                    ports = [
+                        each for each in service["spec"]["ports"] if each["targetPort"] == port.get("name")
+                    ]
+                    if ports and selector.items() <= own.items():
+                        more = {
+                            "__meta_kubernetes_service_name": service["metadata"]["name"],
+                            "__meta_kubernetes_endpoint_port_name": ports[0].get("name", ""),
+                            "__meta_kubernetes_endpoint_address_target_kind": "Pod",
+                            "__meta_kubernetes_endpoint_address_target_name": meta["name"],
+                            "__meta_kubernetes_endpoint_ready": "true",
+                            **labelled("service", service["metadata"].get("labels", {})),
+                        }
+                        found["endpoints"].append({**target, "labels": labels | more})
+    return found
+
+
+@contextmanager
+def discovery(system: System, folder: Path, made: dict[str, Any]) -> Iterator[None]:
+    """Puts files in the place of Kubernetes' discovery, and writes them anew every few seconds."""
+    over = threading.Event()
+
+    def write() -> None:
+        while True:
+            for role, targets in discovered(system).items():
+                aside = folder / f"{role}.part"
+                aside.write_text(json.dumps(targets))
+                aside.rename(folder / f"{role}.json")
+            if over.wait(3):
+                return
+
+    for job in made["scrape_configs"]:
+        (asked_for,) = job.pop("kubernetes_sd_configs")
+        job["file_sd_configs"] = [{"files": [str(folder / f"{asked_for['role']}.json")]}]
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +189,9 @@ def watched(
         log = folder / "operator.log"
         stack.enter_context(running([operator, *words], log=log, answers=lambda: listens(port)))
         run(*system.kubectl("apply", "-f", "-"), given=prometheus(proxy))
-        yield stack.enter_context(prometheus_server(configuration(system, folder), folder))
+        made = configuration(system, folder)
+        stack.enter_context(discovery(system, folder, made))
+        yield stack.enter_context(prometheus_server(made, folder))
 
 
 @pytest.fixture(scope="module")
