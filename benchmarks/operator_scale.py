@@ -33,7 +33,7 @@ from binary import binaries, cache
 from mlflow.webhooks.delivery import _generate_hmac_signature
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftlead_operator.cluster import ApiServer, login
+from driftlead_operator.cluster.api_server import ApiServer, login
 from neighbours import api_server, mlflow_server
 from neighbours.mlflow import answers
 from neighbours.operators import declare, install_crd, mlflow, move, namespace, resource, until

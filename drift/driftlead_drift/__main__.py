@@ -45,7 +45,7 @@ def baseline(settings: BaselineSettings) -> Ended:
 
 def check(settings: CheckSettings) -> Ended:
     """Judges a window of traffic or a file."""
-    from driftlead_drift.check import run  # noqa: PLC0415
+    from driftlead_drift.check.command import run  # noqa: PLC0415
 
     return run(settings)
 
@@ -53,7 +53,7 @@ def check(settings: CheckSettings) -> Ended:
 def compare(settings: CompareSettings) -> Ended:
     """Compares the canary with prod: 0 not worse or too early to tell, 2 worse, 1 it could not be
     compared."""
-    from driftlead_drift.compare import run  # noqa: PLC0415
+    from driftlead_drift.compare.command import run  # noqa: PLC0415
 
     return run(settings)
 

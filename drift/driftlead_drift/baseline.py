@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from driftlead_data import text_classes
 from driftlead_data.baseline import ARTIFACT, Baseline, build
-from driftlead_drift.files import epoch_seconds
+from driftlead_drift.check.files import epoch_seconds
 
 if TYPE_CHECKING:
     import pandas as pd

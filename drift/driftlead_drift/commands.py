@@ -1,9 +1,9 @@
 """The short commands: baseline, retrain, migrate."""
 
 from driftlead_data.baseline import BaselineError, build
+from driftlead_drift.check.files import epoch_seconds, read_table
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.files import epoch_seconds, read_table
 from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
 
 

@@ -17,8 +17,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from driftlead_inference.engines import Engine, Matrix, Outputs
 from driftlead_inference.metrics import Metrics
+from driftlead_inference.model.engines import Engine, Matrix, Outputs
 from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting
 from driftlead_inference.recorder.types import SpoolFull
 from driftlead_inference.rows import Door

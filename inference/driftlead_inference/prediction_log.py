@@ -11,7 +11,7 @@ from driftlead_data.connections import load_connections
 from driftlead_data.exit_codes import ExitCode
 from driftlead_data.spool.store import S3Store
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.prepared import Prepared
+from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolUnusable
 from driftlead_inference.settings import LogMode, Settings
 

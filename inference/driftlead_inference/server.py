@@ -9,15 +9,15 @@ import structlog
 import uvicorn
 
 from driftlead_data.exit_codes import ExitCode
-from driftlead_inference import loading, locate
-from driftlead_inference.app import create_app
 from driftlead_inference.failures import StartFailed, leave_message
-from driftlead_inference.guarded import guarded_of
+from driftlead_inference.fronts.app import create_app
+from driftlead_inference.fronts.guarded import guarded_of
+from driftlead_inference.fronts.wire import wire_of
 from driftlead_inference.metrics import Metrics
+from driftlead_inference.model import loading, locate
 from driftlead_inference.service import Service
 from driftlead_inference.settings import Front, Settings
 from driftlead_inference.watchdog import watch
-from driftlead_inference.wire import wire_of
 
 log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from structlog.typing import Processor
 
 from driftlead_data.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed, leave_message
-from driftlead_inference.locate import parse
+from driftlead_inference.model.locate import parse
 from driftlead_inference.settings import LogMode, Settings
 from driftlead_inference.threads import set_threads
 

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from driftlead_cli.errors import Refused
-from driftlead_operator.spec import parse
+from driftlead_operator.decisions.spec import parse
 
 API_VERSION = "driftlead.dev/v1alpha1"
 KIND = "ModelDeployment"

@@ -6,8 +6,9 @@ import sys
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from driftlead_operator import logs, manifests, plan, spec
+from driftlead_operator import logs
 from driftlead_operator.assembly import Operator
+from driftlead_operator.decisions import manifests, plan, spec
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
 

@@ -11,25 +11,25 @@ from typing import Any
 import structlog
 
 from driftlead_operator import metrics
-from driftlead_operator.audit import Audit
-from driftlead_operator.cache import Cache
 from driftlead_operator.carry_out import CarryOut
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.cluster.audit import Audit
+from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.cluster.leader import LEASE, Leader
+from driftlead_operator.cluster.watch import Watch
+from driftlead_operator.decisions.facts import Manifest, RegistryFacts, RegistryWrite
 from driftlead_operator.errors import RegistryRefusedError
-from driftlead_operator.facts import Manifest, RegistryFacts, RegistryWrite
 from driftlead_operator.fleet import Fleet
-from driftlead_operator.following import Following
 from driftlead_operator.health import Scraper
-from driftlead_operator.hooks import Hooks
 from driftlead_operator.kinds import RESOURCE, Key
-from driftlead_operator.leader import LEASE, Leader
 from driftlead_operator.observe import Decisions, Observer
-from driftlead_operator.poller import Poller
 from driftlead_operator.probes import Probes, faults, serve
 from driftlead_operator.reconciler import Reconciler
-from driftlead_operator.registry import Registry, read_declarations
+from driftlead_operator.registry.following import Following
+from driftlead_operator.registry.hooks import Hooks
+from driftlead_operator.registry.mlflow import Registry, read_declarations
+from driftlead_operator.registry.poller import Poller
 from driftlead_operator.settings import OperatorSettings
-from driftlead_operator.watch import Watch
 from driftlead_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import structlog
 
-from driftlead_operator.cache import Cache
-from driftlead_operator.cluster import Cluster, Json
+from driftlead_operator.cluster.api_server import Cluster, Json
+from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.decisions.facts import Event, Facts, Manifest, Plan, Ref, RegistryWrite
 from driftlead_operator.errors import ConflictError, DeposedError, OperatorError, RefusedError
-from driftlead_operator.facts import Event, Facts, Manifest, Plan, Ref, RegistryWrite
 from driftlead_operator.kinds import MANAGER, Key
 from driftlead_operator.observe import Notes
 

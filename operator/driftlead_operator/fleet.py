@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from driftlead_operator.facts import Manifest
-from driftlead_operator.schedule import longest_interval
+from driftlead_operator.decisions.facts import Manifest
+from driftlead_operator.decisions.schedule import longest_interval
 
 PREFIX = "driftlead_modeldeployment_"
 DEFAULT_TAU = 0.1

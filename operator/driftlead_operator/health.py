@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Self
 
 import aiohttp
 
-from driftlead_operator import losses, metrics
-from driftlead_operator.cache import Cache, owner_of
-from driftlead_operator.facts import Manifest, Undelivered
+from driftlead_operator import metrics
+from driftlead_operator.cluster.cache import Cache, owner_of
+from driftlead_operator.decisions import losses
+from driftlead_operator.decisions.facts import Manifest, Undelivered
 from driftlead_operator.kinds import Key
 
 LABEL_COMPONENT = "app.kubernetes.io/component"

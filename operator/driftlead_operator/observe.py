@@ -5,9 +5,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from driftlead_operator.cache import Cache
-from driftlead_operator.cluster import Cluster
-from driftlead_operator.facts import Defaults, Facts, Manifest, Plan, Ref, RegistryFacts, Undelivered
+from driftlead_operator.cluster.api_server import Cluster
+from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.decisions.facts import (
+    Defaults,
+    Facts,
+    Manifest,
+    Plan,
+    Ref,
+    RegistryFacts,
+    Undelivered,
+)
 from driftlead_operator.kinds import RESOURCE, Key
 
 

@@ -8,8 +8,8 @@ import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.carry_out import CarryOut, Outcome
+from driftlead_operator.decisions.facts import Event, Facts, Plan
 from driftlead_operator.errors import AwayError, ConflictError, DeposedError, NotFoundError, OperatorError
-from driftlead_operator.facts import Event, Facts, Plan
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Observer
 from driftlead_operator.workqueue import WorkQueue, backoff

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from driftlead_operator.facts import Defaults
+from driftlead_operator.decisions.facts import Defaults
 
 
 class OperatorSettings(BaseSettings):

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from chart.rendering import CHART, ROOT, Object, Render
-from driftlead_drift.judge_server import Metrics as JudgeMetrics
+from driftlead_drift.compare.judge_server import Metrics as JudgeMetrics
 from driftlead_inference.metrics import Metrics as InferenceMetrics
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from neighbours import operators
 
 

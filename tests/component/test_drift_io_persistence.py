@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from driftlead_drift import runs
-from driftlead_drift.history import consecutive_before
+from driftlead_drift.check import runs
+from driftlead_drift.check.history import consecutive_before
+from driftlead_drift.check.windows import Traffic
 from driftlead_drift.migrate import migrate
-from driftlead_drift.windows import Traffic
 
 WEEK = timedelta(days=7)
 TRAFFIC = Traffic(model_name="demo", model_version="3", deployment="prod")

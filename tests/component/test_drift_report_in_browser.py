@@ -15,15 +15,15 @@ import pytest
 from driftlead_data.baseline import build
 from driftlead_data.histograms import latency_counts
 from driftlead_drift.__main__ import main
-from driftlead_drift.arms import Minutes
-from driftlead_drift.canary import judge_canary
-from driftlead_drift.comparison import Arm, CanaryPolicy
-from driftlead_drift.evidence import Look
-from driftlead_drift.performance import changed
+from driftlead_drift.check.windows import Traffic
+from driftlead_drift.compare.arms import Minutes
+from driftlead_drift.compare.canary import judge_canary
+from driftlead_drift.compare.comparison import Arm, CanaryPolicy
+from driftlead_drift.compare.evidence import Look
+from driftlead_drift.compare.performance import changed
+from driftlead_drift.compare.truth import Labelled, Tally, seen
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
-from driftlead_drift.truth import Labelled, Tally, seen
-from driftlead_drift.windows import Traffic
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here; run: apt-get install chromium")

@@ -9,9 +9,9 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from driftlead_inference.app import create_app
+from driftlead_inference.fronts.app import create_app
+from driftlead_inference.fronts.wire import wire_of
 from driftlead_inference.settings import Front
-from driftlead_inference.wire import wire_of
 from serving import Kept, Listener, conversation, front, service_of, talk
 
 GOOD = b'{"features":[1,2,3]}'

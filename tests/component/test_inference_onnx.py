@@ -19,14 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
 
-from driftlead_inference import onnx_convert
-from driftlead_inference.flavours import Loaded
-from driftlead_inference.onnx_convert import convert, usual_size
-from driftlead_inference.onnx_engine import Session
-from driftlead_inference.onnx_reference import reference_rows
-from driftlead_inference.probing import accepted_missing, accepts_huge, asks, takes_arrays
+from driftlead_inference.model.flavours import Loaded
+from driftlead_inference.model.probing import accepted_missing, accepts_huge, asks, takes_arrays
+from driftlead_inference.model.signature import unnamed
+from driftlead_inference.onnx import convert as onnx_convert
+from driftlead_inference.onnx.convert import convert, usual_size
+from driftlead_inference.onnx.engine import Session
+from driftlead_inference.onnx.reference import reference_rows
 from driftlead_inference.rows import Door
-from driftlead_inference.signature import unnamed
 
 DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(600, 4))

@@ -10,9 +10,9 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
-from driftlead_inference.flavours import Loaded
-from driftlead_inference.probing import accepted_missing, accepts_huge, asks
-from driftlead_inference.signature import unnamed
+from driftlead_inference.model.flavours import Loaded
+from driftlead_inference.model.probing import accepted_missing, accepts_huge, asks
+from driftlead_inference.model.signature import unnamed
 
 DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(200, 4))

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import objects
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.assembly import Operator
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions import objects
 from driftlead_operator.kinds import KINDS, RESOURCE, Key
 from neighbours.controllers import controller_manager, kubelet
 from neighbours.operators import Json, move, resource, running_operator, until

@@ -7,7 +7,7 @@ import pytest
 
 from driftlead_operator import metrics
 from driftlead_operator.__main__ import DECISIONS
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import RefusedError
 from driftlead_operator.kinds import KINDS, RESOURCE
 from neighbours import operators

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from driftlead_operator.__main__ import DECISIONS
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.kinds import KINDS
 from neighbours import operators
 from neighbours.controllers import controller_manager, install_metrics_api, kubelet, use

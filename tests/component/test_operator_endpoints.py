@@ -10,7 +10,7 @@ import pytest
 from mlflow.webhooks.delivery import _generate_hmac_signature
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from neighbours.operators import FOLLOW, move, resource, running_operator, serves, until
 
 pytestmark = pytest.mark.timeout(90, func_only=True)

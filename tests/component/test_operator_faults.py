@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from driftlead_operator.assembly import Operator
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions.facts import Facts, Plan
 from driftlead_operator.errors import AwayError
-from driftlead_operator.facts import Facts, Plan
 from driftlead_operator.kinds import KINDS
 from neighbours import operators
 from neighbours.operators import (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from driftlead_operator.cluster import ApiServer
-from driftlead_operator.facts import Facts, Plan
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions.facts import Facts, Plan
 from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.probes import serve
 from neighbours.operators import decisions, own_names, resource, running_operator, until

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from driftlead_operator.cluster import ApiServer
-from driftlead_operator.leader import LEASE
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.cluster.leader import LEASE
 from neighbours.operators import Json, move, operator_process, resource, serves, until
 
 pytestmark = pytest.mark.timeout(120, func_only=True)

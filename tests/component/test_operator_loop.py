@@ -7,8 +7,8 @@ import pytest
 
 from driftlead_operator import metrics
 from driftlead_operator.__main__ import DECISIONS
-from driftlead_operator.cluster import ApiServer
-from driftlead_operator.facts import Facts, Plan, Ref, RegistryWrite
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions.facts import Facts, Plan, Ref, RegistryWrite
 from driftlead_operator.kinds import LABEL_MANAGED_BY, MANAGER, Key
 from neighbours import operators
 from neighbours.operators import (

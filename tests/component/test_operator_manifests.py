@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import difference, objects
-from driftlead_operator.facts import Manifest, Ref
+from driftlead_operator.decisions import difference, objects
+from driftlead_operator.decisions.facts import Manifest, Ref
 from unit.operator_world import World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.registry import Declaration, Registry
+from driftlead_operator.registry.mlflow import Declaration, Registry
 from neighbours.operators import mlflow, move, register
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from driftlead_operator import metrics
 from driftlead_operator.__main__ import DECISIONS
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.kinds import RESOURCE
 from neighbours.operators import resource, running_operator, until
 from neighbours.rights import act_as, install_rights

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from driftlead_operator.__main__ import DECISIONS
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from neighbours.operators import Json, move, resource, running_operator, until
 
 pytestmark = pytest.mark.timeout(90, func_only=True)

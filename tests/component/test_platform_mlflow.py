@@ -16,9 +16,9 @@ from driftlead_data import tracking
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.registry import Registry as DriftRegistry
 from driftlead_drift.registry import wanted
+from driftlead_operator.decisions.facts import RegistryWrite
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
-from driftlead_operator.facts import RegistryWrite
-from driftlead_operator.registry import Registry, read_declarations
+from driftlead_operator.registry.mlflow import Registry, read_declarations
 from neighbours import mlflow_server
 from neighbours.certificates import Authority, authority
 from neighbours.inference import inference_server

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
-from driftlead_drift.judge_server import Metrics as JudgeMetrics
+from driftlead_drift.compare.judge_server import Metrics as JudgeMetrics
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics

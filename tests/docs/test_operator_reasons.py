@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from driftlead_operator.reasons import Condition, Documented, Happening, Reason
+from driftlead_operator.decisions.reasons import Condition, Documented, Happening, Reason
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/conditions.md").read_text()
 
@@ -24,7 +24,7 @@ def test_the_reference_explains_no_word_that_is_never_written() -> None:
 
 def test_each_word_is_written_by_some_module_of_the_operator() -> None:
     package = Path(__file__).resolve().parents[2] / "operator/driftlead_operator"
-    code = "".join(each.read_text() for each in package.glob("*.py") if each.name != "reasons.py")
+    code = "".join(each.read_text() for each in package.rglob("*.py") if each.name != "reasons.py")
     unused = [
         f"{kind.__name__}.{word.name}"
         for kind in (Condition, Reason, Happening)

@@ -13,14 +13,14 @@ from typing import Any
 import httptools
 import yaml
 
+from driftlead_inference.fronts.wire import read_head
+from driftlead_inference.model.signature import Feature, Signature, unnamed
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.rows import Door
-from driftlead_inference.signature import Feature, Signature, unnamed
-from driftlead_inference.wire import read_head
-from driftlead_operator.objects import dig
-from driftlead_operator.plan import plan
-from driftlead_operator.spec import parse
+from driftlead_operator.decisions.objects import dig
+from driftlead_operator.decisions.plan import plan
+from driftlead_operator.decisions.spec import parse
 from unit.operator_world import World, resource
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import ConflictError
 from driftlead_operator.kinds import KINDS
 from neighbours.processes import ROOT, free_port, running

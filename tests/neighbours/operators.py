@@ -16,9 +16,9 @@ import yaml
 
 from driftlead_operator import logs
 from driftlead_operator.assembly import Operator
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions.facts import Deletion, Event, Facts, Plan, Ref
 from driftlead_operator.errors import ConflictError
-from driftlead_operator.facts import Deletion, Event, Facts, Plan, Ref
 from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings

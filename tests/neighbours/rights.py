@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from chart.rendering import template
-from driftlead_operator.cluster import ApiServer
+from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import ConflictError
 from neighbours import operators
 from neighbours.operators import Json, with_token

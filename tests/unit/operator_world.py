@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driftlead_operator import objects
-from driftlead_operator.facts import (
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import (
     Defaults,
     Facts,
     Manifest,
@@ -17,7 +17,7 @@ from driftlead_operator.facts import (
     Ref,
     RegistryFacts,
 )
-from driftlead_operator.plan import plan
+from driftlead_operator.decisions.plan import plan
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DEFAULTS = Defaults(

@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 
 from driftlead_data.baseline import Baseline, build
+from driftlead_drift.check.counting import Counter, Counts
+from driftlead_drift.check.from_database import not_kept, notes
+from driftlead_drift.check.gathered import Gathered
+from driftlead_drift.check.judge import WindowCounts, judge
+from driftlead_drift.check.windows import Window
 from driftlead_drift.commandline import settings_from
-from driftlead_drift.counting import Counter, Counts
-from driftlead_drift.from_database import not_kept, notes
-from driftlead_drift.gathered import Gathered
-from driftlead_drift.judge import WindowCounts, judge
 from driftlead_drift.policy import Policy
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
-from driftlead_drift.windows import Window
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RANDOM = np.random.default_rng(3)

@@ -8,8 +8,8 @@ import pytest
 from sklearn import datasets
 
 from driftlead_data.baseline import Baseline, build, from_counts
-from driftlead_drift.history import PastRun
-from driftlead_drift.judge import FeatureJudgement, Judgement, Policy, WindowCounts, judge
+from driftlead_drift.check.history import PastRun
+from driftlead_drift.check.judge import FeatureJudgement, Judgement, Policy, WindowCounts, judge
 from driftlead_drift.policy import REASONS
 
 RNG = np.random.default_rng(11)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from driftlead_drift import performance
-from driftlead_drift.canary import judge_canary
-from driftlead_drift.comparison import Arm, CanaryPolicy
+from driftlead_drift.compare import performance
+from driftlead_drift.compare.canary import judge_canary
+from driftlead_drift.compare.comparison import Arm, CanaryPolicy
+from driftlead_drift.compare.truth import CAP, Labelled, Seen, Tally, seen
 from driftlead_drift.statistics import means, ranking
 from driftlead_drift.statistics.means import Sums
-from driftlead_drift.truth import CAP, Labelled, Seen, Tally, seen
 
 LOGGED = {"0": 0.25, "1": 0.75}
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from driftlead_inference import body_schemas
+from driftlead_inference.fronts import body_schemas
 from driftlead_inference.protocols import kserve_v1, mlflow, predict
 from driftlead_inference.rows import Door
 from fuzz.targets import MIXED, NUMBERS

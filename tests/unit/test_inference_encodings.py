@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from driftlead_inference.encodings import unpacked
+from driftlead_inference.fronts.encodings import unpacked
 from driftlead_inference.problems import Refused
 
 BODY = b'{"features":[1,2,3]}'

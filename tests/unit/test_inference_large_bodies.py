@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_inference.exchange import DISCARDED, Receive, read
+from driftlead_inference.fronts.exchange import DISCARDED, Receive, read
 from driftlead_inference.problems import Refused
 
 LIMIT = 1000

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from driftlead_inference.problems import Refused
-from driftlead_inference.rows import Door
-from driftlead_inference.signature import (
+from driftlead_inference.model.signature import (
     Feature,
     Signature,
     Unservable,
@@ -13,6 +11,8 @@ from driftlead_inference.signature import (
     from_mlflow,
     unnamed,
 )
+from driftlead_inference.problems import Refused
+from driftlead_inference.rows import Door
 
 NAMED = Signature(
     (

@@ -9,12 +9,12 @@ import pytest
 
 from driftlead_data.exit_codes import ExitCode
 from driftlead_data.text_classes import numbered
-from driftlead_inference import cache
-from driftlead_inference.cache import Damaged, Record, Source
 from driftlead_inference.commandline import parse
 from driftlead_inference.failures import StartFailed, leave_message, termination_message
-from driftlead_inference.locate import Asked
-from driftlead_inference.locate import parse as parse_uri
+from driftlead_inference.model import cache
+from driftlead_inference.model.cache import Damaged, Record, Source
+from driftlead_inference.model.locate import Asked
+from driftlead_inference.model.locate import parse as parse_uri
 from driftlead_inference.prediction_log import dsn_of
 from driftlead_inference.settings import Settings
 from driftlead_inference.start import checked

@@ -2,7 +2,7 @@
 
 import pytest
 
-from driftlead_operator.facts import Ref
+from driftlead_operator.decisions.facts import Ref
 from unit.operator_world import World, writes
 
 CANARY = Ref("Deployment", "demo-canary")

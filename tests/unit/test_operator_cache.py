@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.cache import Cache, Change
+from driftlead_operator.cluster.cache import Cache, Change
 from driftlead_operator.kinds import LABEL_NAME, RESOURCE, Key
 
 KEY = Key("team", "demo")

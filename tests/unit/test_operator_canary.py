@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from driftlead_operator.facts import Ref
-from driftlead_operator.plan import plan
+from driftlead_operator.decisions.facts import Ref
+from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World, writes
 
 CANARY = Ref("Deployment", "demo-canary")

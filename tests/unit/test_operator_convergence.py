@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from driftlead_operator import objects
-from driftlead_operator.facts import Ref
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import Ref
 from unit.operator_world import World, writes
 
 NUMBERS = st.integers(min_value=1, max_value=6).map(str)

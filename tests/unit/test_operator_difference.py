@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import difference
+from driftlead_operator.decisions import difference
 
 WANTED = {
     "kind": "Deployment",

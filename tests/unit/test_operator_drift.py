@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import objects
-from driftlead_operator.facts import Ref
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import Ref
 from unit.operator_world import World
 
 RETRAINING: dict[str, Any] = {"function": "train:train", "cooldown": "1h", "maxAttemptsPerDay": 2}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from driftlead_operator import spec
-from driftlead_operator.facts import Ref
+from driftlead_operator.decisions import spec
+from driftlead_operator.decisions.facts import Ref
 from unit.operator_world import World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ import time
 import pytest
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
-from driftlead_operator.hooks import HookError, read, verify
+from driftlead_operator.registry.hooks import HookError, read, verify
 
 SECRET = "the webhook's secret"
 BODY = b'{"entity": "model_version_alias", "action": "created", "data": {}}'

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from driftlead_operator.cluster.leader import Leader
 from driftlead_operator.errors import AwayError, ConflictError
-from driftlead_operator.leader import Leader
 
 
 class Clock:

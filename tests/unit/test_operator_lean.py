@@ -6,7 +6,7 @@ import sys
 
 def test_the_client_libraries_that_kopf_would_take_are_not_imported_and_can_be_afterwards() -> None:
     code = (
-        "import importlib.util, sys, driftlead_operator.handlers; "
+        "import importlib.util, sys, driftlead_operator.cluster.handlers; "
         "print({'kubernetes', 'kubernetes_asyncio', 'pykube'} & set(sys.modules)); "
         "print(bool(importlib.util.find_spec('kubernetes')))"
     )

@@ -9,9 +9,9 @@ from pydantic_settings import BaseSettings
 from driftlead_data.exit_codes import ExitCode
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings, variable_names
 from driftlead_inference import settings as inference_settings
-from driftlead_operator import manifests, objects, templates
-from driftlead_operator.facts import Defaults, Manifest, Ref
-from driftlead_operator.plan import plan
+from driftlead_operator.decisions import manifests, objects, templates
+from driftlead_operator.decisions.facts import Defaults, Manifest, Ref
+from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World
 
 OVERLAY = {

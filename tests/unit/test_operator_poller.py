@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from driftlead_operator.decisions.facts import ModelVersion, RegistryWrite
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
-from driftlead_operator.facts import ModelVersion, RegistryWrite
-from driftlead_operator.poller import Poller
-from driftlead_operator.registry import Declaration, Model
-from driftlead_operator.rounds import Rounds
+from driftlead_operator.registry.mlflow import Declaration, Model
+from driftlead_operator.registry.poller import Poller
+from driftlead_operator.registry.rounds import Rounds
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from driftlead_operator.facts import RegistryWrite
+from driftlead_operator.decisions.facts import RegistryWrite
 from unit.operator_world import World, writes
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import objects, rollout, spec, templates
-from driftlead_operator.facts import Ref
-from driftlead_operator.plan import plan
+from driftlead_operator.decisions import objects, rollout, spec, templates
+from driftlead_operator.decisions.facts import Ref
+from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World, crashed, writes
 
 PROD = Ref("Deployment", "demo-prod")

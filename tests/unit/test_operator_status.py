@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator import losses
-from driftlead_operator.facts import Undelivered
-from driftlead_operator.plan import plan
+from driftlead_operator.decisions import losses
+from driftlead_operator.decisions.facts import Undelivered
+from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World, writes
 
 

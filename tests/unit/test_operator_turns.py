@@ -9,11 +9,11 @@ import pytest
 
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.assembly import Operator
-from driftlead_operator.cache import Cache
 from driftlead_operator.carry_out import CarryOut
-from driftlead_operator.cluster import SERVICES_AT_ONCE, ApiServer
+from driftlead_operator.cluster.api_server import SERVICES_AT_ONCE, ApiServer
+from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.decisions.facts import Deletion, Plan, Ref
 from driftlead_operator.errors import AwayError, ConflictError, DeposedError
-from driftlead_operator.facts import Deletion, Plan, Ref
 from driftlead_operator.kinds import LABEL_NAME, Key
 from driftlead_operator.observe import Notes
 from driftlead_operator.reconciler import Reconciler

@@ -12,9 +12,9 @@ from pydantic_settings import BaseSettings
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
 from driftlead_inference.settings import Front, LogMode, SpoolFull
 from driftlead_inference.settings import Settings as ServeSettings
-from driftlead_operator import manifests, templates
-from driftlead_operator.facts import Defaults, Facts, RegistryFacts
-from driftlead_operator.spec import parse
+from driftlead_operator.decisions import manifests, templates
+from driftlead_operator.decisions.facts import Defaults, Facts, RegistryFacts
+from driftlead_operator.decisions.spec import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 RESOURCE = """

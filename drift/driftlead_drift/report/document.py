@@ -7,10 +7,10 @@ from typing import Any
 
 from driftlead_data.baseline import Baseline
 from driftlead_data.binning import FeatureBins
-from driftlead_drift.features import FeatureJudgement
-from driftlead_drift.judge import Judgement
+from driftlead_drift.check.features import FeatureJudgement
+from driftlead_drift.check.judge import Judgement
+from driftlead_drift.check.runs import Run
 from driftlead_drift.policy import Policy
-from driftlead_drift.runs import Run
 
 SCHEMA = "drift-report/v1"
 SPARKS = 24

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from driftlead_inference.batching import Job
-from driftlead_inference.engines import Outputs
+from driftlead_inference.model.engines import Outputs
 from driftlead_inference.problems import shown, unprocessable
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
 from driftlead_inference.rows import Door

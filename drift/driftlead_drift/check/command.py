@@ -1,0 +1,209 @@
+"""The check: gathers a window and its baseline, asks the judge, and records what it said."""
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from typing import Any
+
+import asyncpg
+import structlog
+
+from driftlead_drift import termination, upload
+from driftlead_drift.check import from_database, from_files, runs
+from driftlead_drift.check.gathered import Gathered
+from driftlead_drift.check.judge import CANNOT_JUDGE, Judgement, judge
+from driftlead_drift.database import connected
+from driftlead_drift.durations import duration
+from driftlead_drift.ending import Ended
+from driftlead_drift.errors import CannotJudgeError, TooEarlyError
+from driftlead_drift.partitions import maintain
+from driftlead_drift.policy import Policy
+from driftlead_drift.report import document, page
+from driftlead_drift.report.schemas import encode
+from driftlead_drift.settings import CheckSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A report, and whether it stands where others can find it."""
+
+    report: Mapping[str, Any]
+    uri: str
+    recorded: bool
+
+
+def run(settings: CheckSettings) -> Ended:
+    """Checks, and says how: 0 no drift found, 2 drift, 1 it could not be judged."""
+    now, host = datetime.now(UTC), os.environ.get("HOSTNAME", "")
+    subject = document.Subject(
+        run_id=f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+        created=now,
+        model_name=settings.model,
+        model_version="",
+        deployment=settings.deployment,
+        cluster=settings.cluster,
+        namespace=settings.namespace,
+        resource=settings.resource,
+        start=now - duration(settings.window),
+        end=now,
+        scheduled=settings.counts_for_persistence(host),
+        tool_version=installed("driftlead"),
+    )
+    try:
+        policy = policy_of(settings)
+        started = time.perf_counter()
+        gathered = (
+            from_files.gather(settings, subject) if settings.data else from_database.gather(settings, subject)
+        )
+        read = time.perf_counter()
+        report = judged(settings, policy, gathered, {"read_s": read - started})
+        outcome = record(settings, report, gathered)
+    except TooEarlyError as error:
+        return early(settings, subject, str(error))
+    except CannotJudgeError as error:
+        return failed(settings, subject, str(error))
+    return ended(settings, outcome)
+
+
+def policy_of(settings: CheckSettings) -> Policy:
+    """The judge's thresholds. Raises CannotJudgeError with the judge's own sentence."""
+    on_file = settings.data is not None
+    unseasonal = settings.period == "none" or (on_file and settings.time_column is None)
+    persistence = settings.persistence or (1 if on_file and settings.history is None else 2)
+    try:
+        return Policy(
+            rule=settings.rule,
+            q=settings.q,
+            tau=settings.tau,
+            tau_prediction=settings.tau_prediction,
+            severe=settings.severe,
+            confidence=settings.confidence,
+            broad_share=settings.broad_share,
+            broad_psi=settings.broad_psi,
+            psi_threshold=settings.psi_threshold,
+            persistence=persistence,
+            period=None if unseasonal else duration(settings.period).total_seconds(),
+            window=duration(settings.window).total_seconds(),
+            min_rows=settings.min_rows,
+            assume_independent=settings.assume_independent,
+        )
+    except ValueError as error:
+        raise CannotJudgeError(str(error)) from None
+
+
+def judged(
+    settings: CheckSettings, policy: Policy, gathered: Gathered, timings: Mapping[str, float]
+) -> dict[str, Any]:
+    """The report of what the judge says."""
+    started = time.perf_counter()
+    version = gathered.subject.model_version
+    past = runs.as_history(gathered.history, version, timed=gathered.window.start is not None)
+    judgement = judge(*gathered.judged(), policy, past)
+    subject = replace(gathered.subject, timings={**timings, "judge_s": time.perf_counter() - started})
+    code = exit_code(settings, judgement)
+    return document.report(
+        subject, gathered.baseline, judgement, policy=policy, history=gathered.history, exit_code=code
+    )
+
+
+def exit_code(settings: CheckSettings, judgement: Judgement) -> int:
+    """The verdict's code; with --strict what could not be told is not good enough."""
+    if settings.strict and judgement.status == "insufficient":
+        return CANNOT_JUDGE
+    return judgement.exit_code
+
+
+def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered | None = None) -> Outcome:
+    """Writes the report to wherever it belongs. Raises CannotJudgeError where one of these places fails."""
+    files = {"report.json": encode(report), "report.html": page.render(report).encode()}
+    uri = ""
+    if settings.report:
+        uri = write_folder(settings, files)
+    if settings.data:
+        if settings.history:
+            runs.save(settings.history, report)
+        return Outcome(report, uri, recorded=True)
+    if settings.report_bucket:
+        where = upload.prefix(settings.report_bucket, settings, settings.deployment)
+        uri = upload.upload(where, report["run_id"], files)
+    if gathered and gathered.traffic:
+        asyncio.run(_remember(settings, report, gathered, uri))
+    return Outcome(report, uri, recorded=True)
+
+
+async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered, uri: str) -> None:
+    assert gathered.traffic is not None  # noqa: S101 - record asks first
+    async with connected(settings) as connection:
+        await runs.record(
+            connection, gathered.traffic, replace(runs.from_report(report), report_uri=uri or None)
+        )
+        if gathered.first_window is not None:
+            await runs.keep_baseline(connection, gathered.traffic, gathered.first_window, gathered.baseline)
+        if gathered.subject.scheduled:
+            await _look_after_the_log(connection, settings)
+
+
+async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSettings) -> None:
+    """Partitions of days ahead and past their keep, runs of old; no verdict depends on it."""
+    try:
+        await runs.forget(connection)
+        await maintain(connection, datetime.now(UTC), keep_days=settings.keep_days)
+    except asyncpg.PostgresError as error:
+        log.warning("log and runs were left as they are", reason=str(error))
+
+
+def write_folder(settings: CheckSettings, files: Mapping[str, bytes]) -> str:
+    """Writes the report's files to the folder of --report; the page's path."""
+    folder = settings.report
+    assert folder is not None  # noqa: S101 - asked by the caller
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, body in files.items():
+            (folder / name).write_bytes(body)
+    except OSError as error:
+        raise CannotJudgeError(
+            f"the report cannot be written to {folder}: {error.strerror or error}; name another --report"
+        ) from error
+    return str(folder / "report.html")
+
+
+def early(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:
+    """The end of a check that has nothing to judge against yet: insufficient, with a report that says so."""
+    report = document.failure(subject, sentence, Policy(), early=True)
+    if settings.strict:
+        report["verdict"]["exit_code"] = CANNOT_JUDGE
+    try:
+        return ended(settings, record(settings, report))
+    except CannotJudgeError as error:
+        return failed(settings, subject, str(error))
+
+
+def failed(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:
+    """The end of a check that could not judge: the sentence in a report, where one can be written."""
+    report = document.failure(subject, sentence, Policy())
+    try:
+        outcome = record(settings, report)
+        # Without a row in drift_runs a failure is known only from the report, so the run itself must fail.
+        outcome = replace(outcome, recorded=False)
+    except CannotJudgeError:
+        outcome = Outcome(report, "", recorded=False)
+    return ended(settings, outcome)
+
+
+def ended(settings: CheckSettings, outcome: Outcome) -> Ended:
+    """The summary for the operator and for the terminal, and the exit code."""
+    summary = document.summary(outcome.report, outcome.uri)
+    termination.write(settings.termination_log, summary)
+    code = int(summary["exit_code"])
+    if settings.exit_zero and outcome.recorded:
+        code = 0
+    if summary["verdict"] == "error":
+        return Ended(code, "", summary, trouble=str(summary["message"]))
+    return Ended(code, page.words(outcome.report, outcome.uri), summary)

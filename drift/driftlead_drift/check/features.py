@@ -1,0 +1,177 @@
+"""The test of each feature and what it makes of it: pure, from counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_data.binning import FeatureBins
+from driftlead_drift import words
+from driftlead_drift.check.reference import Reference
+from driftlead_drift.policy import Policy
+from driftlead_drift.statistics.intervals import Size, excess_of, size
+from driftlead_drift.statistics.multiplicity import adjust
+from driftlead_drift.statistics.null import Null, null_law
+from driftlead_drift.statistics.psi import Psi, psi
+from driftlead_drift.statistics.quality import Finding, findings
+
+FeatureStatus = Literal["stable", "changed", "drift", "severe", "insufficient"]
+FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the shift
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureJudgement:
+    """What is said of one feature, or of the prediction.
+
+    `psi` with smoothing, `psi_corrected` less what chance and unrest add, `psi_ci90` for the true index (at
+    the policy's confidence), `detectable`: the PSI from which on this window could have shown a change at
+    all.
+    `reference`, `counts`: both count vectors, `contribution`: each bin's part of psi, `labels`: the bins in
+    words.
+    `dof`: occupied bins less one, `noise`: 1/n + 1/m. `phi`: expected PSI without drift over that of
+    independent rows (1 where they are), `tau2`: the additive variance between blocks. `missing`: share
+    without a value, before and now.
+    """
+
+    name: str
+    kind: str
+    status: FeatureStatus
+    psi: float
+    psi_corrected: float
+    psi_ci90: tuple[float, float]
+    p_value: float
+    p_adjusted: float
+    detectable: float
+    dof: int
+    noise: float
+    phi: float
+    tau2: float
+    missing: tuple[float, float]
+    reference: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    contribution: NDArray[np.float64]
+    labels: tuple[str, ...]
+    calendar: bool
+    findings: tuple[Finding, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A feature with its index and its law, before anything is decided."""
+
+    bins: FeatureBins
+    reference: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    index: Psi
+    law: Null
+    p_value: float
+
+
+def measure(
+    bins: Sequence[FeatureBins], counts: Sequence[NDArray[Any]], reference: Reference
+) -> list[Measured]:
+    """Index, law and p-value of each feature."""
+    out = []
+    for feature, now, before, between in zip(bins, counts, reference.counts, reference.between, strict=False):
+        index = psi(before, now, open_bins=feature.open_bins)
+        law = null_law(index, between)
+        out.append(
+            Measured(feature, before, np.asarray(now, dtype=np.int64), index, law, law.p_value(index.value))
+        )
+    return out
+
+
+def rows_needed(measured: Sequence[Measured], reference_rows: int, policy: Policy) -> int | None:
+    """Rows from which on a PSI of tau is significant in the usual feature, were rows independent.
+
+    (1/n + 1/m) * chi2(1 - q/F; B - 1) <= tau, solved for m, with the median B of F features. None where the
+    reference's n rows are too few for any m.
+    """
+    if policy.min_rows is not None:
+        return policy.min_rows
+    freedom = [m.index.freedom for m in measured if m.index.freedom > 0]
+    if not freedom:
+        return FEWEST
+    critical = Null(float(np.median(freedom)), float(np.median(freedom))).critical(policy.q / len(measured))
+    left = policy.tau / critical - 1 / max(reference_rows, 1)
+    return max(FEWEST, int(np.ceil(1 / left))) if left > 0 else None
+
+
+def judge_features(
+    measured: Sequence[Measured], rows: int, needed: int | None, policy: Policy, *, has_prediction: bool
+) -> tuple[FeatureJudgement, ...]:
+    """Decide each feature; p-values are adjusted over all. `has_prediction`: the last is the prediction."""
+    adjusted = adjust([m.p_value for m in measured])
+    enough = needed is not None and rows >= needed
+    out = []
+    for i, (each, p) in enumerate(zip(measured, adjusted, strict=True)):
+        extent = size(each.index.value, each.law, policy.confidence, excess_of(each.index))
+        tau = policy.tau_prediction if has_prediction and i == len(measured) - 1 else policy.tau
+        if policy.rule == "psi":
+            status: FeatureStatus = "drift" if each.index.value > policy.psi_threshold else "stable"
+        elif rows < FEWEST:
+            status = "insufficient"
+        else:
+            status = decide(
+                extent, significant=bool(p <= policy.q), enough=enough, tau=tau, severe=policy.severe
+            )
+        out.append(_written(each, extent, status, p=float(p), policy=policy, tests=len(measured)))
+    return tuple(out)
+
+
+def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe: float) -> FeatureStatus:
+    """Real and surely large, real and large, real, surely small, or not to be told.
+
+    With too few rows only a surely large shift is believed.
+    """
+    if significant and extent.low > severe:
+        return "severe"
+    if not enough:
+        return "insufficient"
+    if significant:
+        return "drift" if extent.corrected >= tau else "changed"
+    return "stable" if extent.high < tau else "insufficient"
+
+
+def _written(
+    each: Measured, extent: Size, status: FeatureStatus, *, p: float, policy: Policy, tests: int
+) -> FeatureJudgement:
+    independent = null_law(each.index).mean
+    n, m = max(int(each.reference.sum()), 1), max(int(each.counts.sum()), 1)
+    bin_missing = each.bins.missing_bin
+    return FeatureJudgement(
+        name=each.bins.name,
+        kind=each.bins.kind,
+        status=status,
+        psi=each.index.value,
+        psi_corrected=extent.corrected,
+        psi_ci90=(extent.low, extent.high),
+        p_value=each.p_value,
+        p_adjusted=p,
+        detectable=each.law.critical(policy.q / tests),
+        dof=each.index.freedom,
+        noise=each.index.noise,
+        phi=each.law.mean / independent if independent else 1.0,
+        tau2=(each.law.mean - independent) / each.index.freedom if each.index.freedom else 0.0,
+        missing=(float(each.reference[bin_missing]) / n, float(each.counts[bin_missing]) / m),
+        reference=each.reference,
+        counts=each.counts,
+        contribution=each.index.contribution,
+        labels=each.bins.labels,
+        calendar=each.bins.calendar,
+        findings=findings(each.bins, each.counts),
+        sentence=words.feature(
+            each.bins,
+            each.reference,
+            each.counts,
+            index=each.index,
+            extent=extent,
+            law=each.law,
+            status=status,
+        ),
+    )

@@ -1,0 +1,104 @@
+"""What earlier runs say: windows in a row that drifted, and the unrest of live traffic. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import numpy as np
+
+from driftlead_data.baseline import Baseline
+from driftlead_drift.check.reference import Reference
+from driftlead_drift.statistics.dependence import Component
+
+LIVE_WINDOWS: Final = 8  # so many disjoint quiet windows say how much live traffic differs from itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastRun:
+    """An earlier run, as recorded.
+
+    `start`, `end`: its window in epoch seconds, None where rows carried no time (then it is taken as
+    disjoint).
+    `status`: its verdict. `consecutive`: windows in a row that showed drift, itself included; 0: it showed
+    none.
+    `scheduled`: manual runs never advance persistence. `version`: the model version judged.
+    `psi`: feature -> (psi, dof, noise) with noise = 1/n + 1/m, for the estimate from live windows.
+    """
+
+    status: str
+    consecutive: int
+    start: float | None = None
+    end: float | None = None
+    scheduled: bool = True
+    version: str = ""
+    psi: Mapping[str, tuple[float, int, float]] = field(default_factory=dict)
+
+
+def disjoint(history: Sequence[PastRun], start: float | None, version: str) -> list[PastRun]:
+    """Scheduled, conclusive runs of the same version whose windows overlap neither `start` nor one another.
+
+    Newest first; of overlapping windows the latest is kept. Runs without times keep the order given (oldest
+    first).
+    """
+    told = [
+        r
+        for r in history
+        if r.scheduled and r.version == version and r.status not in ("error", "insufficient")
+    ]
+    if start is None:
+        return told[::-1]
+    kept: list[PastRun] = []
+    for run in sorted((r for r in told if r.end is not None), key=lambda r: r.end or 0.0, reverse=True):
+        if run.end is not None and run.end <= start:
+            kept.append(run)
+            start = run.start if run.start is not None else run.end
+    return kept
+
+
+def consecutive_before(
+    history: Sequence[PastRun], start: float | None, end: float | None, version: str
+) -> int:
+    """Disjoint windows directly before this one, in a row, that showed drift.
+
+    A gap longer than the window itself ends the row.
+    """
+    count, edge = 0, start
+    length = None if start is None or end is None else end - start
+    for run in disjoint(history, start, version):
+        if run.consecutive == 0:
+            break
+        if edge is not None and length is not None and run.end is not None and edge - run.end > length:
+            break
+        count += 1
+        edge = run.start
+    return count
+
+
+def live_components(
+    reference: Reference, baseline: Baseline, history: Sequence[PastRun], version: str
+) -> Reference:
+    """The reference with its unrest estimated from at least eight earlier quiet windows, unchanged with
+    fewer.
+
+    What the windows move by is taken to lie in one direction: the careful end of what is possible.
+    """
+    quiet = [r for r in disjoint(history, np.inf, version) if r.status in ("stable", "changed") and r.psi]
+    if len(quiet) < LIVE_WINDOWS:
+        return reference
+    names = [*baseline.names, *([baseline.prediction.name] if baseline.prediction else [])]
+    found = tuple(_from_windows([r.psi[n] for r in quiet if n in r.psi], baseline.rows) for n in names)
+    return replace(
+        reference,
+        between=found,
+        independence="live",
+        sentence=f"unrest was estimated from {len(quiet)} earlier windows of live traffic",
+    )
+
+
+def _from_windows(seen: Sequence[tuple[float, int, float]], rows: int) -> Component | None:
+    if len(seen) < LIVE_WINDOWS:
+        return None
+    first = max(0.0, float(np.mean([value - freedom * noise for value, freedom, noise in seen])))
+    return Component(first, first**2, len(seen), len(seen) - 1, float(rows))

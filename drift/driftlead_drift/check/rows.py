@@ -1,0 +1,113 @@
+"""Rows of the log as Postgres' COPY writes them, counted batch by batch: JSON text, and packed float32.
+Pure."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from driftlead_data.baseline import Baseline
+from driftlead_drift.check.counting import Counter
+from driftlead_drift.errors import CannotJudgeError
+
+ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+DELIMITER = re.compile(rb"(?<!\\),")
+HEADER_BYTES = 19
+TRAILER = b"\xff\xff"
+
+
+def count_lines(lines: bytes, counter: Counter) -> None:
+    """Counts lines of COPY text `prediction,label,features`; a comma within a value is escaped in them.
+
+    Label and features are JSON, a label without text is null. Raises CannotJudgeError for rows of another
+    width."""
+    text = lines.rstrip(b"\n")
+    if not text:
+        return
+    # Numbers, the usual case, become one JSON document for a whole batch; text is taken apart line by line.
+    numbers = b'"' not in text and b"\\\\" not in text
+    if numbers and text.count(b",null,[") == text.count(b"\n") + 1:
+        rows = orjson.loads(b"[[" + text.replace(b"\\,", b",").replace(b"\n", b"],[") + b"]]")
+        matrix = _numbers([row[2] for row in rows], counter.baseline)
+        counter.add(matrix, np.array([row[0] for row in rows], dtype=np.float64))
+        return
+    parsed = [_row(line) for line in text.split(b"\n")]
+    matrix = _values([in_order(features, counter.baseline) for *_, features in parsed], counter.baseline)
+    counter.add(matrix, _objects([number if label is None else label for number, label, _ in parsed]))
+
+
+def count_packed(data: bytes, counter: Counter) -> None:
+    """Counts whole tuples of COPY BINARY `(prediction float8, features_f32 bytea)`, all of them
+    set."""
+    width = len(counter.baseline.features)
+    rows = np.frombuffer(data, dtype=packed_tuple(width))
+    matrix = rows["features"].reshape(len(rows), width).astype(np.float32)
+    counter.add(matrix, rows["prediction"].astype(np.float64))
+
+
+def packed_tuple(width: int) -> np.dtype[np.void]:
+    """A tuple of COPY BINARY: field count, then length and value of each field."""
+    return np.dtype(
+        [
+            ("fields", ">i2"),
+            ("prediction_length", ">i4"),
+            ("prediction", ">f8"),
+            ("features_length", ">i4"),
+            ("features", "<f4", (width,)),
+        ]
+    )
+
+
+def in_order(features: Any, baseline: Baseline) -> list[Any]:
+    """A row's features as a list in the baseline's order. Raises CannotJudgeError for another width."""
+    if isinstance(features, dict):
+        features = [features.get(name) for name in baseline.names]
+    if not isinstance(features, list) or len(features) != len(baseline.features):
+        seen = f"{len(features)} values" if isinstance(features, list) else type(features).__name__
+        raise CannotJudgeError(
+            f"a logged row holds {seen}, the baseline knows {len(baseline.features)} features; "
+            "this baseline belongs to another model: name the right one, or the right version"
+        )
+    return features
+
+
+def _row(line: bytes) -> tuple[float | None, str | None, Any]:
+    number, label, features = DELIMITER.split(line, maxsplit=2)
+    return (
+        orjson.loads(number),
+        orjson.loads(ESCAPED.sub(_unescaped, label)),
+        orjson.loads(ESCAPED.sub(_unescaped, features)),
+    )
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return match[1]  # JSON holds no control characters, so COPY escapes nothing but commas and backslashes
+
+
+def _numbers(rows: Sequence[Sequence[Any]], baseline: Baseline) -> NDArray[np.float32]:
+    """Rows of numbers and nulls as float32, shape (n, features)."""
+    if any(feature.kind == "categorical" for feature in baseline.features):
+        return _values([in_order(row, baseline) for row in rows], baseline)
+    try:
+        matrix = np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError):  # widths differ, or a value is itself a list
+        return _values([in_order(row, baseline) for row in rows], baseline)
+    if matrix.ndim != 2 or matrix.shape[1] != len(baseline.features):
+        in_order(rows[0], baseline)
+    with np.errstate(over="ignore"):
+        return matrix.astype(np.float32)
+
+
+def _values(rows: Sequence[Sequence[Any]], baseline: Baseline) -> NDArray[np.float32]:
+    """Rows of any JSON values as float32: text as its category's code, a wrong type as NaN."""
+    columns = zip(baseline.features, zip(*rows, strict=True), strict=True)
+    return np.column_stack([feature.codes(_objects(column)) for feature, column in columns])
+
+
+def _objects(column: Sequence[Any]) -> NDArray[Any]:
+    array = np.empty(len(column), dtype=object)
+    array[:] = column
+    return array

@@ -1,0 +1,212 @@
+"""What earlier runs found, and the record of this one: table drift_runs, or a folder of reports."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+
+from driftlead_data.baseline import Baseline
+from driftlead_drift.check.history import PastRun
+from driftlead_drift.check.windows import Traffic, Window
+from driftlead_drift.errors import CannotJudgeError
+
+KEPT_DAYS = 400
+"""So long a run is remembered: a year of seasons and some days."""
+MOST = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One recorded run. `features` maps a name to what later runs and sparklines need of it."""
+
+    run_id: str
+    window_from: datetime
+    window_to: datetime
+    rows: int
+    scheduled: bool
+    verdict: str
+    exit_code: int
+    consecutive: int
+    message: str = ""
+    features: Mapping[str, Any] = field(default_factory=dict)
+    baseline_sha256: str = ""
+    report_uri: str | None = None
+
+
+COLUMNS = (
+    "run_id, window_from, window_to, rows, scheduled, verdict, exit_code, consecutive, message, features, "
+    "baseline_sha256, report_uri"
+)
+
+
+async def earlier(connection: asyncpg.Connection, traffic: Traffic) -> list[Run]:
+    """Runs of the same version and traffic, oldest first: the last 400, and before them the last of each day.
+
+    A check every 15 minutes makes 400 runs in four days; windows of 7 days are disjoint only from older ones.
+    """
+    rows = await connection.fetch(
+        f"SELECT {COLUMNS} FROM (SELECT *, "  # noqa: S608
+        "row_number() OVER (ORDER BY window_to DESC, recorded_at DESC) AS recent, "
+        "row_number() OVER (PARTITION BY date_trunc('day', window_to) "
+        "ORDER BY scheduled DESC, window_to DESC, recorded_at DESC) AS of_day "
+        "FROM drift_runs WHERE model_name = $1 AND model_version = $2 AND deployment = $3 "
+        "AND cluster = $4 AND namespace = $5 AND resource = $6) AS ours "
+        "WHERE recent <= $7 OR of_day = 1 ORDER BY window_to DESC, recorded_at DESC",
+        *_key(traffic),
+        MOST,
+    )
+    return [
+        Run(
+            **{
+                **row,
+                "features": orjson.loads(row["features"]),
+                "baseline_sha256": row["baseline_sha256"] or "",
+            }
+        )
+        for row in reversed(rows)
+    ]
+
+
+async def record(connection: asyncpg.Connection, traffic: Traffic, run: Run) -> None:
+    """Remembers a run."""
+    values = ", ".join(f"${place}" for place in range(1, 19))
+    await connection.execute(
+        "INSERT INTO drift_runs (model_name, model_version, deployment, cluster, namespace, resource, "  # noqa: S608
+        f"{COLUMNS}) VALUES ({values})",
+        *_key(traffic),
+        run.run_id,
+        run.window_from,
+        run.window_to,
+        run.rows,
+        run.scheduled,
+        run.verdict,
+        run.exit_code,
+        run.consecutive,
+        run.message,
+        orjson.dumps(run.features).decode(),
+        run.baseline_sha256,
+        run.report_uri,
+    )
+
+
+async def forget(connection: asyncpg.Connection) -> None:
+    """Forgets runs older than 400 days."""
+    await connection.execute(
+        "DELETE FROM drift_runs WHERE recorded_at < now() - make_interval(days => $1)", KEPT_DAYS
+    )
+
+
+async def first_window_baseline(connection: asyncpg.Connection, traffic: Traffic) -> Baseline | None:
+    """The baseline that an earlier run made of this version's first window, None if none did."""
+    document = await connection.fetchval(
+        "SELECT document FROM drift_baselines WHERE model_name = $1 AND model_version = $2 "
+        "AND deployment = $3 AND cluster = $4 AND namespace = $5 AND resource = $6",
+        *_key(traffic),
+    )
+    return None if document is None else Baseline.from_json(document)
+
+
+async def keep_baseline(
+    connection: asyncpg.Connection, traffic: Traffic, window: Window, baseline: Baseline
+) -> None:
+    """Keeps the first window's baseline; of two runs at the same time the first one's stays."""
+    await connection.execute(
+        "INSERT INTO drift_baselines (model_name, model_version, deployment, cluster, namespace, resource, "
+        "window_from, window_to, document) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO "
+        "NOTHING",
+        *_key(traffic),
+        window.start,
+        window.end,
+        baseline.to_json().decode(),
+    )
+
+
+def from_folder(folder: Path, baseline_sha256: str) -> list[Run]:
+    """Runs that reports in a folder tell of, of the same baseline, oldest first."""
+    runs = []
+    for file in sorted(folder.glob("*.json")):
+        try:
+            report = json.loads(file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise CannotJudgeError(
+                f"the report {file} in --history cannot be read: {error}; move it away"
+            ) from error
+        if isinstance(report, dict) and report.get("baseline", {}).get("sha256") == baseline_sha256:
+            runs.append(from_report(report))
+    return sorted(runs, key=lambda run: run.window_to)
+
+
+def from_report(report: Mapping[str, Any]) -> Run:
+    """A run as its report tells of it."""
+    window, verdict = report["window"], report["verdict"]
+    return Run(
+        run_id=report["run_id"],
+        window_from=datetime.fromisoformat(window["from"]),
+        window_to=datetime.fromisoformat(window["to"]),
+        rows=window["rows"],
+        scheduled=window.get("scheduled", True),
+        verdict=verdict["status"],
+        exit_code=verdict["exit_code"],
+        consecutive=verdict["consecutive"],
+        message=verdict["summary"],
+        features=features_of(report),
+        baseline_sha256=report["baseline"]["sha256"],
+    )
+
+
+def features_of(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Per feature what later runs need: its status and its PSI."""
+    every = [*report["features"], *([report["prediction"]] if report.get("prediction") else [])]
+    return {
+        each["name"]: {
+            name: each.get(name) for name in ("status", "psi", "psi_corrected", "psi_ci90", "dof", "noise")
+        }
+        for each in every
+    }
+
+
+def as_history(runs: Sequence[Run], version: str, *, timed: bool = True) -> list[PastRun]:
+    """The runs as the judge takes them. `timed`: whether their windows' times are those of rows."""
+    return [
+        PastRun(
+            status=run.verdict,
+            consecutive=run.consecutive,
+            start=run.window_from.timestamp() if timed else None,
+            end=run.window_to.timestamp() if timed else None,
+            scheduled=run.scheduled,
+            version=version,
+            psi={
+                name: (each["psi"], each["dof"], each["noise"])
+                for name, each in run.features.items()
+                if each.get("psi") is not None and each.get("noise") is not None
+            },
+        )
+        for run in runs
+    ]
+
+
+def save(folder: Path, report: Mapping[str, Any]) -> None:
+    """Keeps a report in the folder of --history."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{report['run_id']}.json").write_bytes(orjson.dumps(report))
+    except OSError as error:
+        raise CannotJudgeError(
+            f"the report cannot be kept in {folder}: {error.strerror or error}; name another --history"
+        ) from error
+
+
+def _key(traffic: Traffic) -> Sequence[str]:
+    return (
+        traffic.model_name,
+        traffic.model_version,
+        traffic.deployment,
+        traffic.cluster,
+        traffic.namespace,
+        traffic.resource,
+    )

@@ -1,0 +1,291 @@
+"""The comparison of a canary with prod on the same minutes of traffic: pure, from counts alone.
+
+Every minute is a block of evidence, so the verdicts may be read every minute and acted upon at once: the
+chance that a canary that is not worse is ever called worse is at most alpha, split over the checks that
+decide. *Worse* means evidence that the difference exceeds the margin, *non-inferior* evidence that it does
+not, *undecided* neither yet. Predictions are *same*, *different* or *undecided*; they inform, since a
+retrained model is supposed to predict differently, and decide only where `max_shift` is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_data.histograms import LATENCY_EDGES_MS
+from driftlead_drift import words
+from driftlead_drift.compare import performance
+from driftlead_drift.compare.canary_verdict import Findings, conclude, not_tested, summarize
+from driftlead_drift.compare.comparison import (
+    Arm,
+    CanaryJudgement,
+    CanaryPolicy,
+    Check,
+    CheckName,
+    PredictionCheck,
+    PredictionVerdict,
+    SplitCheck,
+    Verdict,
+)
+from driftlead_drift.compare.truth import Tally
+from driftlead_drift.statistics import sequential
+from driftlead_drift.statistics.means import meeting, summed
+from driftlead_drift.statistics.quality import percent
+
+__all__ = [
+    "Arm",
+    "CanaryJudgement",
+    "CanaryPolicy",
+    "Check",
+    "PredictionCheck",
+    "SplitCheck",
+    "judge_canary",
+]
+
+DECIDING: Final = 3  # errors, latency, quality
+SETTLING: Final = 500  # prod's first requests, from which the latency threshold is taken when none is given
+SLOW: Final = 0.01  # share of them that is slower: prod's p99
+SINGLE: Final = 240  # minutes that are blocks of their own; later ones are taken by five, then by thirty
+FIVES: Final = 1440
+
+
+def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgement:
+    """Compare the arms on their common minutes.
+
+    Raises ValueError when the arms' arrays do not cover the same minutes or bins.
+    """
+    _check_shapes(prod, canary)
+    blocks = _blocks(len(prod.requests))
+    threshold, settled = _threshold(prod, policy)
+    pairs = _pairs(prod, canary, policy, threshold, settled)
+    # Split over what may ever decide, not over what has data yet: a share once spent cannot be made smaller.
+    alpha = policy.alpha / (DECIDING + (policy.max_shift is not None) + (policy.log_loss_margin is not None))
+    checks = tuple(
+        _check(name, margin, _in_blocks(name, arrays, blocks), alpha) for name, margin, arrays in pairs
+    )
+    measures = performance.compared(prod.labels or (), canary.labels or (), policy, alpha)
+    predictions = _predictions(prod, canary, policy, blocks, alpha)
+    split = _split(prod, canary, policy, alpha)
+    found = Findings(checks, measures, predictions, split)
+    verdict = conclude(found, policy)
+    open_ = [c.requests_needed for c in checks if c.verdict == "undecided"]
+    needed = max((n for n in open_ if n is not None), default=None) if None not in open_ else None
+    return CanaryJudgement(
+        verdict=verdict,
+        checks=checks,
+        predictions=predictions,
+        split=split,
+        latency_threshold_ms=threshold,
+        minutes=len(prod.requests),
+        requests_needed=needed if verdict == "undecided" else None,
+        summary=summarize(verdict, found, needed),
+        not_tested=not_tested(found, near=_near(prod, canary)),
+        measures=measures,
+    )
+
+
+_Pair = tuple[CheckName, float, list[NDArray[Any]]]
+
+
+def _check_shapes(prod: Arm, canary: Arm) -> None:
+    minutes = len(prod.requests)
+    for side, arm in (("prod", prod), ("canary", canary)):
+        for name in ("requests", "errors", "latency", "predictions", "labels"):
+            value = getattr(arm, name)
+            if value is not None and len(value) != minutes:
+                raise ValueError(
+                    f"{side}'s {name} cover {len(value)} minutes, prod's requests cover {minutes}"
+                )
+        if (np.asarray(arm.errors) > np.asarray(arm.requests)).any():
+            raise ValueError(f"{side} has more errors than requests in a minute")
+    for name in ("latency", "predictions"):
+        a, b = getattr(prod, name), getattr(canary, name)
+        if a is not None and b is not None and a.shape != b.shape:
+            raise ValueError(
+                f"{name} of prod and canary are counted in different bins: {a.shape} and {b.shape}"
+            )
+
+
+def _blocks(minutes: int) -> NDArray[np.intp]:
+    """First minute of each block, and the end of the last. The schedule is fixed before any data is seen.
+
+    A block that is not complete yet waits: a look in its middle would be a look at another process.
+    """
+    singles = np.arange(0, min(minutes, SINGLE) + 1)
+    fives = np.arange(SINGLE + 5, min(minutes, FIVES) + 1, 5)
+    thirties = np.arange(FIVES + 30, minutes + 1, 30)
+    return np.concatenate([singles, fives, thirties]).astype(np.intp)
+
+
+def _in_blocks(
+    name: CheckName, arrays: Sequence[NDArray[Any]], blocks: NDArray[np.intp]
+) -> list[NDArray[Any]]:
+    """The arrays summed over blocks; labels of both sides seldom come in one minute."""
+    taken = [summed(values, blocks) for values in arrays]
+    if name != "quality":
+        return taken
+    edges = meeting(taken[0], taken[2])
+    return [summed(values, edges) for values in taken]
+
+
+def _threshold(prod: Arm, policy: CanaryPolicy) -> tuple[float | None, int]:
+    """What counts as slow (ms, an edge of the bins), and from which minute on it may be tested.
+
+    Without an objective it is prod's p99 over its first requests; those minutes are used up by that.
+    """
+    if prod.latency is None or not len(prod.latency):
+        return None, 0
+    if policy.latency_threshold_ms is not None:
+        edge = int(np.searchsorted(LATENCY_EDGES_MS, policy.latency_threshold_ms * (1 - 1e-9)))
+        return float(LATENCY_EDGES_MS[min(edge, len(LATENCY_EDGES_MS) - 1)]), 0
+    seen = np.cumsum(prod.latency.sum(axis=1))
+    if seen[-1] < SETTLING:
+        return None, 0
+    settled = int(np.searchsorted(seen, SETTLING)) + 1
+    early = prod.latency[:settled].sum(axis=0)
+    slower = early.sum() - np.cumsum(early)[:-1]  # rows at or above each edge
+    edge = int(np.argmax(slower <= SLOW * early.sum()))
+    return float(LATENCY_EDGES_MS[edge]), settled
+
+
+def _slow(latency: NDArray[Any], threshold: float) -> NDArray[np.int64]:
+    edge = int(np.searchsorted(LATENCY_EDGES_MS, threshold))
+    slow: NDArray[np.int64] = latency[:, edge + 1 :].sum(axis=1).astype(np.int64)
+    return slow
+
+
+def _pairs(
+    prod: Arm, canary: Arm, policy: CanaryPolicy, threshold: float | None, settled: int
+) -> list[_Pair]:
+    """What is compared: name, margin, and (prod n, prod bad, canary n, canary bad) by minute."""
+    out: list[_Pair] = [
+        ("errors", policy.error_margin, [prod.requests, prod.errors, canary.requests, canary.errors])
+    ]
+    if threshold is not None and prod.latency is not None and canary.latency is not None:
+        used = np.arange(len(prod.requests)) >= settled
+        arrays = [prod.latency.sum(axis=1), _slow(prod.latency, threshold)]
+        arrays += [canary.latency.sum(axis=1), _slow(canary.latency, threshold)]
+        out.append(("latency", policy.latency_margin, [a * used for a in arrays]))
+    if prod.labels is not None and canary.labels is not None and not _near(prod, canary):
+        counts = [_counts(side, name) for side in (prod.labels, canary.labels) for name in ("rows", "wrong")]
+        out.append(("quality", policy.quality_margin, counts))
+    return out
+
+
+def _near(prod: Arm, canary: Arm) -> bool:
+    """Whether labels say that predictions are no classes."""
+    return any(tally.near for arm in (prod, canary) for tally in arm.labels or ())
+
+
+def _counts(labels: Sequence[Tally], name: str) -> NDArray[Any]:
+    return np.array([getattr(tally, name) for tally in labels], dtype=np.int64)
+
+
+def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha: float) -> Check:
+    """The test of one pair of shares."""
+    n, k, m, j = arrays
+    total, bad, canary_total, canary_bad = (int(a.sum()) for a in arrays)
+    need = float(np.log(1 / alpha))
+    log_worse = float(sequential.worse(n, k, m, j, margin).max(initial=0.0))
+    log_good = float(sequential.not_worse(n, k, m, j, margin).max(initial=0.0))
+    # Evidence for both can only be an accident; the careful word wins.
+    verdict: Verdict = "worse" if log_worse >= need else "non-inferior" if log_good >= need else "undecided"
+    shares = (bad / total if total else 0.0, canary_bad / canary_total if canary_total else 0.0)
+    enough = min(total, canary_total) > 0
+    more = None
+    if verdict == "undecided" and enough:
+        missing = need - (log_worse if shares[1] - shares[0] > margin else log_good)
+        gain = sequential.growth(*shares, canary_total / (total + canary_total), margin)
+        more = int(np.ceil(max(missing, 0.0) / gain)) if gain > need * 1e-8 else None
+    ends = sequential.interval(n, k, m, j, alpha) if enough else None
+    return Check(
+        name=name,
+        verdict=verdict,
+        prod=shares[0],
+        canary=shares[1],
+        prod_requests=total,
+        canary_requests=canary_total,
+        margin=margin,
+        interval=ends,
+        log_worse=log_worse,
+        log_non_inferior=log_good,
+        needed=need,
+        requests_needed=more,
+        sentence=words.canary_check(
+            name,
+            verdict,
+            bad=(bad, total),
+            canary=(canary_bad, canary_total),
+            margin=margin,
+            ends=ends,
+            more=more,
+        ),
+    )
+
+
+def _predictions(
+    prod: Arm, canary: Arm, policy: CanaryPolicy, edges: NDArray[np.intp], alpha: float
+) -> PredictionCheck:
+    decides = policy.max_shift is not None
+    if prod.predictions is None or canary.predictions is None:
+        sentence = "Predictions are not compared: the sides were not counted in the same bins."
+        return PredictionCheck(
+            verdict="not tested",
+            shift=0.0,
+            low=0.0,
+            high=1.0,
+            log_different=0.0,
+            decides=decides,
+            sentence=sentence,
+        )
+    a, b = summed(prod.predictions, edges), summed(canary.predictions, edges)
+    log_different = float(sequential.different(a, b).max(initial=0.0))
+    total, canary_total = a.sum(axis=0), b.sum(axis=0)
+    n, m = int(total.sum()), int(canary_total.sum())
+    shift = float(np.abs(np.cumsum(total) / max(n, 1) - np.cumsum(canary_total) / max(m, 1)).max(initial=0.0))
+    shift = shift if n and m else 0.0
+    width = sequential.band(n, alpha / 2) + sequential.band(m, alpha / 2)
+    low, high = max(0.0, shift - width), min(1.0, shift + width)
+    if policy.max_shift is None:
+        different = log_different >= np.log(1 / alpha)
+        same = high < policy.same_shift
+    else:
+        different, same = low > policy.max_shift, high < policy.max_shift
+    verdict: PredictionVerdict = "same" if same else "different" if different else "undecided"
+    moved = int(np.argmax(np.abs(canary_total / max(m, 1) - total / max(n, 1)))) if n and m else 0
+    before = f"{percent(total[moved], n)} of prod's do"
+    example = f"{percent(canary_total[moved], m)} of the canary's fall where {before}"
+    return PredictionCheck(
+        verdict=verdict,
+        shift=shift,
+        low=low,
+        high=high,
+        log_different=log_different,
+        decides=decides,
+        sentence=words.canary_predictions(verdict, shift=shift, ends=(low, high), example=example, rows=m),
+    )
+
+
+def _split(prod: Arm, canary: Arm, policy: CanaryPolicy, alpha: float) -> SplitCheck:
+    n, m = int(np.sum(prod.requests)), int(np.sum(canary.requests))
+    observed = m / (n + m) if n + m else 0.0
+    if policy.split is None:
+        return SplitCheck(
+            mismatch=False,
+            observed=observed,
+            log_wrong=None,
+            sentence=f"The canary got {percent(m, n + m)} of the requests; no split is configured.",
+        )
+    evidence = float(sequential.wrong_split(prod.requests, canary.requests, policy.split).max(initial=0.0))
+    mismatch = bool(evidence >= np.log(1 / alpha))
+    meant = float(np.asarray(policy.split).reshape(-1)[-1])
+    judged = "which is not the split that is configured" if mismatch else "as configured"
+    return SplitCheck(
+        mismatch=mismatch,
+        observed=observed,
+        log_wrong=evidence,
+        sentence=f"The canary got {percent(m, n + m)} of the requests, {judged} ({percent(meant, 1)} now).",
+    )

@@ -1,0 +1,78 @@
+"""What the findings on a canary come to: the verdict, its sentence, and what was not tested. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftlead_drift import words
+from driftlead_drift.compare.comparison import (
+    CanaryPolicy,
+    Check,
+    Measure,
+    PredictionCheck,
+    SplitCheck,
+    Verdict,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that was compared."""
+
+    checks: tuple[Check, ...]
+    measures: tuple[Measure, ...]
+    predictions: PredictionCheck
+    split: SplitCheck
+
+    @property
+    def said(self) -> list[tuple[str, Verdict, str]]:
+        """Name, verdict and sentence of whatever decides by itself."""
+        checks: list[tuple[str, Verdict, str]] = [(c.name, c.verdict, c.sentence) for c in self.checks]
+        return checks + [(m.name, m.verdict, m.sentence) for m in self.measures if m.verdict is not None]
+
+
+def conclude(found: Findings, policy: CanaryPolicy) -> Verdict:
+    """Worse if anything that decides is, non-inferior if all of it is, else undecided."""
+    if found.split.mismatch:
+        return "undecided"
+    said = {verdict for _, verdict, _ in found.said}
+    shifted = policy.max_shift is not None and found.predictions.verdict == "different"
+    if shifted or "worse" in said:
+        return "worse"
+    settled = policy.max_shift is None or found.predictions.verdict == "same"
+    told = policy.log_loss_margin is None or any(m.name == "log loss" for m in found.measures)
+    return "non-inferior" if settled and told and said == {"non-inferior"} else "undecided"
+
+
+def summarize(verdict: Verdict, found: Findings, needed: int | None) -> str:
+    """The verdict in one sentence or two. `needed`: about so many more requests, None: not to be foreseen."""
+    if found.split.mismatch:
+        return f"undecided: {found.split.sentence} Compare again when traffic is split as meant."
+    by = {v: [name for name, s, _ in found.said if s == v] for v in ("worse", "non-inferior", "undecided")}
+    if verdict == "worse":
+        names: list[str] = [*by["worse"]] or ["predictions"]
+        first = next((sentence for _, s, sentence in found.said if s == "worse"), found.predictions.sentence)
+        return f"the canary is worse in {words.listed(names)}. {first}"
+    if verdict == "non-inferior":
+        return f"the canary is not worse than prod in {words.listed(by['non-inferior'])}"
+    if not by["undecided"]:
+        return f"undecided: {found.predictions.sentence}"
+    more = (
+        f"about {needed:,} more requests should tell"
+        if needed is not None
+        else "too early to say how many more"
+    )
+    return f"undecided in {words.listed(by['undecided'])}: {more}"
+
+
+def not_tested(found: Findings, *, near: bool) -> tuple[str, ...]:
+    """What could not be compared, and why. `near`: labels say that predictions are no classes."""
+    tested = {check.name for check in found.checks}
+    missing = {name: f"{name}: {why}" for name, why in words.CANARY_NOT_TESTED.items() if name not in tested}
+    if "quality" in missing and near:
+        missing["quality"] = words.NEAR
+    out = list(missing.values())
+    if "quality" in tested and not found.measures:
+        out.append(words.NO_PROBABILITIES)
+    unseen = found.predictions.verdict == "not tested"
+    return (*out, found.predictions.sentence) if unseen else tuple(out)

@@ -1,0 +1,60 @@
+"""The command that compares canary with prod: looks at both sides and tells; once, or again and again."""
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from typing import Any
+
+from driftlead_drift import upload
+from driftlead_drift.compare.evidence import Comparison, policy_of
+from driftlead_drift.ending import Ended
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.report import canary_document, canary_page
+from driftlead_drift.report.schemas import encode
+from driftlead_drift.settings import CompareSettings
+
+WORSE, NOT_WORSE = 2, 0
+
+
+def run(settings: CompareSettings) -> Ended:
+    """Compares: 0 not worse, or too early to tell; 2 the canary is worse; 1 it could not be compared."""
+    if settings.follow:
+        from driftlead_drift.compare.judge_server import serve  # noqa: PLC0415 - only the judge answers requests
+
+        return serve(settings)
+    look = asyncio.run(Comparison(settings).look())
+    now = datetime.now(UTC)
+    document = canary_document.report(
+        f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", now, look, policy_of(settings), installed("driftlead")
+    )
+    uri = record(settings, document)
+    return Ended(
+        WORSE if look.judgement.verdict == "worse" else NOT_WORSE,
+        canary_page.words(document, uri),
+        canary_document.summary(document),
+    )
+
+
+def record(settings: CompareSettings, document: dict[str, Any]) -> str:
+    """Writes the report to the folder and the bucket that are named; where the page is."""
+    files = {
+        "compare.json": encode(document),
+        "compare.html": canary_page.render(document).encode(),
+    }
+    uri = ""
+    if settings.report:
+        try:
+            settings.report.mkdir(parents=True, exist_ok=True)
+            for name, body in files.items():
+                (settings.report / name).write_bytes(body)
+        except OSError as error:
+            raise CannotJudgeError(
+                f"the report cannot be written to {settings.report}: {error.strerror or error}; name "
+                f"another --report"
+            ) from error
+        uri = str(settings.report / "compare.html")
+    if settings.report_bucket:
+        where = upload.prefix(settings.report_bucket, settings, settings.canary)
+        uri = upload.upload(where, document["run_id"], files, page="compare.html")
+    return uri

@@ -1,0 +1,163 @@
+"""What a comparison of canary with prod is given and what it says: frozen facts. `canary` decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from driftlead_drift.compare.truth import Tally
+
+Verdict = Literal["worse", "non-inferior", "undecided"]
+PredictionVerdict = Literal["same", "different", "undecided", "not tested"]
+CheckName = Literal["errors", "latency", "quality"]
+MeasureName = Literal["wrong", "log loss", "AUC"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One side's traffic, minute by minute from the canary's start, the same minutes for both; times
+    ascending.
+
+    `requests`, `errors` (5xx, timeouts): shape (minutes,). `latency`: (minutes, bins) of requests that
+    succeeded, in the bins of `driftlead_data.histograms`. `predictions`: (minutes, bins), both sides in the
+    bins of *prod's* baseline, None where one cannot tell. `labels`: what the labels that came in each minute
+    say; None without labels.
+    """
+
+    requests: NDArray[Any]
+    errors: NDArray[Any]
+    latency: NDArray[Any] | None = None
+    predictions: NDArray[Any] | None = None
+    labels: Sequence[Tally] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryPolicy:
+    """Thresholds of the comparison. Raises ValueError with a sentence when a value makes no sense.
+
+    `alpha`: chance of ever calling a canary worse that is not, and of the converse; over all deciding checks.
+    `error_margin`: by so much may the share of failed requests exceed prod's. `latency_margin`: by so much
+    may the share of slow requests; slow is above `latency_threshold_ms`, by default prod's p99 at the start.
+    `quality_margin`: by so much may the share of wrong predictions exceed prod's. `log_loss_margin`: where
+    set, a canary whose mean log loss (nats) surely exceeds prod's by more is worse.
+    `same_shift`: predictions whose distribution functions differ by less are the same. `max_shift`: where
+    set, a canary whose predictions surely differ by more is worse. `split`: the canary's share of requests
+    where each request is routed by itself (one number, or one for each minute); None where routing is sticky
+    or unknown.
+    """
+
+    alpha: float = 0.05
+    error_margin: float = 0.005
+    latency_margin: float = 0.01
+    latency_threshold_ms: float | None = None
+    quality_margin: float = 0.02
+    log_loss_margin: float | None = None
+    same_shift: float = 0.10
+    max_shift: float | None = None
+    split: float | NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        shares = ("alpha", "error_margin", "latency_margin", "quality_margin", "same_shift", "max_shift")
+        for name in (*shares, "log_loss_margin"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1:
+                raise ValueError(f"{name} must lie between 0 and 1, it is {value}")
+        if self.latency_threshold_ms is not None and not self.latency_threshold_ms > 0:
+            raise ValueError(f"latency_threshold_ms must be above 0, it is {self.latency_threshold_ms}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One comparison of two shares.
+
+    `prod`, `canary`: observed shares; `interval`: of canary less prod, right at all looks at once (None
+    before there is evidence). `log_worse`, `log_non_inferior`: largest log evidence so far, `needed` decides.
+    `requests_needed`: about so many more requests of both sides until it is decided, None when decided or not
+    to be foreseen.
+    """
+
+    name: CheckName
+    verdict: Verdict
+    prod: float
+    canary: float
+    prod_requests: int
+    canary_requests: int
+    margin: float
+    interval: tuple[float, float] | None
+    log_worse: float
+    log_non_inferior: float
+    needed: float
+    requests_needed: int | None
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionCheck:
+    """`shift`: largest difference of the distribution functions; `low` to `high` holds at all looks."""
+
+    verdict: PredictionVerdict
+    shift: float
+    low: float
+    high: float
+    log_different: float
+    decides: bool
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """How good predictions are, by labels: of prod and canary, or of prod earlier and now.
+
+    `first`, `second`: the share predicted wrongly, mean log loss (nats, at most `truth.CAP` a row) or AUC of
+    each; `rows`: labelled rows of each. `interval`: of the second less the first; right at all looks at once
+    where `at_all_looks`, else a 95 % interval of this look alone, on which nothing may be decided. `margin`
+    and `verdict`: None where it only informs.
+    """
+
+    name: MeasureName
+    first: float
+    second: float
+    rows: tuple[int, int]
+    interval: tuple[float, float] | None
+    at_all_looks: bool
+    margin: float | None
+    verdict: Verdict | None
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCheck:
+    """Whether traffic is split as configured. `observed`: the canary's share; `log_wrong`: evidence."""
+
+    mismatch: bool
+    observed: float
+    log_wrong: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CanaryJudgement:
+    """`verdict`: worse if any deciding check is, non-inferior if all are, else undecided.
+
+    A split that is not as configured makes it undecided: what is compared is then not the same traffic.
+    """
+
+    verdict: Verdict
+    checks: tuple[Check, ...]
+    predictions: PredictionCheck
+    split: SplitCheck
+    latency_threshold_ms: float | None
+    minutes: int
+    requests_needed: int | None
+    summary: str
+    not_tested: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
+
+    @property
+    def said(self) -> list[tuple[str, Verdict]]:
+        """Name and verdict of whatever decides by itself, predictions and split apart."""
+        checks: list[tuple[str, Verdict]] = [(check.name, check.verdict) for check in self.checks]
+        return checks + [(m.name, m.verdict) for m in self.measures if m.verdict is not None]

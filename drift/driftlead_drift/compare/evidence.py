@@ -1,0 +1,153 @@
+"""The evidence on a canary so far: what was read of both sides, and what each look at it says."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from driftlead_data.binning import FeatureBins
+from driftlead_drift.baseline_source import read_baseline, registered_baseline
+from driftlead_drift.check.windows import Traffic, deployment_columns, literal
+from driftlead_drift.compare import arms
+from driftlead_drift.compare.canary import judge_canary
+from driftlead_drift.compare.comparison import CanaryJudgement, CanaryPolicy, Measure
+from driftlead_drift.compare.labels import earlier_labels, in_order
+from driftlead_drift.compare.performance import changed
+from driftlead_drift.compare.truth import Tally
+from driftlead_drift.database import connected
+from driftlead_drift.durations import duration
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.registry import Registry, wanted
+from driftlead_drift.settings import CompareSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at both sides: what was judged, from when to when. `own`: prod against its own past."""
+
+    prod: Traffic
+    canary: Traffic
+    start: datetime
+    end: datetime
+    judgement: CanaryJudgement
+    bins: FeatureBins | None
+    sides: tuple[arms.Minutes, arms.Minutes]
+    notes: tuple[str, ...]
+    own: tuple[Measure, ...] = ()
+
+
+class Comparison:
+    """The evidence so far. A change of either side's version begins it anew."""
+
+    def __init__(self, settings: CompareSettings) -> None:
+        self.settings = settings
+        self.policy = policy_of(settings)
+        self.started: datetime | None = None
+        self._sides: tuple[arms.Minutes, arms.Minutes] | None = None
+        self._bins: FeatureBins | None = None
+        self._read_to: datetime | None = None
+        self._notes: tuple[str, ...] = ()
+        self._earlier: list[Tally] = []
+
+    async def look(self) -> Look:
+        """Reads what is new and judges everything since the start. Raises CannotJudgeError."""
+        async with connected(self.settings, reading=True) as connection:
+            now: datetime = await connection.fetchval("SELECT now()")
+            since = self.started or now - duration(self.settings.window)
+            prod = await self._serving(connection, self.settings.prod, since)
+            canary = await self._serving(connection, self.settings.canary, since)
+            if self._sides is None or (self._sides[0].traffic, self._sides[1].traffic) != (prod, canary):
+                await self._begin(connection, prod, canary, now)
+            return await self._go_on(connection, now)
+
+    async def _begin(
+        self, connection: asyncpg.Connection, prod: Traffic, canary: Traffic, now: datetime
+    ) -> None:
+        since = now - duration(self.settings.window)
+        first = await arms.first_row(connection, canary, since)
+        self.started = (first or since).replace(second=0, microsecond=0)
+        self._sides = arms.Minutes(prod), arms.Minutes(canary)
+        self._bins, self._notes = await asyncio.to_thread(self._prediction_bins, prod)
+        self._earlier = in_order(await earlier_labels(connection, prod, self.started))
+        self._read_to = None
+
+    async def _go_on(self, connection: asyncpg.Connection, now: datetime) -> Look:
+        assert self._sides is not None and self.started is not None  # noqa: S101 - look() began it
+        minutes = arms.whole_minutes(self.started, now)
+        end = minutes[-1] + arms.MINUTE if minutes else self.started
+        since = self.started if self._read_to is None else max(self._read_to - arms.SETTLED, self.started)
+        for side in self._sides:
+            await arms.read(connection, side, since, end, bins=self._bins, began=self.started)
+        self._read_to = end
+        notes = list(self._notes)
+        if not self._sides[0].failures_known or not self._sides[1].failures_known:
+            notes.append("there are no histograms of one side, so failed requests and latency are not known")
+        return Look(
+            prod=self._sides[0].traffic,
+            canary=self._sides[1].traffic,
+            start=self.started,
+            end=end,
+            judgement=judge_canary(*arms.arms(*self._sides, minutes), self.policy),
+            bins=self._bins,
+            sides=self._sides,
+            notes=tuple(notes),
+            own=changed(self._earlier, in_order(self._sides[0].labels), self.policy, self.policy.alpha / 2),
+        )
+
+    async def _serving(self, connection: asyncpg.Connection, deployment: str, since: datetime) -> Traffic:
+        """The traffic of the version that answered last under a deployment."""
+        settings = self.settings
+        place = {"cluster": settings.cluster, "namespace": settings.namespace, "resource": settings.resource}
+        anything = Traffic(model_name="", model_version="", deployment=deployment, **place)
+        where = " AND ".join(
+            f"{name} = {literal(value)}" for name, value in deployment_columns(anything).items()
+        )
+        if settings.model:
+            where += f" AND model_name = {literal(wanted(settings.model).name)}"
+        row = await connection.fetchrow(
+            f"SELECT model_name, model_version FROM inference_logs WHERE {where} AND ts >= $1 "  # noqa: S608
+            "ORDER BY ts DESC LIMIT 1",
+            since,
+        )
+        if row is None:
+            raise CannotJudgeError(
+                f"deployment {deployment} logged nothing since {since:%Y-%m-%d %H:%M:%S} UTC; send it "
+                "traffic, look at a longer --window, or name other deployments with --prod and --canary"
+            )
+        return Traffic(model_name=row[0], model_version=row[1], deployment=deployment, **place)
+
+    def _prediction_bins(self, prod: Traffic) -> tuple[FeatureBins | None, tuple[str, ...]]:
+        """Prod's bins for predictions, or why there are none: errors and latency can be compared without."""
+        try:
+            if self.settings.baseline is not None:
+                baseline = read_baseline(self.settings.baseline)
+            else:
+                registry = Registry(self.settings.tracking_uri)
+                found, source = registered_baseline(registry, prod.model_name, prod.model_version)
+                if found is None:
+                    return None, (
+                        f"prod's version has no baseline at {source}: predictions are not compared",
+                    )
+                baseline = found
+        except CannotJudgeError as error:
+            return None, (f"predictions are not compared: {error}",)
+        return baseline.prediction, ()
+
+
+def policy_of(settings: CompareSettings) -> CanaryPolicy:
+    """The judge's thresholds. Raises CannotJudgeError with its own sentence."""
+    try:
+        return CanaryPolicy(
+            alpha=settings.alpha,
+            error_margin=settings.error_margin,
+            latency_margin=settings.latency_margin,
+            latency_threshold_ms=settings.latency_threshold_ms,
+            quality_margin=settings.quality_margin,
+            log_loss_margin=settings.log_loss_margin,
+            same_shift=settings.same_shift,
+            max_shift=settings.max_shift,
+            split=settings.split,
+        )
+    except ValueError as error:
+        raise CannotJudgeError(str(error)) from None

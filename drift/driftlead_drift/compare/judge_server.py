@@ -1,0 +1,195 @@
+"""The canary's judge: looks again and again, and answers GET /verdict with what the evidence says by now."""
+
+import asyncio
+import signal
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+
+from driftlead_drift.compare.evidence import Comparison, Look
+from driftlead_drift.durations import duration
+from driftlead_drift.ending import Ended
+from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.settings import CompareSettings
+
+log = structlog.get_logger(__name__)
+VALUES = {"worse": -1, "undecided": 0, "non-inferior": 1, "different": -1, "same": 1, "not tested": 0}
+
+
+class Metrics:
+    """What the judge tells Prometheus."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.verdict = Gauge(
+            "driftlead_drift_canary_verdict",
+            "-1 worse (predictions: different), 0 undecided, 1 non-inferior (same).",
+            ["check"],
+            registry=self.registry,
+        )
+        self.evidence = Gauge(
+            "driftlead_drift_canary_log_evidence",
+            "Largest log evidence so far that the canary is worse.",
+            ["check"],
+            registry=self.registry,
+        )
+        self.requests = Gauge(
+            "driftlead_drift_canary_requests", "Requests compared so far.", ["side"], registry=self.registry
+        )
+        self.needed = Gauge(
+            "driftlead_drift_canary_requests_needed",
+            "About so many more requests until it is decided; NaN when not to be foreseen.",
+            registry=self.registry,
+        )
+        self.performance = Gauge(
+            "driftlead_drift_canary_performance",
+            "By labels: share predicted wrongly, log loss (nats), AUC; of prod, canary, and prod earlier.",
+            ["measure", "side"],
+            registry=self.registry,
+        )
+        self.looks = Counter("driftlead_drift_canary_looks", "Looks at both sides.", registry=self.registry)
+        self.failures = Counter(
+            "driftlead_drift_canary_look_failures", "Looks that failed.", registry=self.registry
+        )
+
+    def tell(self, look: Look) -> None:
+        """Sets every gauge to a look's."""
+        judgement = look.judgement
+        for name, verdict in judgement.said:
+            self.verdict.labels(name).set(VALUES[verdict])
+        for check in judgement.checks:
+            self.evidence.labels(check.name).set(check.log_worse)
+        self.verdict.labels("predictions").set(VALUES[judgement.predictions.verdict])
+        self.verdict.labels("all").set(VALUES[judgement.verdict])
+        for side, minutes in zip(("prod", "canary"), look.sides, strict=True):
+            self.requests.labels(side).set(sum(minutes.requests.values()))
+        for measures, sides in ((judgement.measures, ("prod", "canary")), (look.own, ("earlier", "prod"))):
+            for measure in measures:
+                for side, value in zip(sides, (measure.first, measure.second), strict=True):
+                    self.performance.labels(measure.name, side).set(value)
+        needed = judgement.requests_needed
+        self.needed.set(float("nan") if needed is None else needed)
+
+
+class Judge:
+    """The last look, and what is answered from it."""
+
+    def __init__(self, settings: CompareSettings) -> None:
+        self.settings = settings
+        self.comparison = Comparison(settings)
+        self.metrics = Metrics()
+        self.answer: dict[str, Any] | None = None
+        self.trouble = "the judge has not looked yet"
+
+    async def look(self, now: datetime) -> None:
+        """Looks once; a failure leaves the last answer standing and says why it is old."""
+        try:
+            look = await self.comparison.look()
+        except CannotJudgeError as error:
+            self.metrics.failures.inc()
+            self.trouble = str(error)
+            log.warning("cannot compare", reason=self.trouble)
+            return
+        self.metrics.looks.inc()
+        self.metrics.tell(look)
+        self.trouble = ""
+        self.answer = answer(look, now)
+
+    async def follow(self) -> None:
+        """Looks until it is cancelled."""
+        pause = duration(self.settings.interval).total_seconds()
+        while True:
+            await self.look(datetime.now(UTC))
+            await asyncio.sleep(pause)
+
+    async def verdict(self, _: web.Request) -> web.Response:
+        """GET /verdict: the last answer, 503 while there is none."""
+        if self.answer is None:
+            return web.json_response({"verdict": "undecided", "message": self.trouble}, status=503)
+        return web.json_response({**self.answer, "trouble": self.trouble})
+
+    async def live(self, _: web.Request) -> web.Response:
+        """GET /livez and /readyz: the process answers."""
+        return web.json_response({"status": "ok"})
+
+    async def exposition(self, _: web.Request) -> web.Response:
+        """GET /metrics."""
+        return web.Response(
+            body=generate_latest(self.metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+
+def answer(look: Look, now: datetime) -> dict[str, Any]:
+    """What GET /verdict says (`canary-verdict/v1`); the operator reads `verdict` and `message`."""
+    judgement = look.judgement
+    return {
+        "schema": "canary-verdict/v1",
+        "verdict": judgement.verdict,
+        "message": judgement.summary,
+        "prod": look.prod.model_version,
+        "canary": look.canary.model_version,
+        "since": look.start.isoformat(),
+        "at": now.isoformat(),
+        "minutes": judgement.minutes,
+        "requests": {
+            "prod": sum(look.sides[0].requests.values()),
+            "canary": sum(look.sides[1].requests.values()),
+        },
+        "requests_needed": judgement.requests_needed,
+        "checks": dict(judgement.said),
+        "predictions": judgement.predictions.verdict,
+        "split_mismatch": judgement.split.mismatch,
+        "not_tested": list(judgement.not_tested),
+    }
+
+
+def application(judge: Judge) -> web.Application:
+    """The routes."""
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/verdict", judge.verdict),
+            web.get("/livez", judge.live),
+            web.get("/readyz", judge.live),
+            web.get("/metrics", judge.exposition),
+        ]
+    )
+    return app
+
+
+def serve(settings: CompareSettings) -> Ended:
+    """Follows until SIGTERM or SIGINT."""
+    judge = asyncio.run(_serve(settings))
+    return Ended(0, "stopped", judge.answer or {"verdict": "undecided", "message": judge.trouble})
+
+
+async def _serve(settings: CompareSettings) -> Judge:
+    judge = Judge(settings)
+    runner = web.AppRunner(application(judge), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "0.0.0.0", settings.port)  # noqa: S104 - the operator asks from another pod
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise CannotJudgeError(
+            f"port {settings.port} cannot be listened on: {error.strerror or error}; give another --port"
+        ) from error
+    log.info("answering", port=runner.addresses[0][1] if runner.addresses else settings.port)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    following = asyncio.create_task(judge.follow())
+    stopping = asyncio.create_task(stopped.wait())
+    # A bug in the following task ends the process instead of leaving an old verdict to be believed.
+    await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    following.cancel()
+    stopping.cancel()
+    await runner.cleanup()
+    if following.done() and not following.cancelled():
+        following.result()
+    return judge

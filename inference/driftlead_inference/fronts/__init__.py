@@ -1,0 +1,1 @@
+"""From bytes to a handler and back: the ASGI application and the fast front beside it."""

@@ -1,0 +1,253 @@
+"""The fast front: answers a whole `POST /predict` from the bytes of one read, and leaves everything else to
+ASGI.
+
+A request that is split over reads, chunked, compressed, HTTP/1.0, not allowed, malformed or refused goes the
+usual way, so that there is one place that says no. What this one answers is equal to it byte for byte.
+"""
+
+import re
+import time
+from typing import Any, NamedTuple
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from driftlead_inference import problems
+from driftlead_inference.batching import Job
+from driftlead_inference.fronts.guarded import HEADERS, Guarded
+from driftlead_inference.problems import Problem, Refused
+from driftlead_inference.protocols import predict
+from driftlead_inference.service import Service, Serving
+
+START = b"POST /predict HTTP/1.1\r\n"
+ROUTE = "/predict"
+# Only heads that cannot be read in two ways; the parser sees all others.
+HEAD = re.compile(
+    rb"POST /predict HTTP/1\.1\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
+)
+HEADER = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
+FOREIGN = {b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer"}
+MOST_HEADS = 512
+LONGEST_HEAD = 4096
+HELD_BYTES = 64 * 1024
+
+
+class Head(NamedTuple):
+    """What a request's head says: the body's length, the client's own id, its credentials."""
+
+    length: int
+    request_id: bytes | None
+    authorization: bytes | None
+
+
+def read_head(head: bytes) -> Head | None:
+    """A head that this front understands; None for any other."""
+    if not HEAD.fullmatch(head):
+        return None
+    headers = [(name.lower(), value.rstrip(b" \t")) for name, value in HEADER.findall(head)]
+    if len(headers) > HEADERS or FOREIGN.intersection(name for name, _ in headers):
+        return None
+    length = request_id = authorization = None
+    for name, value in headers:
+        if name == b"content-length":
+            if length is not None or not value.isdigit() or len(value) > 9:
+                return None
+            length = int(value)
+        elif name == b"connection":
+            if value.lower() != b"keep-alive":
+                return None
+        elif name == b"x-request-id":
+            request_id = value
+        elif name == b"authorization":
+            authorization = value
+    return None if length is None else Head(length, request_id, authorization)
+
+
+class Wire(Guarded):
+    """One connection. `waiting`: a request of this front is under way; `held`: what came meanwhile."""
+
+    service: Service
+    heads: dict[bytes, Head | None]
+    dated: tuple[Any, bytes]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waiting = False
+        self.many = False
+        self.leaving = False
+        self.held = b""
+        self.started = 0.0
+        self.idle_since = 0.0
+        self.serving: Serving | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Answers a whole request, holds what comes before its reply is written, or hands on."""
+        if self.waiting:
+            self.hold(data)
+            return
+        if not self.parsing and (self.cycle is None or self.cycle.response_complete):
+            if self.flow.write_paused:
+                self.hold(data)
+                return
+            if data.startswith(START) and self.ask(data):
+                return
+        super().data_received(data)
+
+    def hold(self, data: bytes) -> None:
+        """Keeps pipelined bytes for later; a client that sends too many of them is not read."""
+        self.held += data
+        if len(self.held) > HELD_BYTES:
+            self.flow.pause_reading()
+
+    def release(self) -> None:
+        """Goes on with what was held."""
+        if self.held and not self.waiting and not self.flow.write_paused and not self.transport.is_closing():
+            data, self.held = self.held, b""
+            self.flow.resume_reading()
+            self.data_received(data)
+
+    def ask(self, data: bytes) -> bool:
+        """Submits the request that stands whole at the beginning of `data`; False where this front must
+        not."""
+        serving = self.service.serving
+        end = data.find(b"\r\n\r\n") + 4
+        if serving is None or self.service.draining or not 4 <= end <= LONGEST_HEAD:
+            return False
+        head = self.head_of(data[:end])
+        if head is None or not self.allowed(head):
+            return False
+        whole = end + head.length
+        if len(data) < whole:
+            return False
+        started = time.perf_counter()
+        service = self.service
+        try:
+            request = predict.decode(data[end:whole], serving.door, service.settings.rows)
+            job = Job(
+                request.rows,
+                request.raws,
+                service.request_id(head.request_id),
+                service.clock(),
+                time.perf_counter(),
+                self.reply,
+            )
+            serving.batcher.submit(job)
+        except Refused:
+            return False
+        self.started, self.serving, self.many, self.waiting = started, serving, request.many, True
+        self.held = data[whole:]
+        return True
+
+    def head_of(self, text: bytes) -> Head | None:
+        """The head, remembered: a client sends the same one again and again."""
+        heads = self.heads
+        try:
+            return heads[text]
+        except KeyError:
+            head = read_head(text)
+            if len(heads) >= MOST_HEADS:
+                heads.clear()
+            if head is None or head.request_id is None:
+                heads[text] = head
+            return head
+
+    def allowed(self, head: Head) -> bool:
+        """Whether size and credentials are beyond question."""
+        service = self.service
+        if service.token:
+            try:
+                service.authorize(head.authorization)
+            except Refused:
+                return False
+        return head.length <= service.settings.body_bytes
+
+    def reply(self, job: Job) -> None:
+        """Writes the answer, as uvicorn would have written the application's."""
+        self.waiting = False
+        serving = self.serving
+        if serving is None or self.transport.is_closing():
+            return
+        leaving = self.leaving or self.service.draining
+        if job.problem is None:
+            status, body = 200, predict.reply(job, serving, self.many)
+            reply = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n" % (
+                self.date(),
+                len(body),
+            )
+            extra = b""
+        else:
+            status, body, reply, extra = self.refusal(job.problem)
+        self.service.count(ROUTE, status, self.started)
+        tail = b"connection: close\r\n\r\n" if leaving else b"\r\n"
+        self.transport.write(
+            b"%bx-request-id: %b\r\n%b%b%b" % (reply, job.request_id.encode(), extra, tail, body)
+        )
+        self.server_state.total_requests += 1
+        if leaving:
+            self.transport.close()
+            return
+        self.idle_since = self.loop.time()
+        if self.held:
+            self.release()
+        elif self.timeout_keep_alive_task is None:
+            self.keep_alive(self.timeout_keep_alive)
+
+    def refusal(self, problem: Problem) -> tuple[int, bytes, bytes, bytes]:
+        """Status, body, and the head's parts of a problem."""
+        body = problem.body()
+        reply = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n" % (
+            STATUS_LINE[problem.status],
+            self.date(),
+            problems.CONTENT_TYPE,
+            len(body),
+        )
+        extra = b"".join(b"%b: %b\r\n" % pair for pair in problem.headers())
+        return problem.status, body, reply, extra
+
+    def date(self) -> bytes:
+        """uvicorn's default headers as bytes; it replaces the list once a second."""
+        headers = self.server_state.default_headers
+        dated = type(self).dated
+        if dated[0] is not headers:
+            dated = (headers, b"".join(b"%b: %b\r\n" % pair for pair in headers))
+            type(self).dated = dated
+        return dated[1]
+
+    def keep_alive(self, seconds: float) -> None:
+        """Sets the timer of an idle connection."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes an idle connection. The timer is not set anew for each reply: it looks how old the last one
+        is."""
+        self.timeout_keep_alive_task = None
+        left = self.timeout_keep_alive - (self.loop.time() - self.idle_since)
+        if self.waiting or (left > 0.01 and self.idle_since):
+            self.keep_alive(max(left, 1.0))
+            return
+        super().timeout_keep_alive_handler()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        self.release()
+
+    def shutdown(self) -> None:
+        """The server ends: an idle connection at once, one that waits after its reply."""
+        if self.waiting:
+            self.leaving = True
+        else:
+            super().shutdown()
+
+
+def wire_of(service: Service) -> type[Wire]:
+    """The protocol class of a service, for uvicorn's `http` setting."""
+    return type(
+        "ServiceWire",
+        (Wire,),
+        {
+            "service": service,
+            "request_seconds": service.settings.body_seconds,
+            "heads": {},
+            "dated": (None, b""),
+        },
+    )

@@ -1,0 +1,1 @@
+"""From a model's URI to a model that has answered."""

@@ -1,0 +1,115 @@
+"""Asks the registry what a URI means, and brings the artifact into the cache. By MLflow's client: in the
+preparing process alone."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from driftlead_data import text_classes
+from driftlead_data.exit_codes import ExitCode
+from driftlead_inference.failures import StartFailed
+from driftlead_inference.model import cache, locate
+from driftlead_inference.model.cache import ARTIFACT, Record, Source
+from driftlead_inference.model.prepared import Wish
+
+log = structlog.get_logger()
+
+
+def resolve(wish: Wish) -> Source:
+    """Asks the registry which artifact a URI means."""
+    asked = locate.parse(wish.uri)
+    if asked.folder is not None:
+        return locate.local(asked, wish.name)
+    import mlflow  # noqa: PLC0415 - a folder needs no registry
+
+    if wish.registry:
+        mlflow.set_tracking_uri(wish.registry)
+    registry = wish.registry or mlflow.get_tracking_uri()
+    client = mlflow.MlflowClient()
+    if asked.run:
+        run = asked.run.removeprefix("runs:/").split("/", 1)[0]
+        return Source(registry, wish.name or run, locate.UNREGISTERED, asked.run, run_id=run)
+    with told(registry, wish.uri):
+        version = (
+            client.get_model_version_by_alias(asked.name, asked.alias)
+            if asked.alias
+            else client.get_model_version(asked.name, asked.version)
+        )
+        labels = client.get_registered_model(asked.name).tags.get(text_classes.TAG)
+    return Source(
+        registry=registry,
+        name=asked.name,
+        version=str(version.version),
+        source=str(version.source),
+        run_id=str(version.run_id or ""),
+        labels=text_classes.from_tag(labels),
+    )
+
+
+@contextmanager
+def told(registry: str, uri: str) -> Iterator[None]:
+    """Turns what MLflow's client raises into `StartFailed`: the registry has no such thing, or is away."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - imports MLflow
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
+            sentence = f"{registry} has no {uri}: {error.message}"
+            raise StartFailed(ExitCode.VERSION_NOT_FOUND, sentence) from error
+        raise StartFailed(ExitCode.REGISTRY_AWAY, f"{registry} does not answer: {error.message}") from error
+
+
+def fetch(wish: Wish, source: Source) -> tuple[Path, Path, Record]:
+    """The entry, the artifact's folder and its record: from the cache where it is whole, else downloaded."""
+    root = Path(wish.cache_dir)
+    entry = root / source.key
+    if not source.registry:
+        folder = Path(source.source)
+        record = Record(source, cache.digests(folder))
+        entry.mkdir(parents=True, exist_ok=True)
+        cache.write_whole(entry / cache.RECORD, msgspec.json.encode(record))
+        return entry, folder, record
+    record_there = cache.read(entry)
+    if record_there is not None:
+        try:
+            cache.check(entry / ARTIFACT, record_there.files)
+        except cache.Damaged as damage:
+            log.warning("the cached model is damaged and downloaded again", damage=str(damage))
+        else:
+            return entry, entry / ARTIFACT, record_there
+    entry = cache.remember(root, source, lambda folder: download(wish.uri, source, folder))
+    written = cache.read(entry)
+    if written is None:
+        raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was written and cannot be read; is the disk full?")
+    return entry, entry / ARTIFACT, written
+
+
+def download(uri: str, source: Source, folder: Path) -> None:
+    """MLflow's download of the exact version's artifact, or of a run's. Raises `StartFailed`."""
+    import mlflow  # noqa: PLC0415
+    from mlflow.artifacts import download_artifacts  # noqa: PLC0415
+
+    exact, hint = f"models:/{source.name}/{source.version}", ""
+    if source.version == locate.UNREGISTERED:
+        with told(source.registry, uri):
+            run = mlflow.MlflowClient().get_run(source.run_id)
+        # Of a run's artifacts MLflow does not say why they cannot be had.
+        exact, hint = uri, f"; is the path right, and does {run.info.artifact_uri} answer?"
+    try:
+        place = Path(download_artifacts(artifact_uri=exact, dst_path=str(folder)))
+    except Exception as error:
+        sentence = f"{source.source} cannot be downloaded: {type(error).__name__}: {error}{hint}"
+        raise StartFailed(ExitCode.ARTIFACTS_AWAY, sentence) from error
+    if place.resolve() != folder.resolve():  # a run's artifact lies below, in its own path
+        aside = place.rename(folder.with_name("of-run"))
+        shutil.rmtree(folder)
+        aside.rename(folder)
+    if not (folder / "MLmodel").is_file():
+        raise StartFailed(
+            ExitCode.LOAD_FAILED, f"{source.source} holds no file MLmodel: it is no MLflow model"
+        )

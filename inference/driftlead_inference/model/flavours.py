@@ -1,0 +1,157 @@
+"""Loading a model by MLflow, and how an estimator is asked. Imports MLflow and scikit-learn: heavy, on
+purpose here."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_data.exit_codes import ExitCode
+from driftlead_inference.failures import StartFailed
+from driftlead_inference.model.signature import Signature
+
+BOOSTERS = ("xgboost", "lightgbm")  # flavours of MLflow that may hold an estimator of scikit-learn's kind
+Answers = tuple[NDArray[Any], NDArray[np.float64] | None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory. `estimator` is None for flavours that only MLflow's pyfunc knows."""
+
+    flavour: str
+    estimator: Any
+    pyfunc: Any
+
+    @property
+    def classes(self) -> list[Any] | None:
+        """The classes of a classifier with one output, else None."""
+        classes = getattr(self.estimator, "classes_", None)
+        if not isinstance(classes, np.ndarray) or classes.ndim != 1:
+            return None
+        return list(classes.tolist())
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether it says how sure it is."""
+        return self.classes is not None and hasattr(self.estimator, "predict_proba")
+
+    def predict(self, data: Any, probabilities: bool = False) -> Answers:
+        """Answers for an array (rows, features) or a frame: (rows,) or (rows, outputs), and (rows,
+        classes)."""
+        if self.estimator is None:
+            return plain(self.pyfunc.predict(data)), None
+        answers = np.asarray(self.estimator.predict(data))
+        likely = self.estimator.predict_proba(data) if probabilities and self.has_probabilities else None
+        return answers, likely
+
+
+def plain(answers: Any) -> NDArray[Any]:
+    """What a pyfunc gives (array, list, series or frame) as an array of one entry a row."""
+    array = np.asarray(answers)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def load(folder: Path) -> Loaded:
+    """Loads a model folder: the estimator itself where there is one, MLflow's pyfunc otherwise.
+
+    Raises `StartFailed` with the loader's own words.
+    """
+    import mlflow  # noqa: PLC0415 - only a process that loads pays for it
+    from mlflow.models import Model  # noqa: PLC0415
+
+    # An array is given to an estimator that was fitted with names only where both ways were seen to agree.
+    warnings.filterwarnings("ignore", message="X does not have valid feature names")
+    try:
+        flavours = Model.load(str(folder)).flavors
+        if "sklearn" in flavours:
+            import mlflow.sklearn  # noqa: PLC0415
+
+            return Loaded("sklearn", mlflow.sklearn.load_model(str(folder)), None)
+        if "python_function" in flavours:
+            import mlflow.pyfunc  # noqa: PLC0415
+
+            model = mlflow.pyfunc.load_model(str(folder))
+            return estimator_of(model, flavours) or Loaded("pyfunc", None, model)
+    except ImportError as error:
+        raise StartFailed(ExitCode.REQUIREMENTS_MISSING, requirements_sentence(folder, error)) from error
+    except Exception as error:
+        raise StartFailed(ExitCode.LOAD_FAILED, f"{type(error).__name__}: {error}") from error
+    raise StartFailed(
+        ExitCode.LOAD_FAILED,
+        f"the model has the flavours {sorted(flavours)}; served are sklearn and python_function",
+    )
+
+
+def estimator_of(model: Any, flavours: Mapping[str, Any]) -> Loaded | None:
+    """The estimator within a pyfunc, for flavours whose pyfunc only hands on to it; else None.
+
+    Asked directly it knows its classes and probabilities, and takes arrays, which costs less than frames.
+    """
+    from sklearn.base import BaseEstimator  # noqa: PLC0415 - heavy
+
+    names = [name for name in BOOSTERS if name in flavours]
+    if not names:
+        return None
+    inner = model.get_raw_model()
+    return Loaded(names[0], inner, None) if isinstance(inner, BaseEstimator) else None
+
+
+def requirements_sentence(folder: Path, error: ImportError) -> str:
+    """What the model needs that is not here, and the recipe for an image that has it."""
+    missing = [line for line, state in requirements(folder) if state == "missing"]
+    wanted = ", ".join(missing) or (error.name or "a package")
+    return (
+        f"{error}. The model asks for {wanted}, which this image has not; build one that has: "
+        f"`FROM <this image>` / `RUN pip install {' '.join(missing) or error.name or '...'}`, and name it in "
+        "spec.inference.image"
+    )
+
+
+def requirements(folder: Path) -> list[tuple[str, str]]:
+    """The model's requirements.txt, line by line: `met`, `missing`, or the version that is installed
+    instead."""
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415
+
+    file = folder / "requirements.txt"
+    states = []
+    for line in file.read_text().splitlines() if file.is_file() else []:
+        try:
+            wanted = Requirement(line.split("#")[0].strip())
+            # MLflow's skinny package is what loads here; it carries the same version.
+            here = version("mlflow-skinny" if wanted.name == "mlflow" else wanted.name)
+        except InvalidRequirement:
+            continue
+        except PackageNotFoundError:
+            states.append((line, "missing"))
+            continue
+        met = wanted.specifier.contains(here, prereleases=True)
+        states.append((line, "met" if met else here))
+    return states
+
+
+def frame(signature: Signature, rows: Sequence[Sequence[object]]) -> Any:
+    """A DataFrame of rows (each in the signature's order) with the signature's names and types.
+
+    A null makes an integer or boolean column float64 (NaN), as it was when the training frame had one.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    columns = {}
+    for at, feature in enumerate(signature.features):
+        values = [row[at] for row in rows]
+        dtype = feature.dtype
+        if dtype not in ("object", "datetime64[ns]", "float32") and any(value is None for value in values):
+            dtype = "float64"
+        name = feature.name if signature.named else at
+        columns[name] = (
+            pd.to_datetime(pd.Series(values))
+            if feature.kind == "datetime"
+            else pd.Series(values, dtype=dtype)
+        )
+    return pd.DataFrame(columns)

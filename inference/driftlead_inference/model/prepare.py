@@ -1,0 +1,197 @@
+"""The preparing process: finds, downloads, loads, probes and converts a model, and leaves what it found as
+data.
+
+It runs as a child (`python -m driftlead_inference.model.prepare`), so that MLflow, pandas, scikit-learn and
+the ONNX converter never enter the process that serves unless that needs them, and so that a model that
+crashes its interpreter takes down only this one. It reads a `Wish` from standard input and writes a `Found`
+to the file named there.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from driftlead_data.baseline import Baseline, BaselineError
+from driftlead_data.exit_codes import ExitCode
+from driftlead_data.text_classes import numbered
+from driftlead_inference.failures import StartFailed
+from driftlead_inference.model import fetching, flavours, locate, prepared, probing
+from driftlead_inference.model.cache import ARTIFACT, Record
+from driftlead_inference.model.examples import example, read_baseline
+from driftlead_inference.model.flavours import Loaded
+from driftlead_inference.model.prepared import Found, Prepared, Wish
+from driftlead_inference.model.signature import Signature, Unservable, from_estimator, from_mlflow
+from driftlead_inference.onnx import convert as onnx_convert
+from driftlead_inference.rows import Door
+
+log = structlog.get_logger()
+
+
+def main() -> int:
+    """Does what standard input asks; the exit code is that of the serving process."""
+    wish = msgspec.json.decode(sys.stdin.buffer.read(), type=Wish)
+    asked = locate.parse(wish.uri)
+    result = Path(wish.result)
+    try:
+        entry, convertible = prepare(wish)
+        # From here on the model serves, whatever the converter does: it may crash its interpreter.
+        result.write_bytes(msgspec.json.encode(Found(entry=str(entry))))
+        if convertible is not None:
+            signal.alarm(wish.convert_seconds)  # a converter that hangs is ended by it, wherever it hangs
+            converted(entry, wish, convertible)
+        return 0
+    except StartFailed as failed:
+        found = Found(code=failed.code, message=failed.message, version=asked.version)
+    except Exception as error:
+        log.exception("preparing failed")
+        found = Found(
+            code=ExitCode.UNEXPECTED, message=f"{type(error).__name__}: {error}", version=asked.version
+        )
+    result.write_bytes(msgspec.json.encode(found))
+    return found.code
+
+
+def prepare(wish: Wish) -> tuple[Path, Loaded | None]:
+    """The cache entry that holds the model and what is known of it; the model where it may be converted.
+
+    Raises `StartFailed`.
+    """
+    started = time.monotonic()
+    source = fetching.resolve(wish)
+    located = time.monotonic()
+    entry, folder, record = fetching.fetch(wish, source)
+    fetched = time.monotonic()
+    path = entry / prepared.file_name(wish.conversion)
+    known = prepared.load(path)
+    if known is not None and known.digest == record.digest:
+        return entry, flavours.load(folder) if known.converts else None
+    seconds = {"locate": located - started, "fetch": fetched - located}
+    loaded, known = study(wish, folder, record, seconds)
+    prepared.save(path, known)
+    return entry, loaded if known.converts else None
+
+
+def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
+    """Converts and verifies; the prepared file says the verdict."""
+    path = entry / prepared.file_name(wish.conversion)
+    known = prepared.load(path)
+    if known is None:
+        return
+    prepared.save(path, msgspec.structs.replace(known, tries=known.tries + 1))
+    started = time.monotonic()
+    door = Door(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
+    folder = entry / ARTIFACT if known.source.registry else Path(known.source.source)
+    verdict = onnx_convert.convert(loaded, door, known.takes, known.example, baseline_of(folder))
+    seconds = {**known.seconds, "convert": time.monotonic() - started}
+    known = msgspec.structs.replace(known, engine_reason=verdict.reason, seconds=seconds, settled=True)
+    if verdict.model:
+        known = msgspec.structs.replace(
+            known,
+            engine="onnx",
+            onnx=onnx_convert.written(verdict, entry),
+            onnx_sha256=hashlib.sha256(verdict.model).hexdigest(),
+            onnx_type=verdict.dtype,
+        )
+    prepared.save(path, known)
+
+
+def baseline_of(folder: Path) -> Baseline | None:
+    """The version's baseline, where it has a readable one."""
+    try:
+        return read_baseline(folder)
+    except BaselineError:
+        return None
+
+
+def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -> tuple[Loaded, Prepared]:
+    """Loads the model and finds out what it takes and who can serve it."""
+    started = time.monotonic()
+    loaded = flavours.load(folder)
+    seconds["load"] = time.monotonic() - started
+    signature = signature_of(folder, loaded)
+    row, kind = example(folder, signature)
+    takes = "array" if probing.takes_arrays(loaded, signature, row) else "frame"
+    predict = probing.asks(loaded, signature, takes)
+    notes = [*skew(folder), *smoke(predict, row, kind)]
+    started = time.monotonic()
+    missing = probing.accepted_missing(predict, row)
+    huge = probing.accepts_huge(predict, row)
+    seconds["probe"] = time.monotonic() - started
+    classes = loaded.classes
+    known = Prepared(
+        source=record.source,
+        digest=record.digest,
+        signature=signature,
+        flavour=loaded.flavour,
+        engine=loaded.flavour,
+        engine_reason="conversion is switched off"
+        if wish.conversion == "off"
+        else "the converter ended before it had a verdict",
+        takes=takes,
+        accepts_missing=missing,
+        accepts_huge=huge,
+        example=row,
+        example_kind=kind,
+        classes=classes,
+        labels=numbered(record.source.labels, classes),
+        probabilities=loaded.has_probabilities,
+        warnings=tuple(notes),
+        settled=wish.conversion == "off",
+        seconds=seconds,
+    )
+    return loaded, known
+
+
+def signature_of(folder: Path, loaded: Loaded) -> Signature:
+    """MLflow's signature, else what the estimator says of itself. Raises `StartFailed` (signature)."""
+    from mlflow.models import Model  # noqa: PLC0415
+
+    try:
+        signature = Model.load(str(folder)).signature
+        schema = signature.inputs if signature else None
+        if schema is None:
+            return from_estimator(loaded.estimator)
+        return from_mlflow(schema.to_dict())
+    except Unservable as reason:
+        raise StartFailed(
+            ExitCode.SIGNATURE_MISSING,
+            f"{reason}; log the model with signature=mlflow.models.infer_signature(X, predictions)",
+        ) from reason
+
+
+def smoke(predict: probing.Predict, row: list[Any], kind: str) -> list[str]:
+    """One prediction of the example; zeros that are refused are a warning. Raises `StartFailed` (smoke)."""
+    try:
+        predict([row])
+    except Exception as error:
+        sentence = f"the smoke prediction of {kind} failed: {type(error).__name__}: {error}"
+        if kind != "zeros":
+            raise StartFailed(ExitCode.SMOKE_FAILED, sentence) from error
+        return [f"{sentence}; log the model with an input example to make this certain"]
+    return []
+
+
+def skew(folder: Path) -> list[str]:
+    """Sentences on requirements that are not met as they were when the model was trained."""
+    sentences = []
+    for line, state in flavours.requirements(folder):
+        if state == "missing":
+            sentences.append(f"the model's requirement {line} is not installed; it loaded all the same")
+        elif state != "met":
+            sentences.append(f"training-serving skew: the model asks for {line}, installed is {state}")
+    return sentences
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    warnings.simplefilter("default")
+    sys.exit(main())

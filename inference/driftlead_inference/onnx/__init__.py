@@ -1,0 +1,1 @@
+"""ONNX Runtime as the engine: conversion, the proof that it repeats scikit-learn, serving."""

@@ -1,0 +1,182 @@
+"""Converts an estimator to ONNX and verifies that ONNX Runtime repeats its answers. Only in the preparing
+process."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_data.baseline import Baseline
+from driftlead_inference.model.flavours import Loaded
+from driftlead_inference.onnx import repairs
+from driftlead_inference.onnx.engine import Session
+from driftlead_inference.onnx.reference import Matrix, Untold, reference_rows
+from driftlead_inference.onnx.trees import complete
+from driftlead_inference.rows import Door
+
+# A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
+TOLERANCE = 1e-5
+# Its arithmetic depends on how many rows it gets: all reference rows at once, FEW of them as requests come.
+SIZES, FEW = (0, 1, 16), 1000
+TYPES = ("double", "float")  # double first: it is the estimator's own arithmetic
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether ONNX Runtime may serve: the file's bytes and input type, and why or why not."""
+
+    reason: str
+    model: bytes = b""
+    dtype: str = ""
+
+
+def convert(loaded: Loaded, door: Door, takes: str, example: list[Any], baseline: Baseline | None) -> Verdict:
+    """The verdict on a model. Never raises: whatever goes wrong is a reason for scikit-learn."""
+    if loaded.estimator is None or takes != "array":
+        return Verdict("only scikit-learn models that take an array of numbers are converted")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            rows = reference_rows(loaded.estimator, door, example, baseline_values(baseline, door))
+            expected, likely = loaded.predict(rows, probabilities=True)
+        except Untold as reason:
+            return Verdict(f"not converted: {reason}")
+        except Exception as error:
+            return Verdict(f"not converted: scikit-learn refuses reference rows ({short(error)})")
+        verdicts = []
+        for dtype in TYPES:
+            try:
+                verdict = judge(loaded, rows, expected, likely, dtype)
+            except Untold as reason:
+                return Verdict(f"not converted: {reason}")
+            if verdict.model:
+                return verdict
+            verdicts.append(verdict.reason)
+    return Verdict("; ".join(dict.fromkeys(verdicts)))
+
+
+def judge(loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, dtype: str) -> Verdict:
+    """Converts for one input type, compares every reference row. Raises `Untold` where nothing converts."""
+    try:
+        model = converted(loaded.estimator, rows.shape[1], dtype)
+        session = Session(model, dtype)
+        counts = (differing(session, rows, expected, likely, size) for size in SIZES)
+        wrong = next(filter(None, counts), 0)
+    except Untold:
+        raise
+    except Exception as error:
+        return Verdict(f"not convertible as {dtype} ({short(error)})")
+    if wrong:
+        return Verdict(f"as {dtype} ONNX Runtime differs on {wrong:,} of {len(rows):,} reference rows")
+    faster, ours, theirs = race(loaded, session, rows)
+    if not faster:
+        return Verdict(f"ONNX Runtime is not faster ({theirs:.0f} us a row, scikit-learn {ours:.0f} us)")
+    times = f"a row takes {theirs:.0f} us, not {ours:.0f}"
+    reason = f"verified equal on {len(rows):,} reference rows as {dtype}; {times}"
+    return Verdict(reason, model, dtype)
+
+
+def differing(
+    session: Session, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, size: int
+) -> int:
+    """On how many reference rows ONNX Runtime differs when it is asked for `size` rows at once (0: all)."""
+    some = np.arange(len(rows)) if not size else np.arange(0, len(rows), max(1, len(rows) // FEW))
+    wrong, usual = 0, usual_size(expected)
+    for part in [some] if not size else np.array_split(some, max(1, len(some) // size)):
+        answers, probabilities = session.run(rows[part], probabilities=likely is not None)
+        known, wanted = None if likely is None else likely[part], expected[part]
+        wrong += differences(wanted, answers.reshape(wanted.shape), known, probabilities, usual)
+    return wrong
+
+
+def converted(estimator: Any, width: int, dtype: str) -> bytes:
+    """The ONNX file. Raises `Untold` where skl2onnx lacks a converter, and what else it raises."""
+    from skl2onnx import to_onnx  # noqa: PLC0415 - heavy
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
+    from skl2onnx.common.exceptions import MissingShapeCalculator  # noqa: PLC0415
+
+    repairs.repair()
+    kind = DoubleTensorType if dtype == "double" else FloatTensorType
+    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    options = {"zipmap": False} if hasattr(final, "classes_") else None
+    try:
+        model = to_onnx(
+            estimator,
+            initial_types=[("x", kind([None, width]))],
+            options={id(final): options} if options else None,
+        )
+    except MissingShapeCalculator as error:
+        raise Untold(f"skl2onnx has no converter for {type(final).__name__} or a step before it") from error
+    complete(model, estimator, dtype)
+    return bytes(model.SerializeToString())
+
+
+def usual_size(expected: NDArray[Any]) -> float:
+    """How large a regression's answers usually are, at most 1; 1 for classes."""
+    return min(1.0, float(np.nanmedian(np.abs(expected)))) if expected.dtype.kind == "f" else 1.0
+
+
+def differences(
+    expected: NDArray[Any],
+    answers: NDArray[Any],
+    likely: Matrix | None,
+    probabilities: Matrix | None,
+    usual: float,
+) -> int:
+    """On how many rows the answers are not the same: classes exactly, numbers within the tolerance.
+
+    Near zero a tenth of the tolerance counts as a share of the `usual` answer, whatever its unit.
+    """
+    if expected.dtype.kind == "f":
+        near = TOLERANCE * 0.1 * usual
+        same = np.isclose(answers, expected, rtol=TOLERANCE, atol=near, equal_nan=True)
+    else:
+        same = np.asarray(answers.astype(expected.dtype) == expected)
+    same = same.reshape(len(expected), -1).all(axis=1)
+    if likely is not None and probabilities is not None:
+        same &= (np.abs(probabilities - likely) <= TOLERANCE).all(axis=1)
+    return int((~same).sum())
+
+
+def race(loaded: Loaded, session: Session, rows: Matrix) -> tuple[bool, float, float]:
+    """Whether ONNX Runtime is faster, and both times of one row in microseconds."""
+    one = rows[:1]
+    ours = best(lambda: loaded.predict(one))
+    theirs = best(lambda: session.run(one))
+    return theirs < ours, ours * 1e6, theirs * 1e6
+
+
+def best(call: Any, rounds: int = 5) -> float:
+    """The shortest of a few runs, in seconds."""
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def baseline_values(baseline: Baseline | None, door: Door) -> list[Matrix]:
+    """For each feature, the edges and points of its baseline's bins: where real traffic lies."""
+    if baseline is None:
+        return []
+    bins = {each.name: np.array([*each.edges, *each.points], dtype=np.float64) for each in baseline.features}
+    return [bins.get(name, np.empty(0)) for name in door.signature.names]
+
+
+def short(error: Exception) -> str:
+    """An exception in a few words."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+
+
+def written(verdict: Verdict, folder: Path) -> str:
+    """Puts the file beside the artifact; its name."""
+    from driftlead_inference.model.cache import write_whole  # noqa: PLC0415
+
+    name = f"model-{verdict.dtype}.onnx"
+    write_whole(folder / name, verdict.model)
+    return name

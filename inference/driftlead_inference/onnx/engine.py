@@ -1,0 +1,57 @@
+"""ONNX Runtime as the engine: no scikit-learn, pandas or MLflow in the process that serves."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from driftlead_inference.model.engines import Matrix, Outputs, Rows, outputs
+
+DTYPES: dict[str, type[np.floating[Any]]] = {"double": np.float64, "float": np.float32}
+
+
+class Session:
+    """A loaded ONNX model: answers for (rows, features) in float64."""
+
+    def __init__(self, model: bytes | Path, dtype: str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        options.inter_op_num_threads = 1
+        # Spinning threads would take the quota from the requests.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        source = str(model) if isinstance(model, Path) else model
+        self.session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        self.dtype = DTYPES[dtype]
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def run(self, matrix: Matrix, *, probabilities: bool = False) -> tuple[NDArray[Any], Matrix | None]:
+        """Answers (rows,) or (rows, outputs), and probabilities (rows, classes) where asked for."""
+        wanted = self.names[:2] if probabilities and len(self.names) > 1 else self.names[:1]
+        with np.errstate(over="ignore"):
+            found = self.session.run(wanted, {"x": matrix.astype(self.dtype, copy=False)})
+        answers = found[0]
+        if answers.ndim == 2 and answers.shape[1] == 1:
+            answers = answers[:, 0]
+        return answers, found[1] if len(found) > 1 else None
+
+
+class OnnxEngine:
+    """Serves a verified conversion."""
+
+    name = "onnx"
+
+    def __init__(self, session: Session, labels: Sequence[str]) -> None:
+        self.session = session
+        self.labels = {text: number for number, text in enumerate(labels)}
+
+    def predict(self, rows: Rows, matrix: Matrix | None, *, probabilities: bool = False) -> Outputs:
+        """Asks ONNX Runtime; only models of numbers are converted, so there is a matrix."""
+        if matrix is None:
+            matrix = np.array(rows, dtype=np.float64)
+        answers, likely = self.session.run(matrix, probabilities=probabilities)
+        return outputs(answers, likely, self.labels)

@@ -1,0 +1,180 @@
+"""Rows on which ONNX Runtime must repeat scikit-learn before it may serve. Deterministic; no I/O.
+
+Clean rows prove little: on real flights a forest that agreed on thousands of them gave 518 wrong answers of
+28,485 once values were missing. So the rows hold every split threshold and its neighbours (in float32 and in
+float64), every feature missing that may be, alone and together, large whole numbers, tiny and huge ones.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from driftlead_inference.model.signature import Feature
+from driftlead_inference.rows import Door
+
+Matrix = NDArray[np.float64]
+EDGES = (
+    0.0, -0.0, 1.0, -1.0, 0.5, 1e-40, -1e-40, 1e-6, 100.0, -100.0, 1e6, -1e6,
+    2.0**24 - 1, 2.0**24, 2.0**24 + 1, 2.0**53, -(2.0**31), 1e30, -1e30, 3.4e38, 1e300, -1e300,
+)  # fmt: skip
+RANDOM_ROWS = 2000
+MOST_ROWS = 60_000
+NULL_ROWS = 500
+
+
+class Untold(Exception):  # noqa: N818 - what is not known, in a sentence
+    """The model's thresholds cannot be traced back to its features."""
+
+
+def reference_rows(
+    estimator: Any, door: Door, example: Sequence[Any], typical: Iterable[Matrix] = ()
+) -> Matrix:
+    """The rows, (n, features), only those that the door lets through.
+
+    `typical`: for each feature, values of its baseline. Raises `Untold`.
+    """
+    dice = np.random.default_rng(20130101)
+    width = door.width
+    base = np.array([example], dtype=np.float64)
+    base = np.where(np.isnan(base), 0.0, base)
+    cuts = thresholds(estimator, width)
+    known = list(typical) or [np.empty(0)] * width
+    values = [
+        interesting(np.concatenate([cuts[at], known[at]]), door.signature.features[at]) for at in range(width)
+    ]
+    rows = [
+        base,
+        np.zeros((1, width)),
+        mixed(values, dice),
+        single(base, values),
+        scattered(base, values, dice),
+    ]
+    filled = np.concatenate(rows)
+    filled = whole(filled, door)
+    everything = np.concatenate([filled, *nulls(base, filled, door, dice)])
+    with np.errstate(over="ignore"):
+        fit = ~door.unfit(everything, everything.astype(np.float32)).any(axis=1)
+    return np.ascontiguousarray(everything[fit])
+
+
+def interesting(cuts: Matrix, feature: Feature) -> Matrix:
+    """Values at and next to each cut, and the edges of number formats."""
+    if feature.kind == "boolean":
+        return np.array([0.0, 1.0])
+    with np.errstate(over="ignore"):
+        single32 = cuts.astype(np.float32)
+    near = [
+        cuts,
+        np.nextafter(cuts, np.inf),
+        np.nextafter(cuts, -np.inf),
+        single32.astype(np.float64),
+        np.nextafter(single32, np.float32(np.inf)).astype(np.float64),
+        np.nextafter(single32, np.float32(-np.inf)).astype(np.float64),
+    ]
+    found = np.unique(np.concatenate([*near, np.array(EDGES)]))
+    finite: Matrix = found[np.isfinite(found)]
+    return finite
+
+
+def mixed(values: list[Matrix], dice: np.random.Generator) -> Matrix:
+    """Each feature's values in an order of their own, so that every value stands in some row at least
+    once."""
+    most = min(max(len(each) for each in values), MOST_ROWS)
+    columns = []
+    for each in values:
+        order = dice.permutation(each)
+        columns.append(np.resize(order, most) if len(order) <= most else order[:most])
+    return np.stack(columns, axis=1)
+
+
+def single(base: Matrix, values: list[Matrix], most: int = 200) -> Matrix:
+    """The example with one feature changed at a time, at most `most` values of each."""
+    rows = []
+    for at, each in enumerate(values):
+        some = each[:: max(1, len(each) // most)]
+        part = np.repeat(base, len(some), axis=0)
+        part[:, at] = some
+        rows.append(part)
+    return np.concatenate(rows)
+
+
+def scattered(base: Matrix, values: list[Matrix], dice: np.random.Generator) -> Matrix:
+    """Rows as traffic might be: each feature normal around its usual values."""
+    usual = [each[np.abs(each) < 1e5] for each in values]
+    center = np.array([np.median(each) if len(each) else 0.0 for each in usual])
+    spread = np.array(
+        [np.percentile(each, 75) - np.percentile(each, 25) if len(each) else 1.0 for each in usual]
+    )
+    near = base + dice.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(np.abs(base) * 0.3, 1.0)
+    far = center + dice.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(spread, 1e-3)
+    return np.concatenate([near, far])
+
+
+def whole(rows: Matrix, door: Door) -> Matrix:
+    """Rows whose integer features are whole, as the door wants them."""
+    rows[:, door.whole] = np.rint(rows[:, door.whole])
+    return rows
+
+
+def nulls(base: Matrix, rows: Matrix, door: Door, dice: np.random.Generator) -> list[Matrix]:
+    """Rows with nulls where the model takes them: one at a time, several, all."""
+    may = np.array(sorted(door.accepts_missing), dtype=np.intp)
+    if not may.size:
+        return []
+    alone = np.repeat(base, len(may), axis=0)
+    alone[np.arange(len(may)), may] = np.nan
+    some = rows[dice.integers(0, len(rows), NULL_ROWS * (1 + len(may)))].copy()
+    some[np.arange(len(some)), may[np.arange(len(some)) % len(may)]] = np.nan
+    several = rows[dice.integers(0, len(rows), NULL_ROWS)].copy()
+    mask = np.zeros(several.shape, dtype=bool)
+    mask[:, may] = dice.random((len(several), len(may))) < 0.3
+    several[mask] = np.nan
+    every = base.copy()
+    every[:, may] = np.nan
+    return [alone, some, several, every]
+
+
+def thresholds(estimator: Any, width: int) -> list[Matrix]:
+    """For each feature, the values at which some tree splits, in the request's units. Raises `Untold`."""
+    steps = [step for _, step in getattr(estimator, "steps", [])] or [estimator]
+    final = steps[-1]
+    pairs = splits(final)
+    if pairs is None:
+        return [np.empty(0)] * width
+    features, cuts = pairs
+    inputs = getattr(final, "n_features_in_", width)
+    if inputs != width:
+        raise Untold("its trees split on derived features, so no row can be made for each split")
+    found = [np.unique(cuts[features == at]) for at in range(width)]
+    return traced_back(found, steps[:-1])
+
+
+def splits(final: Any) -> tuple[NDArray[np.intp], Matrix] | None:
+    """Feature and threshold of every split of every tree; None when there are no trees. Raises `Untold`."""
+    trees = [tree.tree_ for tree in np.ravel(getattr(final, "estimators_", [])) if hasattr(tree, "tree_")]
+    if hasattr(final, "tree_"):
+        trees = [final.tree_]
+    if not trees:
+        if hasattr(final, "_predictors") or hasattr(final, "estimators_"):
+            raise Untold("it is an ensemble whose splits are not published")
+        return None
+    features = np.concatenate([tree.feature for tree in trees])
+    cuts = np.concatenate([tree.threshold for tree in trees])
+    inner = features >= 0
+    return features[inner], cuts[inner]
+
+
+def traced_back(found: list[Matrix], steps: list[Any]) -> list[Matrix]:
+    """Thresholds behind a pipeline's earlier steps in the request's units. Raises `Untold`."""
+    for step in reversed(steps):
+        if step is None or isinstance(step, str) or type(step).__name__ in ("SimpleImputer", "KNNImputer"):
+            continue  # a value that is there passes an imputer as it is
+        if not hasattr(step, "inverse_transform") or getattr(step, "n_features_in_", 0) != len(found):
+            raise Untold(f"its trees split behind {type(step).__name__}, which cannot be traced back")
+        most = max(len(each) for each in found)
+        table = np.stack([np.resize(each, most) if len(each) else np.zeros(most) for each in found], axis=1)
+        back = np.asarray(step.inverse_transform(table), dtype=np.float64)
+        found = [np.unique(back[: len(each), at]) for at, each in enumerate(found)]
+    return found

@@ -1,0 +1,1 @@
+"""The API server: what is watched, remembered, read and written there, and who leads."""

@@ -1,0 +1,165 @@
+"""Who leads: one process at a time, by a Lease of 8 seconds.
+
+Who cannot renew for 5 seconds closes its queue, 3 before another may take the Lease, and goes on watching.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from driftlead_operator import metrics
+from driftlead_operator.cluster.api_server import Cluster, Json
+from driftlead_operator.errors import ConflictError, OperatorError
+from driftlead_operator.kinds import GROUP, MANAGER
+
+log = structlog.get_logger(__name__)
+
+LEASE = MANAGER
+LEASE_SECONDS = 8
+RENEW_SECONDS = 5.0
+RETRY_SECONDS = 1.0
+REQUEST_SECONDS = 3.0
+HOOKS_AT = f"{GROUP}/hooks-at"
+"""Annotation of the Lease: where the leader takes webhooks."""
+
+
+class Leader:
+    """Holds the Lease, or waits for it. Ages are by this process's own clock; no clocks are compared."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        namespace: str,
+        identity: str,
+        hooks_at: str,
+        changed: Callable[[bool], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cluster, self._namespace, self._identity = cluster, namespace, identity
+        self._hooks_at, self._changed, self._clock = hooks_at, changed, clock
+        self._renewed: float | None = None
+        self._leads = False
+        self._others: tuple[str, float] = ("", 0.0)
+        self._written: dict[int, float] = {}
+        self._lease: Json | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process may write: it holds the Lease and renewed it in time."""
+        return self._leads and self._renewed is not None and self._clock() - self._renewed < RENEW_SECONDS
+
+    @property
+    def forward_to(self) -> str:
+        """Where the leader takes webhooks, "" when that is us or unknown."""
+        if self._leads or not self._lease:
+            return ""
+        annotations = self._lease["metadata"].get("annotations") or {}
+        return str(annotations.get(HOOKS_AT, ""))
+
+    def seen(self, lease: Json) -> None:
+        """Takes in the Lease as the watch tells it."""
+        version = int(lease["metadata"]["resourceVersion"])
+        self._written = {each: at for each, at in self._written.items() if each > version}
+
+    def deaf_for(self) -> float:
+        """Seconds between the oldest renewal that the watch has not told and the newest; 0 when it told all.
+
+        Between renewals, not until now: while the API server is away nothing can be told, and nobody is deaf.
+        """
+        return max(self._written.values()) - min(self._written.values()) if self._written else 0.0
+
+    async def run(self) -> None:
+        """Takes and renews the Lease until cancelled, then gives it back."""
+        try:
+            while True:
+                await self.step()
+                await asyncio.sleep(RETRY_SECONDS)
+        finally:
+            was, self._leads = self._leads, False
+            if was:
+                self._turn(False)
+                await asyncio.shield(self._give_back())
+
+    async def step(self) -> None:
+        """One try to take or to renew the Lease."""
+        began = self._clock()
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                held = await self._take_or_renew()
+        except (OperatorError, TimeoutError) as error:
+            self._lease = None if isinstance(error, ConflictError) else self._lease
+            held = None
+            if not isinstance(error, ConflictError):
+                log.warning("lease not reached", error=str(error) or "too slow", leads=self._leads)
+        if held:
+            self._renewed = began  # from before the request: the Lease cannot have begun earlier
+            metrics.LEASE_RENEWED.set_to_current_time()
+        late = self._renewed is None or self._clock() - self._renewed >= RENEW_SECONDS
+        if held and not self._leads:
+            self._turn(True)
+        elif self._leads and (held is False or late):
+            self._turn(False)
+
+    def _turn(self, leads: bool) -> None:
+        self._leads = leads
+        metrics.LEADER.set(leads)
+        log.info("leads" if leads else "leads no longer", identity=self._identity)
+        self._changed(leads)
+
+    async def _take_or_renew(self) -> bool:
+        """Whether the Lease is ours now; a conflict means that somebody else wrote it meanwhile."""
+        if not (self._leads and self._lease):
+            self._lease = await self._cluster.get("Lease", self._namespace, LEASE)
+        if self._lease is None:
+            self._keep(await self._cluster.create(self._wanted(None)))
+            return True
+        spec = self._lease.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        if holder and holder != self._identity and not self._is_over(spec):
+            return False
+        self._keep(await self._cluster.replace(self._wanted(self._lease)))
+        return True
+
+    def _is_over(self, spec: Json) -> bool:
+        """Whether another's Lease has stood unchanged for its whole time, as seen from here."""
+        mark = f"{spec.get('holderIdentity')} {spec.get('renewTime')} {spec.get('leaseTransitions')}"
+        if self._others[0] != mark:
+            self._others = (mark, self._clock())
+        return self._clock() - self._others[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+
+    def _keep(self, lease: Json) -> None:
+        self._lease = lease
+        self._written[int(lease["metadata"]["resourceVersion"])] = self._clock()
+
+    def _wanted(self, before: Json | None) -> Json:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        metadata: dict[str, Any] = {
+            "name": LEASE,
+            "namespace": self._namespace,
+            "annotations": {HOOKS_AT: self._hooks_at},
+        }
+        spec: dict[str, Any] = dict((before or {}).get("spec") or {})
+        if spec.get("holderIdentity") != self._identity:
+            spec["acquireTime"] = now
+            spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (before is not None)
+        spec |= {"holderIdentity": self._identity, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now}
+        if before:
+            metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+
+    async def _give_back(self) -> None:
+        """Lets a successor begin at once."""
+        if not self._lease:
+            return
+        wanted = self._wanted(self._lease)
+        wanted["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await self._cluster.replace(wanted)
+        except (OperatorError, TimeoutError) as error:
+            log.warning("lease not given back", error=str(error))

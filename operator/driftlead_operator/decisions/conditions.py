@@ -1,0 +1,84 @@
+"""The conditions, with the time since when each is as it is."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from driftlead_operator.decisions import checks, logging_health, objects
+from driftlead_operator.decisions.drift import DRIFTED, ERROR
+from driftlead_operator.decisions.look import Course, Look, Verdict
+from driftlead_operator.decisions.reasons import Condition, Reason
+
+LONGEST_MESSAGE = 2048
+
+
+def of(look: Look, ready: Verdict) -> Sequence[Mapping[str, Any]]:
+    """All conditions of a resource; Reconciling and Stalled only while they are true."""
+    generation = objects.generation(look.facts.resource)
+    before = objects.items(objects.dig(look.facts.resource, "status", "conditions"))
+    return settle(before, dict(_verdicts(look, ready)), generation, look.facts.now)
+
+
+def _verdicts(look: Look, ready: Verdict) -> Iterator[tuple[Condition, Verdict]]:
+    yield Condition.READY, ready
+    yield Condition.AVAILABLE, checks.availability(look)
+    if ready.course is Course.WORKING:
+        yield Condition.RECONCILING, ready._replace(status="True")
+    if ready.course is Course.STUCK:
+        yield Condition.STALLED, ready._replace(status="True")
+    if canary := checks.canary_health(look):
+        yield Condition.CANARY_HEALTHY, canary
+    if look.spec.drift:
+        yield Condition.DRIFT_DETECTED, drift_detected(look)
+        yield Condition.DRIFT_CHECK_FAILED, drift_check_failed(look)
+    yield Condition.PREDICTION_LOG_HEALTHY, logging_health.verdict(look)
+
+
+def settle(
+    before: Sequence[Mapping[str, Any]], verdicts: Mapping[Condition, Verdict], generation: int, now: datetime
+) -> list[Mapping[str, Any]]:
+    """Verdicts as conditions; the time moves only when a condition's status does."""
+    known = {each.get("type"): each for each in before}
+    return [
+        {
+            "type": str(condition),
+            "status": verdict.status,
+            "observedGeneration": generation,
+            "reason": str(verdict.reason),
+            "message": verdict.message[:LONGEST_MESSAGE],
+            "lastTransitionTime": _since(known.get(str(condition)), verdict, now),
+        }
+        for condition, verdict in verdicts.items()
+    ]
+
+
+def _since(before: Mapping[str, Any] | None, verdict: Verdict, now: datetime) -> str:
+    since = objects.mapping(before).get("lastTransitionTime")
+    same = before is not None and before.get("status") == verdict.status and since
+    return str(since) if same else objects.stamp(now)
+
+
+def drift_detected(look: Look) -> Verdict:
+    """What the last check of the version that serves found."""
+    status = objects.mapping(look.drift.status)
+    verdict, message = status.get("verdict"), str(status.get("message") or "")
+    if verdict is None or verdict == ERROR:
+        return Verdict(Reason.NOT_CHECKED_YET, "no check has given a verdict yet", "Unknown")
+    if look.prod.served and status.get("version") != look.prod.served:
+        words = f"the last check was of version {status.get('version')}; {look.prod.served} serves now"
+        return Verdict(Reason.NOT_CHECKED_YET, words, "Unknown")
+    if verdict in DRIFTED:
+        return Verdict(Reason.DRIFT_FOUND, message or f"verdict {verdict}", "True")
+    if verdict == "insufficient":
+        return Verdict(Reason.NOT_ENOUGH_DATA, message or "too little data to judge", "Unknown")
+    return Verdict(Reason.NO_DRIFT, message or f"verdict {verdict}", "False")
+
+
+def drift_check_failed(look: Look) -> Verdict:
+    """Whether the last check could judge."""
+    status = objects.mapping(look.drift.status)
+    if not status.get("verdict"):
+        return Verdict(Reason.NOT_CHECKED_YET, "no check has run yet", "False")
+    if status.get("verdict") == ERROR:
+        return Verdict(Reason.CHECK_FAILED, str(status.get("message") or "the check gave no verdict"), "True")
+    return Verdict(Reason.CHECKED, f"the check of {status.get('lastRunTime')} gave a verdict", "False")

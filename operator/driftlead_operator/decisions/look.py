@@ -1,0 +1,66 @@
+"""All that was decided about a resource, for the chains of checks and for its status."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from driftlead_operator.decisions.drift import DriftDecision
+from driftlead_operator.decisions.facts import Event, Facts, Ref
+from driftlead_operator.decisions.losses import LossDecision
+from driftlead_operator.decisions.promotion import Promotion
+from driftlead_operator.decisions.reasons import Reason
+from driftlead_operator.decisions.retraining import RetrainingDecision
+from driftlead_operator.decisions.rollout import StageDecision
+from driftlead_operator.decisions.spec import Spec
+
+
+class Course(Enum):
+    """Whether things are as wanted, go on by themselves, or wait for a person."""
+
+    DONE = "done"
+    WORKING = "working"
+    STUCK = "stuck"
+
+
+class Verdict(NamedTuple):
+    """A reason, a sentence with the numbers in it, and what it says of the condition."""
+
+    reason: Reason
+    message: str
+    status: str = "False"
+    course: Course = Course.WORKING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What was decided.
+
+    `behind` names the children that are not as wanted yet, `taken` those whose names strangers hold, `stale`
+    tells of wishes that came to nothing.
+    """
+
+    facts: Facts
+    spec: Spec
+    faults: Sequence[str]
+    prod: StageDecision
+    canary: StageDecision | None = None
+    behind: frozenset[Ref] = frozenset()
+    taken: Sequence[Ref] = ()
+    promotion: Promotion = field(default_factory=Promotion)
+    drift: DriftDecision = field(default_factory=DriftDecision)
+    retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
+    losses: LossDecision = field(default_factory=LossDecision)
+    handled: Mapping[str, Any] = field(default_factory=dict)
+    stale: Sequence[Event] = ()
+
+    def done(self, stage: StageDecision) -> bool:
+        """Whether a stage serves its wanted version, by its wanted template, on all pods that count."""
+        here = Ref("Deployment", f"{self.facts.resource['metadata']['name']}-{stage.name}")
+        as_wanted = here not in self.behind and here not in self.taken
+        return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
+
+    def serving(self, stage: StageDecision) -> int:
+        """How many pods of the present template answer with the wanted version."""
+        pods = [pod for pod in stage.view.of_current() if pod.ready and pod.version == stage.wanted]
+        return len(pods) if stage.view.version == stage.wanted else 0

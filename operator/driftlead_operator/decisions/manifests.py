@@ -1,0 +1,246 @@
+"""The children of a ModelDeployment, one function each: plain mappings with only the fields that are ours."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from driftlead_operator.decisions import objects, templates
+from driftlead_operator.decisions.facts import Manifest, Ref, StageName
+from driftlead_operator.decisions.spec import Drift, Retraining, Stage, seconds
+from driftlead_operator.decisions.stages import VERSION_LABEL
+from driftlead_operator.decisions.templates import Context, Template
+
+API_VERSIONS = {
+    "Deployment": "apps/v1",
+    "Service": "v1",
+    "CronJob": "batch/v1",
+    "Job": "batch/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "PodDisruptionBudget": "policy/v1",
+}
+INPUTS = "driftlead.dev/inputs"
+TEMPLATE = "driftlead.dev/template"
+# Beyond this an annotation is a burden; the template is then made anew each time.
+LARGEST_TEMPLATE = 64 * 1024
+KEPT_JOBS = 10
+DRIFT_CONTAINER = "drift"
+RETRAIN_CONTAINER = "retrain"
+JUDGE_CONTAINER = "judge"
+DRIFT_DEADLINE = 3600
+MISSED_START = 600
+FINISHED_JOB_SECONDS = 7 * 86400
+
+
+def child_refs(resource: Manifest) -> set[Ref]:
+    """Every name of the namespace that could be a child of this resource, whatever its spec says."""
+    name = objects.name(resource)
+    last_job = objects.dig(resource, "status", "retraining", "lastJob")
+    return {
+        Ref("Service", name),
+        Ref("Deployment", f"{name}-judge"),
+        *(Ref(kind, f"{name}-{stage}") for stage in ("prod", "canary") for kind in ("Deployment", "Service")),
+        *(Ref("PodDisruptionBudget", f"{name}-{stage}") for stage in ("prod", "canary")),
+        Ref("HorizontalPodAutoscaler", f"{name}-prod"),
+        Ref("CronJob", f"{name}-drift"),
+        *([Ref("Job", str(last_job))] if last_job else []),
+    }
+
+
+def _child(context: Context, kind: str, name: str, component: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSIONS[kind],
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": context.namespace,
+            "labels": templates.labels(context, component),
+            "ownerReferences": [
+                {
+                    "apiVersion": "driftlead.dev/v1alpha1",
+                    "kind": "ModelDeployment",
+                    "name": context.name,
+                    "uid": context.uid,
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": dict(spec),
+    }
+
+
+def deployment(
+    context: Context, stage: StageName, *, template: Template, replicas: int, inputs: str
+) -> dict[str, Any]:
+    """A stage's Deployment.
+
+    The template as applied stands in an annotation, so that an upgrade can keep it.
+    """
+    spec = {
+        "replicas": replicas,
+        "revisionHistoryLimit": 10,
+        "progressDeadlineSeconds": seconds(context.spec.rollout.progress_deadline),
+        "selector": {"matchLabels": templates.selector(context, stage)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": template,
+    }
+    child = _child(context, "Deployment", f"{context.name}-{stage}", stage, spec)
+    kept = objects.canonical(template)
+    if len(kept) <= LARGEST_TEMPLATE:
+        child["metadata"]["annotations"] = {INPUTS: f"{inputs}-{objects.digest(template)}", TEMPLATE: kept}
+    return child
+
+
+def service(context: Context, name: str, component: str, stage: StageName) -> dict[str, Any]:
+    """A Service that answers on ports 80 and 8000 for the pods of a stage."""
+    ports = [
+        {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
+        {"name": "http-direct", "port": templates.PORT, "targetPort": "http", "protocol": "TCP"},
+    ]
+    spec = {"type": "ClusterIP", "selector": templates.selector(context, stage), "ports": ports}
+    return _child(context, "Service", name, component, spec)
+
+
+def stage_service(context: Context, stage: StageName) -> dict[str, Any]:
+    """The Service of one stage."""
+    return service(context, f"{context.name}-{stage}", stage, stage)
+
+
+def stable_service(context: Context) -> dict[str, Any]:
+    """The Service that callers use: prod's pods."""
+    return service(context, context.name, "stable", "prod")
+
+
+def autoscaler(context: Context) -> dict[str, Any] | None:
+    """The HorizontalPodAutoscaler of prod, where spec asks for one."""
+    autoscaling = context.spec.prod.autoscaling
+    if autoscaling is None:
+        return None
+    name = f"{context.name}-prod"
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": autoscaling.target_cpu}}
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "minReplicas": autoscaling.min_replicas,
+        "maxReplicas": autoscaling.max_replicas,
+        "metrics": [{"type": "Resource", "resource": cpu}],
+    }
+    return _child(context, "HorizontalPodAutoscaler", name, "prod", spec)
+
+
+def disruption_budget(context: Context, stage: StageName) -> dict[str, Any] | None:
+    """One pod at a time may be evicted, where there may be more than one; broken pods may always go."""
+    block = context.spec.stage(stage)
+    if block is None or (block.replicas < 2 and block.autoscaling is None):
+        return None
+    spec = {
+        "maxUnavailable": 1,
+        "selector": {"matchLabels": templates.selector(context, stage)},
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return _child(context, "PodDisruptionBudget", f"{context.name}-{stage}", stage, spec)
+
+
+def judge(context: Context, *, canary: str) -> dict[str, Any]:
+    """The Deployment that compares this canary with prod and answers /verdict; each canary gets its own."""
+    block = context.spec.canary or Stage()
+    values = {
+        **templates.identity(context),
+        "DRIFTLEAD_MODEL": context.spec.model,
+        "DRIFTLEAD_PROD": context.spec.log_as("prod"),
+        "DRIFTLEAD_CANARY": context.spec.log_as("canary"),
+        "DRIFTLEAD_ERROR_MARGIN": block.judge.error_margin,
+        "DRIFTLEAD_LATENCY_MARGIN": block.judge.latency_margin,
+        "DRIFTLEAD_LATENCY_THRESHOLD_MS": str(block.judge.latency_threshold_milliseconds or ""),
+        "DRIFTLEAD_MAX_SHIFT": block.judge.max_shift,
+    }
+    pod = templates.answering(
+        templates.job(
+            context,
+            JUDGE_CONTAINER,
+            image=context.defaults.drift_image,
+            args=["compare", "--follow", "--port", str(templates.PORT)],
+            env=templates.environment(values),
+            resources=templates.JUDGE_RESOURCES,
+        )
+    )
+    pod["metadata"]["labels"][VERSION_LABEL] = canary
+    spec = {
+        "replicas": 1,
+        "revisionHistoryLimit": 0,
+        "selector": {"matchLabels": templates.judge_selector(context)},
+        "strategy": {"type": "Recreate"},
+        "template": pod,
+    }
+    return _child(context, "Deployment", f"{context.name}-judge", JUDGE_CONTAINER, spec)
+
+
+def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dict[str, Any]:
+    """The CronJob that checks the version which serves; suspended while there is none."""
+    deployment_column = drift.deployment or context.spec.log_as("prod")
+    args = ["check", "--model", context.model_uri(version), "--deployment", deployment_column, "--exit-zero"]
+    values = {
+        **templates.identity(context),
+        "DRIFTLEAD_WINDOW": drift.window,
+        "DRIFTLEAD_PERIOD": drift.period,
+        "DRIFTLEAD_RULE": drift.rule,
+        "DRIFTLEAD_Q": drift.q,
+        "DRIFTLEAD_TAU": drift.tau,
+        "DRIFTLEAD_PERSISTENCE": str(drift.persistence or ""),
+        "DRIFTLEAD_ASSUME_INDEPENDENT": "true" if drift.assume_independent else "",
+        "DRIFTLEAD_LOG_REDACT": context.spec.inference.prediction_log.redacted,
+        "DRIFTLEAD_TERMINATION_LOG": "/dev/termination-log",
+    }
+    pod = templates.job(
+        context,
+        DRIFT_CONTAINER,
+        image=context.defaults.drift_image,
+        args=args,
+        env=templates.environment(values),
+        resources=drift.resources or templates.CHECK_RESOURCES,
+    )
+    spec = {
+        "schedule": drift.schedule,
+        "suspend": drift.suspend or version is None,
+        "concurrencyPolicy": "Forbid",
+        "startingDeadlineSeconds": MISSED_START,
+        "successfulJobsHistoryLimit": KEPT_JOBS,
+        "failedJobsHistoryLimit": KEPT_JOBS,
+        "jobTemplate": {
+            "metadata": {"labels": templates.labels(context, "drift")},
+            "spec": {"backoffLimit": 0, "activeDeadlineSeconds": DRIFT_DEADLINE, "template": pod},
+        },
+    }
+    return _child(context, "CronJob", f"{context.name}-drift", "drift", spec)
+
+
+def retrain_job(
+    context: Context, retraining: Retraining, *, name: str, champion: str, report: str
+) -> dict[str, Any]:
+    """The Job that trains a challenger of `champion` because of a report."""
+    canary = context.spec.canary
+    values = {
+        **templates.identity(context),
+        **{f"DRIFTLEAD_PARAM_{key}": value for key, value in retraining.parameters.items()},
+        "DRIFTLEAD_REGISTERED_MODEL": context.spec.model,
+        "DRIFTLEAD_CHAMPION": context.model_uri(champion),
+        "DRIFTLEAD_TO_STAGE": canary.stage if canary else "",
+        "DRIFTLEAD_TO_ALIAS": canary.alias if canary else "",
+        "DRIFTLEAD_REPORT_ID": report,
+        "DRIFTLEAD_DEPLOYMENT": context.spec.log_as("prod"),
+        "DRIFTLEAD_TERMINATION_LOG": "/dev/termination-log",
+    }
+    pod = templates.job(
+        context,
+        RETRAIN_CONTAINER,
+        image=retraining.image or context.defaults.train_image,
+        args=["retrain", retraining.function],
+        env=[*templates.environment(values), *retraining.env],
+        resources=retraining.resources or templates.TRAINING_RESOURCES,
+        service_account=retraining.service_account_name,
+    )
+    spec = {
+        "backoffLimit": 0,
+        "activeDeadlineSeconds": seconds(retraining.deadline),
+        "ttlSecondsAfterFinished": FINISHED_JOB_SECONDS,
+        "template": pod,
+    }
+    return _child(context, "Job", name, "retrain", spec)

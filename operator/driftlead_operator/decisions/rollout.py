@@ -1,0 +1,263 @@
+"""Which version and which template a stage gets.
+
+Forward to its target, back to its last good one, or as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from driftlead_operator.decisions import manifests, objects, templates
+from driftlead_operator.decisions.facts import StageName
+from driftlead_operator.decisions.spec import Stage
+from driftlead_operator.decisions.stages import CONTAINER, HASH_LABEL, Ending, ReplicaSet, StageView
+from driftlead_operator.decisions.targets import Target
+from driftlead_operator.decisions.templates import Context, Template
+from driftlead_operator.kinds import MANAGER
+
+# A round of five minutes, in which each resource has half a minute of its own.
+SLOTS = 10
+SLOT_SECONDS = 30
+ROUND = timedelta(seconds=SLOTS * SLOT_SECONDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A version given up, by its model for a generation of spec or by a person until one asks again.
+
+    What is news comes with it: `ending` is how its pod ended, `heard` that a person asks for it now.
+    """
+
+    version: str
+    generation: int
+    ending: Ending | None = None
+    aborted: bool = False
+    heard: bool = False
+
+    @property
+    def is_news(self) -> bool:
+        """Whether it is given up now, and not since before."""
+        return self.heard or self.ending is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageDecision:
+    """What a stage is to serve. `manifest` is its Deployment as wanted, None where there is to be none."""
+
+    name: StageName
+    block: Stage
+    target: Target
+    view: StageView
+    wanted: str | None
+    served: str | None
+    rejection: Rejection | None = None
+    last_good: Mapping[str, Any] | None = None
+    manifest: Mapping[str, Any] | None = None
+    replicas: int = 0
+    outdated: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether the target serves on all pods there are to be, which proves that it loads."""
+        return self.view.settled() and self.served is not None and self.served == self.target.version
+
+    @property
+    def judged(self) -> str | None:
+        """The version whose traffic is checked for drift: what serves, or did until its pods fell silent."""
+        return self.served or (objects.dig(self.last_good, "version") if self.view.asked else None)
+
+
+def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
+    """The version that every ready pod serves: the new one only once it serves on all pods that count."""
+    if view.settled():
+        return view.version if view.asked else None
+    serving = {pod.version for pod in view.ready}
+    if before in serving:
+        return before
+    others = sorted(serving - {wanted or ""}, key=lambda each: int(each) if each.isdecimal() else 0)
+    return others[-1] if others else None
+
+
+def reject(
+    view: StageView,
+    target: Target,
+    before: Mapping[str, Any],
+    *,
+    generation: int,
+    asked_again: bool,
+) -> Rejection | None:
+    """Whether the target is given up: it was, for this generation, or a pod's end blames the model.
+
+    A template that served once on all pods is never given up: what ails it then is not the model.
+    """
+    if target.version is None:
+        return None
+    held = objects.mapping(before.get("rejected"))
+    if held.get("version") == target.version and objects.whole(held.get("generation")) == generation:
+        return None if asked_again else Rejection(version=target.version, generation=generation)
+    good = objects.dig(before, "lastGood", "template")
+    if view.version != target.version or view.current is None or view.current.template == good:
+        return None
+    endings = [
+        pod.ending
+        for pod in view.of_current()
+        if pod.ending and not pod.ready and pod.version == target.version
+    ]
+    blaming = next((ending for ending in endings if ending.blames_model), None)
+    return Rejection(version=target.version, generation=generation, ending=blaming) if blaming else None
+
+
+def good_replica_set(
+    view: StageView, last_good: Mapping[str, Any] | None, rejection: Rejection
+) -> ReplicaSet | None:
+    """The ReplicaSet to go back to: the one that status remembers, else one that is fully available now."""
+    remembered = objects.dig(last_good, "template")
+    sets = [
+        each for each in view.replica_sets if not (rejection.aborted and each.version == rejection.version)
+    ]
+    found = next((each for each in sets if each.template == remembered), None)
+    if found:
+        return found
+    others = [each for each in sets if each is not view.current or each.version != rejection.version]
+    available = [each for each in others if each.available > 0]
+    return max(available, key=lambda each: (each.available >= view.asked, each.revision), default=None)
+
+
+def decide(
+    context: Context,
+    target: Target,
+    view: StageView,
+    before: Mapping[str, Any],
+    *,
+    wanted: str | None,
+    rejection: Rejection | None,
+) -> StageDecision:
+    """The stage's Deployment; `wanted` is the live version where the target is silent, None for none."""
+    block = context.spec.stage(view.name) or Stage()
+    last_good = _last_good(view, before)
+    back = good_replica_set(view, last_good, rejection) if rejection else None
+    version = back.version if back else wanted
+    replicas = 0 if rejection and back is None else _replicas(block, view)
+    manifest = None
+    if version is not None:
+        template, inputs = _template(context, target, view, version, rejection=rejection, back=back)
+        whole = manifests.deployment(context, view.name, template=template, replicas=replicas, inputs=inputs)
+        manifest = _leave_scaling_to_others(whole, block, view)
+    return StageDecision(
+        name=view.name,
+        block=block,
+        target=target,
+        view=view,
+        wanted=version,
+        served=served_version(view, version, objects.dig(before, "version")),
+        rejection=rejection,
+        last_good=last_good,
+        manifest=manifest,
+        replicas=replicas,
+        outdated=manifest is not None and image_of(manifest) != templates.image(context),
+    )
+
+
+def _template(
+    context: Context,
+    target: Target,
+    view: StageView,
+    version: str,
+    *,
+    rejection: Rejection | None,
+    back: ReplicaSet | None,
+) -> tuple[Template, str]:
+    """Back to the good one, forward to the target, or what stands where neither is known."""
+    if back:
+        return _of_replica_set(back)
+    if rejection is None and version == target.version:
+        return render(context, view.name, view, version)
+    return kept(view) or render(context, view.name, view, version)
+
+
+def _last_good(view: StageView, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    if view.settled() and view.current and view.asked:
+        return {"version": view.current.version, "template": view.current.template}
+    found = before.get("lastGood")
+    return found if isinstance(found, Mapping) else None
+
+
+def _replicas(block: Stage, view: StageView) -> int:
+    """How many pods to ask for; under an autoscaler as many as there are."""
+    if block.autoscaling and view.deployment is not None and view.asked:
+        return view.asked
+    return block.fewest
+
+
+def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: StageView) -> Mapping[str, Any]:
+    """Leaves replicas out under an autoscaler once another manager owns them; before, it would reset them."""
+    owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
+    others = [each for each in owners if each.get("manager") != MANAGER and _owns_replicas(each)]
+    if not block.autoscaling or not others or not view.asked:
+        return manifest
+    return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
+
+
+def _owns_replicas(entry: Mapping[str, Any]) -> bool:
+    return "f:replicas" in objects.mapping(objects.dig(entry, "fieldsV1", "f:spec"))
+
+
+def render(context: Context, stage: StageName, view: StageView, version: str) -> tuple[Template, str]:
+    """The template for a version: the one that stands, as long as nothing that people decide has changed.
+
+    With Rolling, another rendering by this operator counts as a change too, in the resource's own slot.
+    """
+    inputs = templates.inputs(context, stage, version)
+    template, stood_for = kept(view) or ({}, "")
+    rolls = context.spec.inference.image_update == "Rolling" and slot_opens(context) <= context.now
+    if template and stood_for == inputs and not rolls:
+        return template, inputs
+    return templates.serving(context, stage, version), inputs
+
+
+def slot_opens(context: Context) -> datetime:
+    """When this resource may next be rolled only because the operator renders it otherwise: now, or later.
+
+    The slots of a round follow from uids, so that an upgrade rolls a fleet bit by bit, without any memory.
+    """
+    mine = int(objects.digest(context.uid), 16) % SLOTS
+    second = int(context.now.timestamp())
+    away = (mine - second // SLOT_SECONDS) % SLOTS
+    wait = away * SLOT_SECONDS - second % SLOT_SECONDS if away else 0
+    return context.now + timedelta(seconds=wait)
+
+
+def image_of(manifest: Any) -> str:
+    """The image of a Deployment's server."""
+    containers = objects.items(objects.dig(manifest, "spec", "template", "spec", "containers"))
+    return next((str(each.get("image")) for each in containers if each.get("name") == CONTAINER), "")
+
+
+def kept(view: StageView) -> tuple[Template, str] | None:
+    """The template that we applied last, and the inputs it stood for."""
+    return _annotated(view.deployment) or (_bare(view.deployment) if view.deployment else None)
+
+
+def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
+    """The template that made the ReplicaSet, so that its pods stay: Deployments hand annotations down."""
+    return _annotated(replica_set.manifest) or _bare(replica_set.manifest)
+
+
+def _annotated(manifest: Any) -> tuple[Template, str] | None:
+    found = objects.annotations(manifest)
+    text = found.get(manifests.TEMPLATE)
+    template = objects.parse_json(text)
+    seal = str(found.get(manifests.INPUTS) or "")
+    inputs, _, digest = seal.partition("-")
+    return (dict(template), inputs) if template and objects.digest(template) == digest else None
+
+
+def _bare(manifest: Any) -> tuple[Template, str]:
+    """A live template without what controllers add to it."""
+    template = objects.mapping(objects.dig(manifest, "spec", "template"))
+    meta = {
+        "labels": {key: value for key, value in objects.labels(template).items() if key != HASH_LABEL},
+        "annotations": dict(objects.annotations(template)),
+    }
+    return {"metadata": objects.without_empty(meta), "spec": dict(objects.mapping(template.get("spec")))}, ""

@@ -1,0 +1,215 @@
+"""What a stage's Deployment and its pods show.
+
+Which versions serve, which pods fail, and with which words.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from driftlead_data.exit_codes import BLAMES_MODEL, ExitCode
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import Facts, Manifest, Ref, StageName
+
+CONTAINER = "server"
+VERSION_LABEL = "driftlead.dev/version"
+HASH_LABEL = "pod-template-hash"
+REVISION = "deployment.kubernetes.io/revision"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a container ended: its code, reason and words."""
+
+    exit_code: int
+    reason: str
+    message: str
+    at: datetime | None = None
+
+    @property
+    def blames_model(self) -> bool:
+        """Whether the version itself cannot be served, wherever it runs."""
+        return self.exit_code in BLAMES_MODEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pod:
+    """One pod of a stage that is not on its way out."""
+
+    name: str
+    version: str
+    template: str
+    ready: bool
+    created: str = ""
+    ending: Ending | None = None
+    waiting: tuple[str, str] = ("", "")
+    unschedulable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSet:
+    """One revision of a stage's Deployment."""
+
+    name: str
+    version: str
+    template: str
+    revision: int
+    available: int
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageView:
+    """What is seen of one stage. `deployment` is ours or None.
+
+    `pods` leaves out those that terminate or ended.
+    """
+
+    name: StageName
+    deployment: Manifest | None = None
+    replica_sets: Sequence[ReplicaSet] = ()
+    pods: Sequence[Pod] = ()
+    current: ReplicaSet | None = None
+    asked: int = 0
+
+    @property
+    def version(self) -> str | None:
+        """The version that the Deployment's template names."""
+        return template_version(objects.dig(self.deployment, "spec", "template"))
+
+    @property
+    def ready(self) -> Sequence[Pod]:
+        """Pods that answered a smoke prediction."""
+        return [pod for pod in self.pods if pod.ready]
+
+    def of_current(self) -> Sequence[Pod]:
+        """Pods of the Deployment's present template."""
+        return [pod for pod in self.pods if self.current and pod.template == self.current.template]
+
+    def settled(self) -> bool:
+        """Whether all pods that count are ready and of the present template, as the controller says too."""
+        if self.deployment is None or self.current is None or not _seen_by_controller(self.deployment):
+            return False
+        status = objects.mapping(self.deployment.get("status"))
+        counts = [objects.whole(status.get(key)) for key in ("replicas", "updatedReplicas", "readyReplicas")]
+        ready = [pod for pod in self.of_current() if pod.ready]
+        return counts == [self.asked] * 3 and len(ready) == len(self.pods) == self.asked
+
+
+def _seen_by_controller(deployment: Manifest) -> bool:
+    seen = objects.whole(objects.dig(deployment, "status", "observedGeneration"))
+    return seen >= objects.generation(deployment) > 0
+
+
+def template_version(template: Any) -> str | None:
+    """The version that a pod template names."""
+    version = objects.labels(template).get(VERSION_LABEL)
+    return str(version) if version else None
+
+
+def view(facts: Facts, stage: StageName, deployment: Manifest | None) -> StageView:
+    """What is seen of a stage whose Deployment is ours; all by uid, so that strangers never count."""
+    if deployment is None:
+        return StageView(name=stage)
+    sets = {objects.uid(each): each for each in facts.replicasets if objects.owned_by(each, deployment)}
+    parsed = sorted((_replica_set(each) for each in sets.values()), key=lambda each: each.revision)
+    revision = objects.whole(objects.annotations(deployment).get(REVISION), default=-1)
+    return StageView(
+        name=stage,
+        deployment=deployment,
+        replica_sets=parsed,
+        pods=sorted(_pods(facts, sets), key=lambda pod: pod.name),
+        current=next((each for each in parsed if each.revision == revision), None),
+        asked=objects.whole(objects.dig(deployment, "spec", "replicas"), default=1),
+    )
+
+
+def _replica_set(manifest: Manifest) -> ReplicaSet:
+    return ReplicaSet(
+        name=objects.name(manifest),
+        version=template_version(objects.dig(manifest, "spec", "template")) or "",
+        template=str(objects.labels(manifest).get(HASH_LABEL) or objects.name(manifest)),
+        revision=objects.whole(objects.annotations(manifest).get(REVISION)),
+        available=objects.whole(objects.dig(manifest, "status", "availableReplicas")),
+        manifest=manifest,
+    )
+
+
+def _pods(facts: Facts, sets: Mapping[str, Manifest]) -> Iterator[Pod]:
+    for manifest in facts.pods:
+        owner = sets.get(str(objects.controller(manifest).get("uid")))
+        ended = objects.dig(manifest, "status", "phase") in ("Succeeded", "Failed")
+        if owner is not None and not ended and not objects.terminating(manifest):
+            yield _pod(manifest, owner)
+
+
+def _pod(manifest: Manifest, owner: Manifest) -> Pod:
+    statuses = objects.items(objects.dig(manifest, "status", "containerStatuses"))
+    server = next((each for each in statuses if each.get("name") == CONTAINER), {})
+    waiting = objects.mapping(objects.dig(server, "state", "waiting"))
+    scheduled = objects.condition(manifest, "PodScheduled")
+    return Pod(
+        name=objects.name(manifest),
+        version=str(objects.labels(manifest).get(VERSION_LABEL) or ""),
+        template=str(objects.labels(owner).get(HASH_LABEL) or objects.name(owner)),
+        ready=objects.condition(manifest, "Ready").get("status") == "True",
+        created=str(objects.metadata(manifest).get("creationTimestamp") or ""),
+        ending=_ending(server),
+        waiting=(str(waiting.get("reason") or ""), str(waiting.get("message") or "")),
+        unschedulable=str(scheduled.get("message") or "no node fits")
+        if scheduled.get("status") == "False"
+        else "",
+    )
+
+
+def _ending(container: Mapping[str, Any]) -> Ending | None:
+    """How the container ended last; a message that is the server's own JSON gives its reason and words."""
+    now, last = (objects.mapping(objects.dig(container, key, "terminated")) for key in ("state", "lastState"))
+    ended = now or last
+    code = objects.whole(ended.get("exitCode"), default=-1)
+    if not ended or code == 0:
+        return None
+    said = objects.parse_json(ended.get("message"))
+    known = ExitCode(code).reason if code in set(ExitCode) else str(ended.get("reason") or "Error")
+    return Ending(
+        exit_code=code,
+        reason=known if code > ExitCode.USAGE else str(ended.get("reason") or known),
+        message=str(said.get("message") or ended.get("message") or "")[:1024],
+        at=objects.moment(ended.get("finishedAt")),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Children:
+    """The objects of this resource's names: those that are ours, and the names that strangers hold."""
+
+    ours: Mapping[Ref, Manifest] = field(default_factory=dict)
+    taken: Sequence[Ref] = ()
+
+
+def sort_children(facts: Facts, names: Iterator[Ref] | Sequence[Ref]) -> Children:
+    """Whose the objects of these names are.
+
+    Ours are controlled by this resource, or are its orphans by their labels.
+    """
+    ours, taken = {}, []
+    for name in names:
+        child = facts.children.get(name)
+        if child is None:
+            continue
+        if is_ours(child, facts.resource):
+            ours[name] = child
+        else:
+            taken.append(name)
+    return Children(ours=ours, taken=sorted(taken))
+
+
+def is_ours(child: Manifest, resource: Manifest) -> bool:
+    """Whether a child is this resource's: by its controller or, orphaned, by labels that only we write."""
+    if objects.controller(child):
+        return objects.owned_by(child, resource)
+    labels = objects.labels(child)
+    return labels.get("app.kubernetes.io/managed-by") == "driftlead-operator" and labels.get(
+        "driftlead.dev/name"
+    ) == objects.name(resource)

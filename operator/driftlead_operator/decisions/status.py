@@ -1,0 +1,231 @@
+"""The whole status: one place computes it, and it is written only when it is another one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from driftlead_operator.decisions import conditions, objects, rejections, templates
+from driftlead_operator.decisions.facts import Event, Manifest
+from driftlead_operator.decisions.look import Course, Look, Verdict
+from driftlead_operator.decisions.reasons import Condition, Happening, Reason
+from driftlead_operator.decisions.rollout import Rejection, StageDecision
+
+LONGEST_HISTORY = 20
+UNCHECKED = "unchecked"
+
+
+def of(look: Look, ready: Verdict) -> dict[str, Any]:
+    """The status wanted."""
+    before = objects.mapping(look.facts.resource.get("status"))
+    status = {
+        "observedGeneration": objects.generation(look.facts.resource),
+        "url": _url(look, objects.name(look.facts.resource)),
+        "prod": _stage(look, look.prod),
+        "canary": _stage(look, look.canary) if look.canary and look.canary.manifest else None,
+        "promotion": look.promotion.record,
+        "drift": _drift(look) if look.spec.drift else None,
+        "retraining": look.retraining.status,
+        "undelivered": list(look.losses.status),
+        "rollout": {"phase": _phase(look, ready), "message": ready.message[: conditions.LONGEST_MESSAGE]},
+        "handled": look.handled,
+        "history": [*_news(look), *objects.items(before.get("history"))][:LONGEST_HISTORY],
+        "conditions": conditions.of(look, ready),
+    }
+    return objects.without_empty(status)
+
+
+def _drift(look: Look) -> Mapping[str, Any] | None:
+    """The last check; what it said of another version is not shown as this one's."""
+    last = objects.mapping(look.drift.status)
+    if not last:
+        return None
+    other = last.get("version") and look.prod.judged and last["version"] != look.prod.judged
+    return {**last, "display": UNCHECKED if other else str(last.get("verdict") or "")}
+
+
+def of_unreadable(resource: Manifest, faults: Sequence[str], look_at: Any) -> dict[str, Any]:
+    """The status of a resource whose spec cannot be read: what was known, and what is wrong."""
+    verdict = Verdict(Reason.INVALID_SPEC, "; ".join(faults), course=Course.STUCK)
+    before = objects.mapping(resource.get("status"))
+    changed = {
+        Condition.READY: verdict,
+        Condition.STALLED: verdict._replace(status="True"),
+    }
+    known = objects.items(before.get("conditions"))
+    kept = [each for each in known if each.get("type") not in {*changed, Condition.RECONCILING}]
+    settled = conditions.settle(known, changed, objects.generation(resource), look_at)
+    return {**before, "observedGeneration": objects.generation(resource), "conditions": [*settled, *kept]}
+
+
+def shown(look: Look) -> Sequence[StageDecision]:
+    """The stages that status speaks of: prod always, the canary while there is to be one."""
+    return [look.prod, *([look.canary] if look.canary and look.canary.manifest else [])]
+
+
+def _url(look: Look, name: str) -> str:
+    return f"http://{name}.{objects.metadata(look.facts.resource).get('namespace')}.svc"
+
+
+def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
+    name, target = objects.name(look.facts.resource), stage.target
+    context = templates.Context.of(look.facts, look.spec)
+    rejection = stage.rejection
+    status = {
+        "target": objects.without_empty(
+            {
+                "version": target.version,
+                "source": target.source if target.version else "",
+                "runID": target.run_id,
+            }
+        ),
+        "version": stage.served,
+        "display": _display(stage),
+        "runID": _run_id(look, stage),
+        "replicas": len(stage.view.pods),
+        "readyReplicas": look.serving(stage),
+        "selector": ",".join(
+            f"{key}={value}" for key, value in templates.selector(context, stage.name).items()
+        ),
+        "outdated": stage.outdated or None,
+        "loadState": _load_state(look, stage),
+        "url": _url(look, f"{name}-{stage.name}"),
+        "ambiguous": list(target.ambiguous),
+        "lastFailure": rejections.last_failure(look, stage),
+        "rejected": rejection and _rejected(rejection),
+        "lastGood": stage.last_good,
+        "pin": look.promotion.pin if stage.name == "prod" else None,
+    }
+    return objects.without_empty(status)
+
+
+def _rejected(rejection: Rejection) -> dict[str, Any]:
+    held = {"version": rejection.version, "generation": rejection.generation}
+    return {**held, "aborted": True} if rejection.aborted else held
+
+
+def _display(stage: StageDecision) -> str:
+    """`3` at rest, `3>4` on the way, `>4` at first."""
+    goal = stage.target.version or stage.wanted
+    if goal is None or goal == stage.served:
+        return stage.served or ""
+    return f"{stage.served or ''}>{goal}"
+
+
+def _run_id(look: Look, stage: StageDecision) -> str:
+    if stage.served == stage.target.version:
+        return stage.target.run_id
+    known = next((each.run_id for each in look.facts.registry.versions if each.version == stage.served), "")
+    before = objects.dig(look.facts.resource, "status", stage.name)
+    if not known and stage.served and objects.dig(before, "version") == stage.served:
+        return str(objects.dig(before, "runID") or "")
+    return known
+
+
+def _load_state(look: Look, stage: StageDecision) -> str:
+    if stage.rejection and not stage.rejection.aborted:
+        return "FailedToLoad"
+    if stage.rejection or stage.manifest is None or not stage.replicas:
+        return "Absent"
+    return "Loaded" if look.done(stage) else "Loading"
+
+
+def _phase(look: Look, ready: Verdict) -> str:
+    if look.spec.suspend:
+        return "Suspended"
+    if ready.course is Course.DONE:
+        return "Idle"
+    if look.prod.rejection:
+        return "Aborted" if look.prod.rejection.aborted else "Rejected"
+    rolling = ready.reason in (Reason.ROLLING_OUT, Reason.REPLICAS_NOT_READY)
+    return "Progressing" if rolling else "Waiting"
+
+
+def _news(look: Look) -> Iterator[dict[str, Any]]:
+    """What a stage came to serve, or gave up, since the status before; newest first."""
+    for stage in shown(look):
+        before = _served_before(look, stage)
+        at = objects.stamp(look.facts.now)
+        if stage.rejection and stage.rejection.is_news:
+            evidence = rejections.failure_words(rejections.last_failure(look, stage))[:300]
+            instead = stage.served or "nothing"
+            entry = {"from": stage.rejection.version, "to": instead, "by": "operator", "evidence": evidence}
+            yield {"at": at, "stage": stage.name, **entry}
+        if stage.served and stage.served != before:
+            entry = {
+                "from": before or "",
+                "to": stage.served,
+                "by": _by(look, stage),
+                "evidence": _evidence(look, stage),
+            }
+            yield {"at": at, "stage": stage.name, **objects.without_empty(entry)}
+
+
+def _served_before(look: Look, stage: StageDecision) -> str | None:
+    """What a stage served last; pods that fell silent for a while and answer again are no news."""
+    before = objects.dig(look.facts.resource, "status", stage.name)
+    found = objects.dig(before, "version") or objects.dig(before, "lastGood", "version")
+    return str(found) if found else None
+
+
+def _by(look: Look, stage: StageDecision) -> str:
+    record = objects.mapping(look.promotion.record)
+    if stage.rejection or (record.get("by") == "annotation" and record.get("version") == stage.served):
+        return "operator"
+    return "spec" if stage.target.pinned else "registry"
+
+
+def _evidence(look: Look, stage: StageDecision) -> str:
+    return f"{stage.target.source}; {look.serving(stage)} of {stage.replicas} pods answered a prediction"
+
+
+def events(look: Look, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
+    """What is new, told once: by comparing with the status before."""
+    before = objects.mapping(look.facts.resource.get("status"))
+    return [
+        *look.promotion.events,
+        *look.drift.events,
+        *look.retraining.events,
+        *look.losses.events,
+        *look.stale,
+        *(event for stage in shown(look) for event in _stage_events(look, stage)),
+        *_trouble(before, ready),
+        *_canary_ended(look, before, after),
+    ]
+
+
+def _stage_events(look: Look, stage: StageDecision) -> Iterator[Event]:
+    if stage.rejection and stage.rejection.is_news:
+        happening = Happening.ABORTED if stage.rejection.aborted else Happening.VERSION_REJECTED
+        words = f"{stage.name}: {rejections.words(look, stage)}"
+        yield Event(reason=happening, message=words, type="Normal" if stage.rejection.aborted else "Warning")
+    if stage.served and stage.served != _served_before(look, stage):
+        words = f"{stage.name} serves version {stage.served} now: {_evidence(look, stage)}"
+        yield Event(reason=Happening.ROLLED_OUT, message=words)
+    known = objects.dig(look.facts.resource, "status", stage.name, "ambiguous") or ()
+    if stage.target.ambiguous and list(stage.target.ambiguous) != list(known):
+        words = (
+            f"{stage.name}: versions {', '.join(stage.target.ambiguous)} stand in {stage.target.source}; "
+            "the highest is served"
+        )
+        yield Event(reason=Happening.AMBIGUOUS_STAGE, message=words, type="Warning")
+
+
+def _trouble(before: Mapping[str, Any], ready: Verdict) -> Iterator[Event]:
+    """Why it is not ready, where that is more than a rollout; the rejection has an event of its own."""
+    quiet = {
+        Reason.ROLLING_OUT,
+        Reason.REPLICAS_NOT_READY,
+        Reason.WAITING_FOR_MODEL,
+        Reason.VERSION_REJECTED,
+        Reason.ABORTED,
+        Reason.SUSPENDED,
+    }
+    was = objects.condition({"status": before}, "Ready").get("reason")
+    if ready.course is not Course.DONE and ready.reason not in quiet and ready.reason != was:
+        yield Event(reason=ready.reason, message=ready.message, type="Warning")
+
+
+def _canary_ended(look: Look, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Event]:
+    version = objects.dig(before, "canary", "version")
+    if version and "canary" not in after:
+        why = f"prod serves version {version}" if look.prod.served == version else "it is wanted no longer"
+        yield Event(reason=Happening.CANARY_ENDED, message=f"canary version {version} ended: {why}")

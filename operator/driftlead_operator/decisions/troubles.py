@@ -1,0 +1,99 @@
+"""What ails pods that are not the model's fault: each has its own reason, and is tried again by itself."""
+
+from collections.abc import Callable, Iterator
+
+from driftlead_data.exit_codes import ExitCode
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.look import Look, Verdict
+from driftlead_operator.decisions.reasons import Reason
+from driftlead_operator.decisions.rollout import StageDecision
+from driftlead_operator.decisions.stages import Pod, StageView
+
+IMAGE_WAITS = {
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "ImageInspectError",
+}
+CONFIG_WAITS = {"CreateContainerConfigError", "CreateContainerError"}
+ENDINGS = {
+    ExitCode.REGISTRY_AWAY: Reason.REGISTRY_AWAY,
+    ExitCode.ARTIFACTS_AWAY: Reason.ARTIFACTS_AWAY,
+    ExitCode.CONNECTIONS_MISSING: Reason.CONNECTIONS_MISSING,
+    ExitCode.SPOOL_UNUSABLE: Reason.SPOOL_UNUSABLE,
+    ExitCode.VERSION_NOT_FOUND: Reason.VERSION_NOT_FOUND,
+}
+
+
+def of_stage(look: Look, stage: StageDecision) -> Verdict | None:
+    """The first trouble of a stage's pods; that of the newest template first."""
+    view = stage.view
+    refused = objects.condition(view.deployment, "ReplicaFailure")
+    if refused.get("status") == "True":
+        return Verdict(Reason.PODS_REFUSED, f"{stage.name}: pods are refused: {refused.get('message')}")
+    ailing = [pod for pod in (*view.of_current(), *view.pods) if not pod.ready]
+    found = (check(look, view, pod) for pod in ailing for check in CHECKS)
+    return next((verdict for verdict in found if verdict), None)
+
+
+def _unschedulable(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+    if not pod.unschedulable:
+        return None
+    return Verdict(Reason.UNSCHEDULABLE, f"{view.name}: no node takes pod {pod.name}: {pod.unschedulable}")
+
+
+def _image(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+    # The kubelet alternates between two sentences; ours stands still, so that status is written once.
+    if pod.waiting[0] not in IMAGE_WAITS:
+        return None
+    image = next(_images(view), "")
+    words = (
+        f"{view.name}: image {image} of pod {pod.name} cannot be pulled; check its name and "
+        "spec.inference.overlay.imagePullSecrets"
+    )
+    return Verdict(Reason.IMAGE_UNAVAILABLE, words)
+
+
+def _images(view: StageView) -> Iterator[str]:
+    for container in objects.items(objects.dig(view.deployment, "spec", "template", "spec", "containers")):
+        yield str(container.get("image"))
+
+
+def _config(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+    if pod.waiting[0] not in CONFIG_WAITS:
+        return None
+    return Verdict(
+        Reason.CONTAINER_CONFIG_ERROR, f"{view.name}: pod {pod.name} cannot be started: {pod.waiting[1]}"
+    )
+
+
+def _connections(look: Look, view: StageView, pod: Pod) -> Verdict | None:
+    if not pod.ending or pod.ending.exit_code != ExitCode.CONNECTIONS_MISSING:
+        return None
+    connections = look.spec.connections
+    namespace = objects.metadata(look.facts.resource).get("namespace")
+    words = (
+        f"{view.name}: pod {pod.name} finds no connections in Secret {connections.secret_name} and ConfigMap "
+        f"{connections.config_map_name} of namespace {namespace}; make them: kubectl create secret generic "
+        f"{connections.secret_name} -n {namespace} "
+        "--from-literal=DRIFTLEAD_POSTGRES_DSN=postgresql://user:password@host:5432/driftlead"
+    )
+    return Verdict(Reason.CONNECTIONS_MISSING, words)
+
+
+def _ended(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+    ending = pod.ending
+    if ending is None:
+        return None
+    known = {int(code): reason for code, reason in ENDINGS.items()}.get(ending.exit_code)
+    killed = Reason.OUT_OF_MEMORY if ending.reason == "OOMKilled" else Reason.CRASHING
+    words = (
+        f"{view.name}: pod {pod.name} ended with exit code {ending.exit_code} ({ending.reason}): "
+        f"{ending.message or 'no words'}"
+    )
+    return Verdict(known or killed, words)
+
+
+Check = Callable[[Look, StageView, Pod], Verdict | None]
+CHECKS: tuple[Check, ...] = (_unschedulable, _image, _config, _connections, _ended)

@@ -1,0 +1,1 @@
+"""MLflow's registry: asked at intervals, hurried by its webhooks, told of promotions."""

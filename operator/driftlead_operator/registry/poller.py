@@ -1,0 +1,299 @@
+"""Asks each declared registry at intervals, for all resources at once, and remembers what it said."""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from driftlead_operator import metrics
+from driftlead_operator.decisions.facts import ModelVersion, RegistryFacts, RegistryWrite
+from driftlead_operator.errors import OperatorError, RegistryAwayError, RegistryRefusedError
+from driftlead_operator.registry.mlflow import Declaration, Model, Registry, with_aliases
+from driftlead_operator.registry.rounds import Rounds
+from driftlead_operator.workqueue import backoff
+
+log = structlog.get_logger(__name__)
+A = TypeVar("A")
+
+LONGEST_BACKOFF = 120.0
+SOONEST = 0.5
+"""Seconds between two polls at the least, however many hooks arrive."""
+TOGETHER = 20
+"""From so many changed models on, versions are read for all models at once."""
+AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a registry said of one model, and when it last did. `refused` is its answer to the last write."""
+
+    asked: datetime
+    mark: str = ""
+    exists: bool = False
+    versions: Sequence[ModelVersion] = ()
+    refused: str = ""
+
+
+class Poller:
+    """Keeps the answers of one registry fresh for the models that are watched, and tells which changed.
+
+    A poll costs one request per watched model or one per page of the registry's models, whichever is less,
+    and one more for each model that changed. Now and then it reads as many versions again, instead
+    of listing: it then sees which stages moved of those models, and aliases with the next poll.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        seconds: float,
+        watched: Callable[[], Collection[str]],
+        changed: Callable[[Collection[str]], None],
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.registry = registry
+        self.declaration: Declaration = registry.declaration
+        self._seconds, self._watched, self._changed, self._now = seconds, watched, changed, now
+        self._answers: dict[str, Answer] = {}
+        self._hurry = asyncio.Event()
+        self._failures = 0
+        self._pages = 1
+        self._hurried = True
+        self._rounds = Rounds(clock)
+        self.away_since: datetime | None = None
+        self.error = ""
+
+    def hurry(self) -> None:
+        """Makes the next poll immediate."""
+        self._hurry.set()
+
+    def forget(self) -> None:
+        """Forgets every answer."""
+        self._answers.clear()
+
+    def knows(self, model: str) -> bool:
+        """Whether the registry has answered for this model."""
+        return model in self._answers
+
+    def facts(self, model: str, namespace: str) -> RegistryFacts:
+        """What a resource may know: nothing of the models of a registry that its namespace must not use."""
+        allowed = self.declaration.allows(namespace)
+        known = self._answers.get(model) if allowed else None
+        return RegistryFacts(
+            name=self.declaration.name,
+            namespace_allowed=allowed,
+            allow_write=self.declaration.allow_write,
+            tracking_uri=self.declaration.uri,
+            asked=known.asked if known else None,
+            model_exists=bool(known and known.exists),
+            versions=known.versions if known else (),
+            away_since=self.away_since,
+            error=self.error,
+            write_refused=known.refused if known else "",
+        )
+
+    async def run(self) -> None:
+        """Polls until cancelled."""
+        while True:
+            if self._watched() or self.away_since:
+                await self.once()
+            await self._wait(self.pause(random.random()))
+
+    def pause(self, jitter: float) -> float:
+        """Seconds until the next poll: the interval give or take a tenth, longer while it is away."""
+        usual = self._seconds * (0.9 + 0.2 * jitter)
+        if not self._failures:
+            return usual
+        return max(
+            usual, backoff(self._failures, first=self._seconds, longest=LONGEST_BACKOFF, jitter=jitter)
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+            self._hurried = True
+            await asyncio.sleep(max(0.0, SOONEST - (time.monotonic() - started)))
+        except TimeoutError:
+            pass
+        self._hurry.clear()
+
+    async def once(self) -> None:
+        """One poll, whose end is told and counted."""
+        name = self.declaration.name
+        started = time.monotonic()
+        try:
+            changed = await self.poll(frozenset(self._watched()))
+            self._hurried = False
+        except OperatorError as error:
+            self._note_away(error)
+            metrics.REGISTRY_POLLS.labels(name, "away").inc()
+        except Exception:
+            # An answer that cannot be read is the registry's trouble; other registries go on.
+            log.exception("registry answer not understood", registry=name)
+            self._note_away(RegistryAwayError(f"registry {name} gave an answer that could not be read"))
+            metrics.REGISTRY_POLLS.labels(name, "away").inc()
+        else:
+            self._note_back(changed)
+            metrics.REGISTRY_POLLS.labels(name, "ok").inc()
+        metrics.REGISTRY_AWAY.labels(name).set(self.away_since is not None)
+        metrics.REGISTRY_POLL_SECONDS.labels(name).observe(time.monotonic() - started)
+
+    def _note_away(self, error: Exception) -> None:
+        self._failures += 1
+        self.error = str(error)
+        if self.away_since is None:
+            self.away_since = self._now()
+            log.warning("registry away", registry=self.declaration.name, error=self.error)
+            self._changed(self._watched())
+
+    def _note_back(self, changed: Collection[str]) -> None:
+        self._failures = 0
+        if self.away_since is not None:
+            log.info("registry back", registry=self.declaration.name, away_since=self.away_since.isoformat())
+            self.away_since, self.error = None, ""
+            changed = self._watched()
+        if changed:
+            self._changed(changed)
+
+    async def poll(self, watched: Collection[str]) -> set[str]:
+        """Asks once; the models of which something is different from before."""
+        # Somebody waits for the answer to a hook, and what was never asked for comes first.
+        if not self._hurried and all(map(self.knows, watched)):
+            known = {name for name in watched if self._answers[name].exists}
+            if due := self._rounds.due(known):
+                return await self._read_again(due, min(len(watched), self._pages))
+        at = self._now()
+        models = await self._models(watched)
+        stale = [name for name, model in models.items() if self._is_stale(name, model)]
+        versions = await self._versions(stale)
+        changed = set()
+        for name in watched:
+            before = self._answers.get(name)
+            after = answer(at, models.get(name), versions.get(name, before.versions if before else ()))
+            if self._keep(name, after):
+                changed.add(name)
+        for gone in set(self._answers) - set(watched):
+            del self._answers[gone]
+        return changed
+
+    def _keep(self, name: str, after: Answer) -> bool:
+        """Keeps an answer; whether it is another one than before."""
+        before = self._answers.get(name)
+        self._answers[name] = replace(after, refused=before.refused if before else "")
+        return before is None or (before.exists, before.versions) != (after.exists, after.versions)
+
+    async def _read_again(self, models: Sequence[str], most: int) -> set[str]:
+        """Reads the versions of all these models if that takes so many requests at most, else of so many."""
+        at, found = self._now(), None
+        if self._rounds.by_pages:
+            found = await self._all_versions(most)
+            self._rounds.by_pages = found is not None
+            if found is None:
+                return set()  # what was asked was as much as a poll may ask
+        read = models if found is not None else models[:most]
+        if found is None:
+            found = await in_turns(self._versions_of, read)
+        self._rounds.read(read)
+        return {name for name in read if self._keep(name, self._again(at, name, found.get(name, ())))}
+
+    def _again(self, at: datetime, name: str, versions: Collection[ModelVersion]) -> Answer:
+        """The answer with the versions of now and the aliases of the last listing."""
+        before = self._answers[name]
+        aliases = {alias: each.version for each in before.versions for alias in each.aliases}
+        return replace(before, asked=at, versions=with_aliases(versions, aliases))
+
+    def _is_stale(self, name: str, model: Model) -> bool:
+        before = self._answers.get(name)
+        return before is None or before.mark != model.mark
+
+    async def _models(self, watched: Collection[str]) -> Mapping[str, Model]:
+        """The watched models that exist, by whichever way takes fewer requests."""
+        if len(watched) > self._pages and (found := await self._models_by_page(len(watched))) is not None:
+            return {name: found[name] for name in watched if name in found}
+        asked = await in_turns(self.registry.model, sorted(watched))
+        return {name: model for name, model in asked.items() if model}
+
+    async def _models_by_page(self, most: int) -> dict[str, Model] | None:
+        """Every model of the registry; None when that takes more than `most` requests."""
+        found: dict[str, Model] = {}
+        token = ""
+        for page in range(1, most + 1):
+            models, token = await self.registry.models_page(token)
+            found |= {model.name: model for model in models}
+            self._pages = page
+            if not token:
+                return found
+        self._pages = most + 1
+        return None
+
+    async def _versions(self, models: Sequence[str]) -> dict[str, list[ModelVersion]]:
+        """The versions of these models; a model without any has an empty list."""
+        if len(models) >= TOGETHER and (found := await self._all_versions(len(models))) is not None:
+            return {model: found.get(model, []) for model in models}
+        return await in_turns(self._versions_of, models)
+
+    async def _versions_of(self, model: str) -> list[ModelVersion]:
+        found: list[ModelVersion] = []
+        token = ""
+        while True:
+            page, token = await self.registry.versions_page(token, model=model)
+            found += page.get(model, ())
+            if not token:
+                return found
+
+    async def _all_versions(self, most: int) -> dict[str, list[ModelVersion]] | None:
+        found: dict[str, list[ModelVersion]] = {}
+        token = ""
+        for _ in range(most):
+            page, token = await self.registry.versions_page(token)
+            for model, versions in page.items():
+                found.setdefault(model, []).extend(versions)
+            if not token:
+                return found
+        return None
+
+    async def write(self, write: RegistryWrite) -> None:
+        """Writes, keeps what was refused for the next plan, and polls at once.
+
+        Raises RegistryAwayError, after which nothing is known of the write.
+        """
+        refused = ""
+        try:
+            await self.registry.write(write)
+        except RegistryRefusedError as error:
+            refused = str(error)
+            log.warning("registry refused", registry=self.declaration.name, model=write.model, error=refused)
+        if before := self._answers.get(write.model):
+            self._answers[write.model] = replace(before, refused=refused)
+        self.hurry()
+
+
+def answer(at: datetime, model: Model | None, versions: Collection[ModelVersion]) -> Answer:
+    """What is known of a model at a time; None says that the registry has none of that name."""
+    if model is None:
+        return Answer(asked=at)
+    return Answer(asked=at, mark=model.mark, exists=True, versions=with_aliases(versions, model.aliases))
+
+
+async def in_turns(ask: Callable[[str], Awaitable[A]], names: Sequence[str]) -> dict[str, A]:
+    """Asks for each name, a few at once."""
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str) -> A:
+        async with gate:
+            return await ask(name)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = {name: group.create_task(one(name)) for name in names}
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return {name: task.result() for name, task in tasks.items()}
