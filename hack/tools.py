@@ -92,26 +92,41 @@ def program(folder: str, package: str = ".") -> Path:
     return target
 
 
-def mlflow(*requirements: str) -> Path:
-    """An `mlflow` in a virtualenv of its own."""
-    folder = cache() / f"mlflow-{hashlib.sha256(' '.join(requirements).encode()).hexdigest()[:12]}"
-    target = folder / "bin/mlflow"
-    if target.exists():
-        return target
+class NotInstalledError(SystemExit):
+    """A virtualenv could not be made; the message has the installer's last words."""
+
+
+def virtualenv(name: str, *requirements: str, lock: Path | None = None) -> Path:
+    """A virtualenv of its own with these packages, or with those of a lock file. Raises NotInstalledError."""
+    content = " ".join(requirements).encode() + (lock.read_bytes() if lock else b"")
+    folder = cache() / f"{name}-{hashlib.sha256(content + sys.version.encode()).hexdigest()[:12]}"
+    if folder.exists():
+        return folder
+    print(f"installing {name} (the first time: up to 2 minutes)", file=sys.stderr, flush=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as scratch:
+        aside = Path(scratch) / "venv"
+        # Scripts name their interpreter by its path; relocatable ones may be moved, and are never half there.
+        _uv("venv", "--relocatable", "--python", sys.executable, aside)
+        wanted = [*requirements, *(["--requirements", lock] if lock else [])]
+        _uv("pip", "install", "--python", aside / "bin/python", *wanted)
+        aside.rename(folder)
+    return folder
+
+
+def _uv(*words: str | Path) -> None:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if not uv:
-        raise SystemExit("tools: uv is missing, and MLflow's servers are installed with it; run: make setup")
-    print(
-        f"installing {' '.join(requirements)} (the first time: up to 2 minutes)", file=sys.stderr, flush=True
-    )
-    aside = folder.with_suffix(f".{os.getpid()}")
-    # Scripts name their interpreter by its path; relocatable ones may be moved, and so are never half there.
-    subprocess.run([uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, aside], check=True)
-    install = ["pip", "install", "--quiet", "--python", aside / "bin/python"]
-    subprocess.run([uv, *install, *requirements], check=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
-    return target
+        raise NotInstalledError("tools: uv is missing, and virtualenvs are made with it; run: make setup")
+    done = subprocess.run([uv, "--quiet", *words], check=False, capture_output=True, text=True)
+    if done.returncode:
+        said = " ".join(done.stderr.split())
+        raise NotInstalledError(f"tools: {said[-300:] or f'uv ended with {done.returncode}'}")
+
+
+def mlflow(*requirements: str) -> Path:
+    """An `mlflow` in a virtualenv of its own."""
+    return virtualenv("mlflow", *requirements) / "bin/mlflow"
 
 
 def prometheus_crds() -> Path:

@@ -11,9 +11,9 @@ import asyncpg
 
 from side_by_side import data, load, processes
 from side_by_side.figures import CONNECTIONS, Measured, Plan
-from side_by_side.peers import NotInstalled
 from side_by_side.processes import SERVER_CORE, Running
 from side_by_side.servers import LIMIT, OURS, Server
+from tools import NotInstalledError
 
 CHECKED = 50
 ARRIVAL_SECONDS = 180
@@ -44,7 +44,7 @@ def measure(server: Server, home: Path, dsn: str, plan: Plan, *, prepare: bool) 
                 asyncio.run(settle(server, running, dsn, found))
             spent = processes.used(running.pid)[0] - before
             found.cpu_all_us = spent / max(1, found.answered - already) * 1e6
-    except (NotInstalled, RuntimeError, TimeoutError, OSError, ValueError) as error:
+    except (NotInstalledError, RuntimeError, TimeoutError, OSError, ValueError) as error:
         found.failed = f"{type(error).__name__}: {error}"
     return found
 

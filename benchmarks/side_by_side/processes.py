@@ -81,7 +81,7 @@ def busy(core: int) -> float:
 def started(server: Server, home: Path, dsn: str) -> Iterator[Running]:
     """Runs the server until it has given one right answer, and ends it afterwards.
 
-    Raises NotInstalled, RuntimeError when it ends by itself or answers wrongly, TimeoutError.
+    Raises NotInstalledError, RuntimeError when it ends by itself or answers wrongly, TimeoutError.
     """
     command, environment, port = prepared(server, home, dsn)
     log = home / "server.log"

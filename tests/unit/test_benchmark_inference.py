@@ -49,10 +49,10 @@ def test_the_best_peer_is_the_fastest_that_ran_and_is_not_mlflow() -> None:
 
 
 def test_what_did_not_run_is_named_and_no_goal_is_met_without_it() -> None:
-    failed = Measured(servers.MLFLOW, servers.PEER, "regression", failed="NotInstalled: no | wheel")
+    failed = Measured(servers.MLFLOW, servers.PEER, "regression", failed="NotInstalledError: no | wheel")
     found = [measured(servers.WIRE, servers.OURS, 50_000), failed]
     assert said(found, "regression, wire, logged", servers.MLFLOW).met is None
-    assert "| did not run: NotInstalled: no / wheel |" in report.figures(found)
+    assert "| did not run: NotInstalledError: no / wheel |" in report.figures(found)
 
 
 def test_a_row_less_than_answers_is_lost() -> None:
