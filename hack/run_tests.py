@@ -59,6 +59,11 @@ def component(room: str) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(f"tests/component/test_{room}_*.py"))]
 
 
+def others(*rooms: str) -> list[str]:
+    """What leaves these rooms out of the component tests."""
+    return [f"--ignore-glob=*/test_{room}_*.py" for room in rooms]
+
+
 LEVELS = [
     Level("lint", ["make", "--no-print-directory", "lint"], lane="computes"),
     pytest_level("unit", "--timeout=60", lane="computes"),
@@ -66,15 +71,11 @@ LEVELS = [
     pytest_level("docs", "--timeout=60", lane="computes"),
     pytest_level("platform", "--timeout=300", *component("platform"), lane="computes"),
     pytest_level("operator", "--timeout=300", *component("operator"), lane="waits"),
-    pytest_level(
-        "component",
-        "--timeout=300",
-        "--ignore-glob=*/test_operator_*.py",
-        "--ignore-glob=*/test_platform_*.py",
-    ),
+    pytest_level("drift", "--timeout=300", *component("drift"), lane="waits"),
+    pytest_level("component", "--timeout=300", *others("platform", "operator", "drift")),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
-"""`operator` and `platform` are component tests too, of the operator and of what surrounds it."""
+"""`platform`, `operator` and `drift` are component tests too, `component` are all others."""
 
 
 def counts(report: Path) -> tuple[int, int, list[str]]:
