@@ -72,10 +72,11 @@ LEVELS = [
     pytest_level("platform", "--timeout=300", *component("platform"), lane="computes"),
     pytest_level("operator", "--timeout=300", *component("operator"), lane="waits"),
     pytest_level("drift", "--timeout=300", *component("drift"), lane="waits"),
-    pytest_level("component", "--timeout=300", *others("platform", "operator", "drift")),
+    pytest_level("cli", "--timeout=300", *component("cli"), lane="waits"),
+    pytest_level("component", "--timeout=300", *others("platform", "operator", "drift", "cli")),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
-"""`platform`, `operator` and `drift` are component tests too, `component` are all others."""
+"""`platform`, `operator`, `drift` and `cli` are component tests too, `component` are all others."""
 
 
 def counts(report: Path) -> tuple[int, int, list[str]]:

@@ -19,7 +19,7 @@ from shell import OutcomeError, eventually, run
 from steps import Demo
 from system import VALUES, System, image
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 OLDER_IMAGE = "images.inference.registry=docker.io"
 """The same image by its longer name: another default for the operator, and one that is on the node."""
 
@@ -150,7 +150,6 @@ def test_an_upgrade_brings_a_field_that_the_older_definition_does_not_know(
     run(*try_out, given=with_field)
 
 
-@pytest.mark.platform
 def test_a_namespace_with_models_goes_though_no_operator_runs(kept: str, second: Second) -> None:
     here = second.system
     run("helm", "uninstall", here.release, "-n", here.namespace, "--wait", "--ignore-not-found")
