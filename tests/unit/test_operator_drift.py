@@ -120,6 +120,16 @@ def test_the_check_stays_as_it_is_while_prod_s_pods_are_silent(world: World) -> 
     assert world.ready()[0] == "False"
 
 
+def test_prod_that_comes_back_from_no_pods_has_its_check_in_the_same_turn(world: World) -> None:
+    world.patch(prod__replicas=0)
+    world.settle()
+    assert world.child("CronJob", "demo-drift")["spec"]["suspend"] is True
+    world.patch(prod__replicas=1)
+    world.reconcile()
+    assert world.child("CronJob", "demo-drift")["spec"]["suspend"] is False
+    assert not world.plan().apply
+
+
 def test_drift_starts_one_job_whose_intent_was_saved_first(world: World) -> None:
     world.drift_run("drift", report="r1", version="3")
     made = world.plan()

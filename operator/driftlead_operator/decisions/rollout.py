@@ -65,7 +65,7 @@ class StageDecision:
     @property
     def judged(self) -> str | None:
         """The version whose traffic is checked for drift: what serves, or did until its pods fell silent."""
-        return self.served or (objects.dig(self.last_good, "version") if self.view.asked else None)
+        return self.served or (objects.dig(self.last_good, "version") if self.replicas else None)
 
 
 def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
