@@ -20,6 +20,7 @@ from driftlead_inference import labels
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.settings import Front
 from neighbours import Postgres
+from neighbours.logged import serving_role
 from serving import Kept, front, service_of
 
 GOOD = {"request_id": "a-1", "label": 1}
@@ -42,11 +43,9 @@ class Table:
 async def table(postgres_server: Postgres) -> AsyncIterator[Table]:
     dsn = postgres_server.create_database()
     owner = await asyncpg.connect(dsn)
-    if not await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'driftlead_serving'"):
-        await owner.execute("CREATE ROLE driftlead_serving")
-    await owner.execute("ALTER ROLE driftlead_serving LOGIN")
+    role = await serving_role(owner)
     await apply(dsn)
-    yield Table(owner, dsn.replace("driftlead@", "driftlead_serving@"))
+    yield Table(owner, dsn.replace("driftlead@", f"{role}@"))
     await owner.close()
 
 

@@ -19,6 +19,7 @@ from driftlead_data.spool import delivery, statements
 from driftlead_drift.migrate import apply
 from driftlead_inference.recorder import Recorder, RecorderSettings, SpoolFull, SpoolUnusable
 from neighbours import Postgres, recording
+from neighbours.logged import serving_role
 from neighbours.recording import until
 
 AWAY = "postgresql://driftlead@127.0.0.1:9/none"
@@ -547,9 +548,7 @@ async def test_the_serving_role_has_every_right_that_a_recorder_ever_needs(
 ) -> None:
     dsn = postgres_server.create_database()
     owner = await asyncpg.connect(dsn)
-    if not await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'driftlead_serving'"):
-        await owner.execute("CREATE ROLE driftlead_serving")
-    await owner.execute("ALTER ROLE driftlead_serving LOGIN")
+    role = await serving_role(owner)
     await apply(dsn)
     recorder = opened(tmp_path, spool_bytes=65_000)
     fill(recorder, 300)  # more than fits: some are dropped
@@ -557,7 +556,7 @@ async def test_the_serving_role_has_every_right_that_a_recorder_ever_needs(
     content = bytearray(segments(tmp_path)[0].read_bytes())
     content[100] ^= 1
     segments(tmp_path)[0].write_bytes(content)
-    serving = dsn.replace("driftlead@", "driftlead_serving@")
+    serving = dsn.replace("driftlead@", f"{role}@")
     monkeypatch.setattr(statements, "BEGIN", statements.BEGIN.replace("'5s'", "'200ms'"))
     async with delivering(tmp_path, serving) as recorder:
         await until(lambda: recorder.pending == 0)

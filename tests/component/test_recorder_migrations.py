@@ -8,6 +8,7 @@ import pytest
 
 from driftlead_drift.migrate import MigrationError, apply, migrations
 from neighbours import Postgres
+from neighbours.logged import serving_role
 from neighbours.processes import ROOT
 
 SEED_TABLE = """
@@ -155,10 +156,9 @@ async def test_a_table_that_stays_locked_is_said_and_nothing_is_changed(
 async def test_a_serving_role_can_log_and_do_nothing_else(postgres_server: Postgres) -> None:
     dsn = postgres_server.create_database()
     owner = await asyncpg.connect(dsn)
-    if not await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'driftlead_serving'"):
-        await owner.execute("CREATE ROLE driftlead_serving")
+    role = await serving_role(owner)
     await apply(dsn)
-    await owner.execute("SET ROLE driftlead_serving")
+    await owner.execute(f"SET ROLE {role}")
     await owner.execute(SEED_INSERT, "[1]", "prod")
     for forbidden in ("SELECT * FROM inference_logs", "DELETE FROM inference_logs", "DROP TABLE log_spools"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -1,4 +1,4 @@
-"""Rows of the prediction log as a server would have written them, without a server."""
+"""The prediction log without a server: who writes it, and rows as a server would have written them."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,3 +13,11 @@ async def copy_rows(
 ) -> None:
     """Writes records of COLUMNS and, after these, of `further` columns."""
     await connection.copy_records_to_table("inference_logs", records=records, columns=[*COLUMNS, *further])
+
+
+async def serving_role(owner: asyncpg.Connection) -> str:
+    """The role that servers use, which may log in and has no rights but those that migrations grant it."""
+    if not await owner.fetchval("SELECT 1 FROM pg_roles WHERE rolname = 'driftlead_serving'"):
+        await owner.execute("CREATE ROLE driftlead_serving")
+    await owner.execute("ALTER ROLE driftlead_serving LOGIN")
+    return "driftlead_serving"

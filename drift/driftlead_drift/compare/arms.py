@@ -63,8 +63,8 @@ async def read(
 async def _read_histograms(
     connection: asyncpg.Connection, side: Minutes, start: datetime, end: datetime
 ) -> None:
-    # A canary may be counted in several baselines' bins; each request is in every one of these rows, so one
-    # baseline's rows are taken per spool: the one with the most rows.
+    # A spool's minute has a row for each baseline in whose bins it was counted, and each request is in every
+    # one of these: the one with the most rows is taken.
     rows = await connection.fetch(
         "SELECT DISTINCT ON (minute, spool_id) minute, rows, failed_5xx, latency FROM drift_hist "  # noqa: S608
         f"WHERE {condition(side.traffic)} AND minute >= $1 AND minute < $2 "
