@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -76,24 +75,18 @@ def eventually(found: Callable[[], str], what: str, seconds: float) -> str:
 @contextmanager
 def background(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
     """Runs a command beside what follows and ends it after."""
-    process = subprocess.Popen(
-        [str(word) for word in command],
-        env=ENVIRONMENT,
-        cwd=ROOT,
-        text=True,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
+    pipe, words = subprocess.PIPE, [str(word) for word in command]
+    with subprocess.Popen(
+        words, env=ENVIRONMENT, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
         try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def fail(error: OutcomeError, diagnosis: str) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ from neighbours.operators import (
     until,
     with_token,
 )
-from neighbours.processes import ROOT, free_port
+from neighbours.processes import ROOT, free_port, wait_until
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 
@@ -187,8 +188,10 @@ def control_plane() -> Iterator[tuple[Path, Callable[[str], None]]]:
         path = Path(run("up", "--control-plane").splitlines()[-1])
 
         def again(name: str) -> None:
-            pid = (Path(state) / f"log/{name}.pid").read_text().split()[0]
-            subprocess.run(["kill", "-9", pid], check=True)
+            pid = int((Path(state) / f"log/{name}.pid").read_text().split()[0])
+            os.kill(pid, signal.SIGKILL)
+            # A large process takes its time to go, and `up` leaves alone what still runs.
+            wait_until(lambda: not Path(f"/proc/{pid}").exists(), f"the end of {name}", 30, lambda: True)
             run("up", "--control-plane")
 
         try:

@@ -217,8 +217,8 @@ class Walk(RuleBasedStateMachine):
 
 
 Walk.TestCase.settings = settings(
-    # Some hundred steps each time; DRIFTLEAD_WALKS=1000 walks through tens of thousands.
-    max_examples=int(os.environ.get("DRIFTLEAD_WALKS", "10")),
+    # Two thousand steps each time; DRIFTLEAD_WALKS=1000 walks through fifty thousand.
+    max_examples=int(os.environ.get("DRIFTLEAD_WALKS", "40")),
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -518,3 +518,32 @@ def test_saying_a_default_restarts_nothing(world: World) -> None:
     world.patch(inference__predictionLog={"mode": "async", "whenFull": "drop"}, connections={})
     world.settle()
     assert set(world.pods) == names
+
+
+def test_writing_a_deployment_changes_nothing_in_what_status_says(world: World) -> None:
+    world.register("2", stage="Production")
+    world.reconcile()  # the Deployment's controller does not look at it before the way back
+    world.transition("1", "Production")
+    made = world.reconcile()
+    assert [objects.ref(each) for each in made.apply] == [PROD]
+    assert world.status["prod"]["readyReplicas"] == 2
+    assert not writes(world.plan())
+
+
+def test_pods_of_a_template_that_is_not_the_wanted_one_do_not_count(world: World) -> None:
+    world.patch(inference__image="mine:1")
+    world.reconcile()
+    assert world.status["prod"]["readyReplicas"] == 0
+    assert world.status["rollout"]["message"] == "0 of 2 pods serve version 1"
+    assert not writes(world.plan())
+    world.settle()
+    assert world.status["prod"]["readyReplicas"] == 2
+
+
+def test_a_template_too_large_for_an_annotation_is_counted_too() -> None:
+    world = World(inference={"overlay": {"env": [{"name": "LONG", "value": "x" * 70_000}]}})
+    world.register("1", stage="Production")
+    world.settle()
+    assert "driftlead.dev/template" not in objects.annotations(world.child("Deployment", "demo-prod"))
+    assert world.status["prod"]["readyReplicas"] == 2
+    assert world.ready()[0] == "True"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from driftlead_operator.decisions import manifests
 from driftlead_operator.decisions.drift import DriftDecision
 from driftlead_operator.decisions.facts import Event, Facts, Ref
 from driftlead_operator.decisions.losses import LossDecision
@@ -61,6 +62,12 @@ class Look:
         return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
 
     def serving(self, stage: StageDecision) -> int:
-        """How many pods of the present template answer with the wanted version."""
-        pods = [pod for pod in stage.view.of_current() if pod.ready and pod.version == stage.wanted]
-        return len(pods) if stage.view.version == stage.wanted else 0
+        """How many pods of the wanted template answer.
+
+        Counted by what is wanted and not by what the Deployment holds now, so that writing the Deployment
+        changes nothing in what status says.
+        """
+        _, wanted = manifests.seal(stage.manifest)
+        newest_first = reversed(stage.view.replica_sets)
+        made = next((each for each in newest_first if manifests.seal(each.manifest)[1] == wanted), None)
+        return sum(pod.template == made.template for pod in stage.view.ready) if made else 0

@@ -84,10 +84,17 @@ def deployment(
         "template": template,
     }
     child = _child(context, "Deployment", f"{context.name}-{stage}", stage, spec)
-    kept = objects.canonical(template)
+    annotations, kept = {INPUTS: f"{inputs}-{objects.digest(template)}"}, objects.canonical(template)
     if len(kept) <= LARGEST_TEMPLATE:
-        child["metadata"]["annotations"] = {INPUTS: f"{inputs}-{objects.digest(template)}", TEMPLATE: kept}
+        annotations[TEMPLATE] = kept
+    child["metadata"]["annotations"] = annotations
     return child
+
+
+def seal(manifest: Manifest | None) -> tuple[str, str]:
+    """The inputs and the digest of the template that a Deployment, or a ReplicaSet of it, stands for."""
+    inputs, _, digest = str(objects.annotations(manifest).get(INPUTS) or "").partition("-")
+    return inputs, digest
 
 
 def service(context: Context, name: str, component: str, stage: StageName) -> dict[str, Any]:

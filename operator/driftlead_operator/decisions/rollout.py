@@ -245,11 +245,8 @@ def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
 
 
 def _annotated(manifest: Any) -> tuple[Template, str] | None:
-    found = objects.annotations(manifest)
-    text = found.get(manifests.TEMPLATE)
-    template = objects.parse_json(text)
-    seal = str(found.get(manifests.INPUTS) or "")
-    inputs, _, digest = seal.partition("-")
+    template = objects.parse_json(objects.annotations(manifest).get(manifests.TEMPLATE))
+    inputs, digest = manifests.seal(manifest)
     return (dict(template), inputs) if template and objects.digest(template) == digest else None
 
 
