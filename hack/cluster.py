@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -171,6 +172,14 @@ def up(cluster: Cluster, why: str) -> None:
     cluster.up()
 
 
+def load(cluster: Cluster, names: list[str]) -> None:
+    """Two at a time: while the node unpacks one, the next is packed."""
+    began = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:
+        for name, _ in zip(names, pool.map(cluster.load, names), strict=True):
+            print(f"loaded {name} ({time.monotonic() - began:.0f} s)", flush=True)
+
+
 def build_images(cluster: Cluster) -> None:
     """Builds and loads what changed; writes the chart's values that name the images by content."""
     began = time.monotonic()
@@ -186,8 +195,7 @@ def build_images(cluster: Cluster) -> None:
         if not cluster.builder.has(name):
             images.shown(f"building {name}", lambda: cluster.builder.build(image, name, base))  # noqa: B023 (called at once)
     names = [f"{image.repository}:{tags[image.name]}" for image in wanted]
-    for name in cluster.missing(names):
-        images.shown(f"loading {name}", lambda: cluster.load(name))  # noqa: B023 (called at once)
+    load(cluster, cluster.missing(names))
     BUILD.joinpath("images.values.yaml").write_text(images.values(tags, wanted))
     BUILD.joinpath("images.txt").write_text("\n".join(names) + "\n")
     print(f"{len(names)} images are on the node ({time.monotonic() - began:.1f} s)", flush=True)

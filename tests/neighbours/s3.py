@@ -64,7 +64,8 @@ def s3_server(
         with running(
             command,
             log=home / "minio.log",
-            answers=lambda: answers(f"{server.endpoint}/minio/health/ready", trust),
+            # `ready` answers 200 before there is anything to put objects into; `cluster` does not.
+            answers=lambda: answers(f"{server.endpoint}/minio/health/cluster", trust),
             environment={**settings, **({"MINIO_DOMAIN": domain} if domain else {})},
         ):
             client = boto3.client(
