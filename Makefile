@@ -49,7 +49,7 @@ fuzz: setup ## look for inputs that break a parser, ten minutes for each
 test-e2e: setup images ## install, predict, promote, drift, retrain on a real cluster
 	@pytest tests/e2e
 
-test-platform: setup images ## upgrades, leaders, policies, autoscaling, monitoring: end to end, minutes long
+test-platform: setup images ## faults, upgrades, leaders, policies, autoscaling, monitoring: end to end, minutes long
 	@$(PY) hack/tools.py metrics-server policies prometheus-operator > /dev/null
 	@pytest tests/e2e -m platform
 

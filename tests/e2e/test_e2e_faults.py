@@ -28,7 +28,7 @@ from registry import Registry
 from shell import eventually, run
 from system import System
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 FIRST_WRITE = 15
 """Seconds that a killed leader's successor may take to its first correct write: the promise."""
 
@@ -195,7 +195,6 @@ def two_operators(cluster: machine.Cluster, system: System) -> Iterator[None]:
         run(*system.kubectl("rollout", "status", deployment, "--timeout=120s"))
 
 
-@pytest.mark.platform
 @pytest.mark.usefixtures("two_operators")
 def test_a_leader_that_stands_still_or_is_killed_is_followed_in_time_and_undoes_nothing(
     core: str, system: System, registry: Registry
