@@ -172,7 +172,7 @@ def up(cluster: Cluster, why: str) -> None:
     cluster.up()
 
 
-def load(cluster: Cluster, names: list[str]) -> None:
+def load_all(cluster: Cluster, names: list[str]) -> None:
     """Two at a time: while the node unpacks one, the next is packed."""
     began = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
@@ -195,7 +195,7 @@ def build_images(cluster: Cluster) -> None:
         if not cluster.builder.has(name):
             images.shown(f"building {name}", lambda: cluster.builder.build(image, name, base))  # noqa: B023 (called at once)
     names = [f"{image.repository}:{tags[image.name]}" for image in wanted]
-    load(cluster, cluster.missing(names))
+    load_all(cluster, cluster.missing(names))
     BUILD.joinpath("images.values.yaml").write_text(images.values(tags, wanted))
     BUILD.joinpath("images.txt").write_text("\n".join(names) + "\n")
     print(f"{len(names)} images are on the node ({time.monotonic() - began:.1f} s)", flush=True)

@@ -6,7 +6,7 @@ import urllib.request
 import asyncpg
 import boto3
 
-from neighbours import S3
+from neighbours import s3_server
 
 
 async def test_postgres_answers_sql(database: str) -> None:
@@ -27,12 +27,13 @@ def test_mlflow_keeps_a_registered_model(mlflow_uri: str) -> None:
         assert json.load(reply)["registered_model"]["name"] == "neighbour"
 
 
-def test_s3_has_its_bucket(s3: S3) -> None:
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3.endpoint,
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
-        region_name="us-east-1",
-    )
-    assert "mlflow" in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
+def test_s3_has_its_bucket() -> None:
+    with s3_server() as fresh:  # the one that tests share holds what they put there
+        client = boto3.client(
+            "s3",
+            endpoint_url=fresh.endpoint,
+            aws_access_key_id=fresh.access_key,
+            aws_secret_access_key=fresh.secret_key,
+            region_name="us-east-1",
+        )
+        assert [bucket["Name"] for bucket in client.list_buckets()["Buckets"]] == ["mlflow"]
