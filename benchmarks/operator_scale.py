@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +17,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,69 +28,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hack/devcluster"))
 
 import aiohttp
 import kopf
-from binary import binaries, cache
+from kwok_cluster import OTHERS, PROGRAMS, control_plane, cpu_by_program, cpu_seconds, nodes
 from mlflow.webhooks.delivery import _generate_hmac_signature
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftlead_operator.cluster.api_server import ApiServer, login
-from neighbours import api_server, mlflow_server
+from neighbours import mlflow_server
 from neighbours.mlflow import answers
 from neighbours.operators import declare, install_crd, mlflow, move, namespace, resource, until
 from neighbours.processes import free_port, running
 
-KWOK = "v0.7.0"
-QPS = ["--kube-api-qps=500", "--kube-api-burst=1000"]
-# KWOK's nodes have no heartbeat: after 50 s this one would call them and all their pods not ready, for good.
-CONTROLLERS = ["--node-monitor-grace-period=24h"]
 HERE = "bench"
 REST_SECONDS = 60
 WRITES = {"apply", "create", "update", "patch", "patch-status", "delete"}
-
-
-def kwok() -> Path:
-    """KWOK's controller, built once from its Go module."""
-    target = cache() / f"kwok-{KWOK}" / "kwok"
-    if not target.exists():
-        module = f"sigs.k8s.io/kwok/cmd/kwok@{KWOK}"
-        environment = {**os.environ, "GOBIN": str(target.parent)}
-        command = ["go", "install", "-trimpath", "-ldflags=-s -w", module]
-        subprocess.run(command, check=True, env=environment)
-    return target
-
-
-def alone() -> list[str]:
-    """Flags of a component that has no twin, on a port of its own beside another cluster's."""
-    return [*QPS, "--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={free_port()}"]
-
-
-@contextlib.contextmanager
-def control_plane(home: Path) -> Iterator[Path]:
-    """A kubeconfig of a cluster whose nodes and pods KWOK plays."""
-    folder = binaries()
-    with api_server() as kubeconfig, contextlib.ExitStack() as stack:
-        programs = {
-            "controllers": [folder / "kube-controller-manager", *alone(), *CONTROLLERS],
-            "scheduler": [folder / "kube-scheduler", *alone()],
-            "kwok": [
-                kwok(),
-                "--manage-all-nodes=true",
-                "--cidr=10.200.0.0/16",
-                "--node-lease-duration-seconds=0",
-            ],
-        }
-        for name, command in programs.items():
-            words = [*command, f"--kubeconfig={kubeconfig}"]
-            stack.enter_context(running(words, log=home / f"{name}.log", answers=lambda: True))
-        yield kubeconfig
-
-
-async def nodes(api: ApiServer, number: int) -> None:
-    """Nodes of 1,000 pods each."""
-    room = {"cpu": "4000", "memory": "8000Gi", "pods": "1000"}
-    for each in range(number):
-        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"kwok-{each}"}}
-        status = {"allocatable": room, "capacity": room}
-        await api.request("create", "Node", "POST", "/api/v1/nodes", body={**body, "status": status})
 
 
 @dataclass
@@ -109,8 +58,7 @@ class Operator:
 
     def seconds(self) -> float:
         """CPU seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def metrics(self) -> dict[str, Any]:
         """Families of its own metrics, by name."""
@@ -190,25 +138,45 @@ class Result:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-async def reasons(api: ApiServer) -> Counter[str]:
-    """How many resources are Ready ("Ready"), and why the others are not."""
+async def events(path: str) -> AsyncIterator[dict[str, Any]]:
+    """Every object of a listing, and again each time that it changes; without end."""
+    info = login(settings=kopf.OperatorSettings())
+    assert info
+    timeout = aiohttp.ClientTimeout(total=None)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=info.as_ssl_context()),
+        headers=info.as_http_headers(),
+        timeout=timeout,
+    )
+    query = {"watch": "true", "resourceVersion": "0"}
+    async with session, session.get(f"{info.server}{path}", params=query) as reply:
+        line = b""
+        async for chunk in reply.content.iter_any():
+            *lines, line = (line + chunk).split(b"\n")
+            for each in lines:
+                yield json.loads(each)["object"]
+
+
+def readiness(thing: dict[str, Any]) -> str:
+    """Ready, or why a resource is not so."""
+    conditions = (thing.get("status") or {}).get("conditions") or ()
+    ready = next((each for each in conditions if each["type"] == "Ready"), {})
+    return "Ready" if ready.get("status") == "True" else str(ready.get("message"))
+
+
+async def all_ready(size: int, *, seconds: float = 600.0) -> None:
+    """Waits until every resource says so. It watches: to list a thousand again and again costs a core."""
+    seen: dict[str, str] = {}
     path = f"/apis/driftlead.dev/v1alpha1/namespaces/{HERE}/modeldeployments"
-    listed = await api.request("list", "bench", "GET", path, params={"resourceVersion": "0"})
-    found: Counter[str] = Counter()
-    for each in listed["items"]:
-        conditions = (each.get("status") or {}).get("conditions") or ()
-        ready = next((c for c in conditions if c["type"] == "Ready"), {})
-        found["Ready" if ready.get("status") == "True" else str(ready.get("message"))] += 1
-    return found
-
-
-async def all_ready(api: ApiServer, size: int, *, seconds: float = 600.0) -> None:
-    """Waits until every resource says so."""
-    deadline = time.monotonic() + seconds
-    while (seen := await reasons(api)) != {"Ready": size}:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not all Ready after {seconds:.0f} s: {seen.most_common(5)}")
-        await asyncio.sleep(0.5)
+    try:
+        async with asyncio.timeout(seconds):
+            async for thing in events(path):
+                seen[thing["metadata"]["name"]] = readiness(thing)
+                if len(seen) == size and set(seen.values()) == {"Ready"}:
+                    return
+    except TimeoutError:
+        missing = Counter(seen.values()).most_common(5)
+        raise TimeoutError(f"not all {size} Ready after {seconds:.0f} s: {missing}") from None
 
 
 def version_of(deployment: dict[str, Any]) -> str:
@@ -218,24 +186,10 @@ def version_of(deployment: dict[str, Any]) -> str:
 
 async def watch_versions(seen: dict[str, tuple[str, float]]) -> None:
     """Keeps for each Deployment the version in its template, and when that was told; until cancelled."""
-    info = login(settings=kopf.OperatorSettings())
-    assert info
-    url = f"{info.server}/apis/apps/v1/namespaces/{HERE}/deployments"
-    connector = aiohttp.TCPConnector(ssl=info.as_ssl_context())
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with (
-        aiohttp.ClientSession(
-            connector=connector, headers=info.as_http_headers(), timeout=timeout
-        ) as session,
-        session.get(url, params={"watch": "true", "resourceVersion": "0"}) as reply,
-    ):
-        line = b""
-        async for chunk in reply.content.iter_any():
-            *lines, line = (line + chunk).split(b"\n")
-            for each in map(json.loads, lines):
-                name, version = each["object"]["metadata"]["name"], version_of(each["object"])
-                if seen.get(name, ("",))[0] != version:
-                    seen[name] = (version, time.monotonic())
+    async for thing in events(f"/apis/apps/v1/namespaces/{HERE}/deployments"):
+        name, version = thing["metadata"]["name"], version_of(thing)
+        if seen.get(name, ("",))[0] != version:
+            seen[name] = (version, time.monotonic())
 
 
 async def reactions(uri: str, process: Operator, names: range, to: str, *, hook: bool) -> list[float]:
@@ -319,14 +273,19 @@ async def exists(api: ApiServer, path: str) -> bool:
 async def fill(api: ApiServer, process: Operator, result: Result) -> None:
     """From nothing to all Ready."""
     result.figures["MiB empty"] = process.memory("VmRSS")
-    began, cpu, before = time.monotonic(), process.seconds(), process.requests()
+    before, computed = process.requests(), cpu_by_program()
+    began, cpu = time.monotonic(), process.seconds()
     await in_crowds(lambda each: api.create(resource(HERE, f"demo-{each}", model=model(each))), result.size)
     result.figures["s created"] = time.monotonic() - began
-    await all_ready(api, result.size)
-    after = process.requests()
+    await all_ready(result.size)
     result.figures |= {
         "s all Ready": time.monotonic() - began,
         "s CPU": process.seconds() - cpu,
+    }
+    used = cpu_by_program()
+    result.figures |= {f"s CPU {name}": used[name] - computed[name] for name in (*PROGRAMS, OTHERS, "idle")}
+    after = process.requests()
+    result.figures |= {
         "writes each": (after["writes"] - before["writes"]) / result.size,
         "reads each": (after["reads"] - before["reads"]) / result.size,
         "registry requests": after["registry"] - before["registry"],

@@ -1,13 +1,15 @@
-"""Fixtures that the operator's component tests share."""
+"""Fixtures that component tests of several modules share."""
 
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
+from driftlead_drift.migrate import apply
 from driftlead_operator.cluster.api_server import ApiServer
-from neighbours import operators
+from neighbours import Postgres, operators
 
 
 @pytest.fixture
@@ -32,3 +34,19 @@ def registries(mlflow_uri: str, tmp_path: Path, where: str) -> Path:
     operators.register(mlflow_uri, where, 2)
     operators.move(mlflow_uri, where, "1", "Production")
     return operators.declare(tmp_path / "registries", "default", mlflow_uri)
+
+
+@pytest.fixture
+async def dsn(postgres_server: Postgres) -> str:
+    """A database for this test alone, with our tables."""
+    made = postgres_server.create_database()
+    await apply(made)
+    return made
+
+
+@pytest.fixture
+async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """An administrator's connection to it."""
+    opened = await asyncpg.connect(dsn)
+    yield opened
+    await opened.close()

@@ -30,13 +30,6 @@ def nothing_left_behind() -> Iterator[None]:
     recording.kill_all()
 
 
-@pytest.fixture
-async def dsn(postgres_server: Postgres) -> str:
-    database = postgres_server.create_database()
-    await apply(database)
-    return database
-
-
 async def verify(dsn: str, children: Sequence[Child]) -> dict[str, int]:
     """design.md's promise, id by id; returns how often each id stands in the log."""
     connection = await asyncpg.connect(dsn)

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +14,13 @@ from driftlead_data.histograms import unpack
 from driftlead_data.spool.handover import Imported, import_segments, prefix
 from driftlead_data.spool.store import S3Store, StoreAway
 from driftlead_drift.handed_over import bring_in
-from driftlead_drift.migrate import apply
 from driftlead_drift.settings import Connections
 from driftlead_inference.recorder import Recorder, RecorderSettings
-from neighbours import S3, Postgres, recording
+from neighbours import S3, recording
 from neighbours.recording import until
 
 AWAY = "postgresql://driftlead@127.0.0.1:9/none"
 WHERE = prefix("cluster", "team", "demo")
-
-
-@pytest.fixture
-async def dsn(postgres_server: Postgres) -> str:
-    database = postgres_server.create_database()
-    await apply(database)
-    return database
-
-
-@pytest.fixture
-async def database(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
@@ -65,31 +49,31 @@ async def left_behind(folder: Path, store: S3Store, count: int = 3000, dsn: str 
     return recorder
 
 
-async def whole(database: asyncpg.Connection, count: int = 3000) -> None:
+async def whole(connection: asyncpg.Connection, count: int = 3000) -> None:
     """Every row once, in order, and counted once."""
-    ids = [r[0] for r in await database.fetch("SELECT request_id FROM inference_logs ORDER BY seq, id")]
+    ids = [r[0] for r in await connection.fetch("SELECT request_id FROM inference_logs ORDER BY seq, id")]
     assert ids == [f"r{number}" for number in range(count)]
-    counted = await database.fetch("SELECT rows, features FROM drift_hist")
+    counted = await connection.fetch("SELECT rows, features FROM drift_hist")
     assert sum(c["rows"] for c in counted) == count
     assert sum(unpack(c["features"]).sum() for c in counted) == count * recording.FEATURES
 
 
 async def test_undelivered_rows_are_handed_over_and_imported_once(
-    database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     began = time.monotonic()
     await left_behind(tmp_path, store)
     assert time.monotonic() - began < 10
     keys = store.list(WHERE)
     assert len(keys) > 1 and all(key.endswith(".seg") for key in keys)
-    done = await import_segments(database, store, WHERE)
+    done = await import_segments(connection, store, WHERE)
     assert done == Imported(segments=len(keys), rows=3000)
     assert store.list(WHERE) == []
-    await whole(database)
+    await whole(connection)
 
 
 async def test_importers_at_the_same_time_and_the_pod_itself_deliver_once_together(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     await left_behind(tmp_path, store)
     others = [await asyncpg.connect(dsn) for _ in range(3)]
@@ -98,11 +82,11 @@ async def test_importers_at_the_same_time_and_the_pod_itself_deliver_once_togeth
     await again.drain(20)
     for other in others:
         await other.close()
-    await whole(database)
+    await whole(connection)
 
 
 async def test_another_pod_of_the_resource_delivers_when_it_has_nothing_else_to_do(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     await left_behind(tmp_path / "gone", store)
     other = opened(tmp_path / "other", dsn, store=store, import_seconds=0.1)
@@ -110,11 +94,11 @@ async def test_another_pod_of_the_resource_delivers_when_it_has_nothing_else_to_
     await until(lambda: not store.list(WHERE))
     await other.drain(5)
     assert other.writer.progress.imported == 3000
-    await whole(database)
+    await whole(connection)
 
 
 async def test_what_was_dropped_travels_with_what_was_not(
-    database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     recorder = opened(tmp_path, AWAY, store=store, spool_bytes=100_000)
     for number in range(1000):
@@ -122,30 +106,30 @@ async def test_what_was_dropped_travels_with_what_was_not(
     dropped = sum(recorder.dropped.values())
     assert 0 < dropped < 1000
     await recorder.drain(2)
-    done = await import_segments(database, store, WHERE)
+    done = await import_segments(connection, store, WHERE)
     assert done.rows == 1000 - dropped
-    noted = await database.fetch(
+    noted = await connection.fetch(
         "SELECT first_seq, last_seq, rows_dropped, reason FROM inference_logs_dropped"
     )
     assert [tuple(n) for n in noted] == [(1001 - dropped, 1000, dropped, "spool-full")]
 
 
 async def test_the_drift_job_brings_it_in_and_says_what_it_cannot(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, store: S3Store, monkeypatch: pytest.MonkeyPatch
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, store: S3Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await left_behind(tmp_path, store, 200)
     settings = Connections(cluster="cluster", namespace="team", resource="demo", report_bucket=store.bucket)
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:9")
-    assert (await bring_in(database, settings)).rows == 0
+    assert (await bring_in(connection, settings)).rows == 0
     for name, value in store.variables().items():
         monkeypatch.setenv(name, value)
-    assert (await bring_in(database, settings.model_copy(update={"report_bucket": None}))).rows == 0
-    assert (await bring_in(database, settings)).rows == 200
-    await whole(database, 200)
+    assert (await bring_in(connection, settings.model_copy(update={"report_bucket": None}))).rows == 0
+    assert (await bring_in(connection, settings)).rows == 200
+    await whole(connection, 200)
 
 
 async def test_what_was_partly_delivered_is_completed(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     await left_behind(tmp_path, store)
     copy = tmp_path.with_name("copy")
@@ -156,26 +140,26 @@ async def test_what_was_partly_delivered_is_completed(
     assert first.writer.progress.rows < 3000
     first.writer._connection.terminate()  # type: ignore[union-attr]
     first._task.cancel()  # type: ignore[union-attr]
-    await import_segments(database, store, WHERE)
-    await whole(database)
+    await import_segments(connection, store, WHERE)
+    await whole(connection)
 
 
 async def test_a_segment_whose_predecessor_is_missing_waits(
-    database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     await left_behind(tmp_path, store)
     keys = store.list(WHERE)
     first = store.get(keys[0])
     assert first is not None
-    await import_segments(database, _Only(store, keys[:1]), WHERE)
+    await import_segments(connection, _Only(store, keys[:1]), WHERE)
     second = store.get(keys[1])
     assert second is not None
     store.delete(keys[1])
-    done = await import_segments(database, store, WHERE)
+    done = await import_segments(connection, store, WHERE)
     assert "predecessor is awaited" in done.left[0] and done.rows == 0
     store.put(keys[1], second)
-    await import_segments(database, store, WHERE)
-    await whole(database)
+    await import_segments(connection, store, WHERE)
+    await whole(connection)
 
 
 class _Only:
@@ -190,22 +174,22 @@ class _Only:
 
 
 async def test_an_object_that_is_damaged_is_left_alone_and_said(
-    database: asyncpg.Connection, tmp_path: Path, store: S3Store
+    connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     await left_behind(tmp_path, store, 100)
     (key,) = store.list(WHERE)
     body = store.get(key)
     assert body is not None
     store.put(key, body[:-30])
-    done = await import_segments(database, store, WHERE)
+    done = await import_segments(connection, store, WHERE)
     assert done.rows == 0 and "checksum" in done.left[0]
     store.put(key, body)
-    await import_segments(database, store, WHERE)
-    await whole(database, 100)
+    await import_segments(connection, store, WHERE)
+    await whole(connection, 100)
 
 
 async def test_with_the_store_away_too_rows_stay_in_the_folder(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     nowhere = S3Store("none", lambda: {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9"})
     with pytest.raises(StoreAway, match="cannot list"):
@@ -215,4 +199,4 @@ async def test_with_the_store_away_too_rows_stay_in_the_folder(
     assert time.monotonic() - began < 10
     again = opened(tmp_path, dsn)
     await again.drain(20)
-    await whole(database, 500)
+    await whole(connection, 500)

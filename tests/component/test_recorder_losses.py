@@ -25,20 +25,6 @@ from neighbours.recording import until
 AWAY = "postgresql://driftlead@127.0.0.1:9/none"
 
 
-@pytest.fixture
-async def dsn(postgres_server: Postgres) -> str:
-    database = postgres_server.create_database()
-    await apply(database)
-    return database
-
-
-@pytest.fixture
-async def database(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
-    yield connection
-    await connection.close()
-
-
 def opened(folder: Path, dsn: str = AWAY, **more: Any) -> Recorder:
     settings = RecorderSettings(dsn=lambda: dsn, spool_dir=folder, flush_seconds=0.01, **more)
     return Recorder.open(settings, recording.IDENTITY, recording.BASELINE)
@@ -52,8 +38,8 @@ async def delivering(folder: Path, dsn: str, **more: Any) -> AsyncIterator[Recor
     await recorder.drain(20)
 
 
-async def ids(database: asyncpg.Connection) -> list[str]:
-    return [r[0] for r in await database.fetch("SELECT request_id FROM inference_logs ORDER BY id")]
+async def ids(connection: asyncpg.Connection) -> list[str]:
+    return [r[0] for r in await connection.fetch("SELECT request_id FROM inference_logs ORDER BY id")]
 
 
 def named(count: int, prefix: str = "r") -> list[str]:
@@ -75,7 +61,7 @@ def spoil(folder: Path, pattern: str) -> None:
 
 
 async def test_an_outage_delays_rows_and_nothing_else(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     address = [AWAY]
     settings = RecorderSettings(
@@ -94,12 +80,12 @@ async def test_an_outage_delays_rows_and_nothing_else(
     assert recorder.health()["lag_seconds"] == 0
     assert recorder.health()["error"] == ""
     await recorder.drain(5)
-    assert await ids(database) == named(2000)
-    assert await database.fetchval("SELECT bool_and(logged_at >= ts) FROM inference_logs")
+    assert await ids(connection) == named(2000)
+    assert await connection.fetchval("SELECT bool_and(logged_at >= ts) FROM inference_logs")
 
 
 async def test_a_restarted_server_tells_what_its_predecessor_left_and_delivers_it(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     recorder = opened(tmp_path)
     fill(recorder, 30)
@@ -110,7 +96,7 @@ async def test_a_restarted_server_tells_what_its_predecessor_left_and_delivers_i
     fill(recorder, 5, "new")
     await recorder.drain(20)
     assert recorder.health()["pending"] == 0
-    assert await ids(database) == named(30) + named(5, "new")
+    assert await ids(connection) == named(30) + named(5, "new")
 
 
 async def test_without_traffic_too_the_end_of_an_outage_is_noticed(dsn: str, tmp_path: Path) -> None:
@@ -125,7 +111,7 @@ async def test_without_traffic_too_the_end_of_an_outage_is_noticed(dsn: str, tmp
 
 
 async def test_a_poison_row_among_a_thousand_is_put_aside_whole(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     async with delivering(tmp_path, dsn, batch_bytes=2**20) as recorder:
         batch = [recording.row(name) for name in named(1000)]
@@ -134,8 +120,8 @@ async def test_a_poison_row_among_a_thousand_is_put_aside_whole(
         await until(lambda: recorder.pending == 0)
         assert recorder.health()["rejected"] == 1
         fill(recorder, 1, "after")
-    assert await ids(database) == [n for n in named(1000) if n != "r617/0"] + ["after0/0"]
-    rejected = await database.fetchrow("SELECT * FROM inference_logs_rejected")
+    assert await ids(connection) == [n for n in named(1000) if n != "r617/0"] + ["after0/0"]
+    rejected = await connection.fetchrow("SELECT * FROM inference_logs_rejected")
     assert rejected["seq"] == 618 and rejected["sqlstate"] == "22P05"
     assert b"r617/0" in rejected["record"]
 
@@ -156,7 +142,7 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("damage", ["truncated", "payload bit", "header bit", "garbage behind"])
 async def test_a_damaged_tail_is_found_counted_and_never_sent(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, damage: str
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, damage: str
 ) -> None:
     recorder = opened(tmp_path)
     fill(recorder, 100)
@@ -181,14 +167,14 @@ async def test_a_damaged_tail_is_found_counted_and_never_sent(
         await until(lambda: recorder.pending == 0)
         assert recorder.health()["corrupt_bytes"] == hurt
     kept = 100 if damage == "garbage behind" else 99
-    assert await ids(database) == named(kept) + named(3, "new")
-    noted = await database.fetchrow("SELECT * FROM inference_logs_dropped")
+    assert await ids(connection) == named(kept) + named(3, "new")
+    noted = await connection.fetchrow("SELECT * FROM inference_logs_dropped")
     assert (noted["reason"], noted["bytes"]) == ("corrupt", hurt)
     assert noted["rows_dropped"] == (1 if damage in {"truncated", "payload bit"} else 0)
 
 
 async def test_a_flipped_bit_in_the_middle_costs_one_frame_and_says_which(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     recorder = opened(tmp_path)
     fill(recorder, 50)
@@ -200,15 +186,15 @@ async def test_a_flipped_bit_in_the_middle_costs_one_frame_and_says_which(
     path.write_bytes(content)
     async with delivering(tmp_path, dsn):
         pass
-    present = {r[0] for r in await database.fetch("SELECT seq FROM inference_logs")}
+    present = {r[0] for r in await connection.fetch("SELECT seq FROM inference_logs")}
     missing = set(range(1, 51)) - present
     assert len(missing) == 1
-    noted = await database.fetch("SELECT * FROM inference_logs_dropped WHERE rows_dropped > 0")
+    noted = await connection.fetch("SELECT * FROM inference_logs_dropped WHERE rows_dropped > 0")
     assert [(n["first_seq"], n["last_seq"], n["reason"]) for n in noted] == [(*missing, *missing, "corrupt")]
 
 
 async def test_rows_after_a_lost_tail_that_was_delivered_are_not_taken_for_delivered(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     async with delivering(tmp_path, dsn) as recorder:
         fill(recorder, 40)
@@ -216,12 +202,12 @@ async def test_rows_after_a_lost_tail_that_was_delivered_are_not_taken_for_deliv
         os.truncate(path, 0)  # the machine crashed before the page cache reached the disk
     async with delivering(tmp_path, dsn) as recorder:
         fill(recorder, 40, "new")
-    assert await ids(database) == named(40) + named(40, "new")
+    assert await ids(connection) == named(40) + named(40, "new")
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
 async def test_a_full_disk_drops_by_number_and_goes_on_when_there_is_room(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     async with delivering(tmp_path, dsn) as recorder:
         fill(recorder, 10)
@@ -235,15 +221,15 @@ async def test_a_full_disk_drops_by_number_and_goes_on_when_there_is_room(
         monkeypatch.undo()
         fill(recorder, 10, "new")
         assert recorder.health()["dropped"] == 5
-    assert await ids(database) == named(10) + named(10, "new")
-    noted = await database.fetch(
+    assert await ids(connection) == named(10) + named(10, "new")
+    noted = await connection.fetch(
         "SELECT first_seq, last_seq, rows_dropped, reason FROM inference_logs_dropped"
     )
     assert [tuple(n) for n in noted] == [(11, 15, 5, "disk-full")]
 
 
 async def test_a_write_that_the_disk_takes_half_leaves_no_half_frame(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     recorder = opened(tmp_path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -259,12 +245,12 @@ async def test_a_write_that_the_disk_takes_half_leaves_no_half_frame(
     async with delivering(tmp_path, dsn) as recorder:
         pass
     assert recorder.health()["corrupt_bytes"] == 0
-    assert len(await ids(database)) == 400 - dropped
-    assert await database.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
+    assert len(await ids(connection)) == 400 - dropped
+    assert await connection.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
 
 
 async def test_what_is_dropped_is_not_pending_and_leaves_no_lag(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     address = [AWAY]
     settings = RecorderSettings(
@@ -284,9 +270,9 @@ async def test_what_is_dropped_is_not_pending_and_leaves_no_lag(
     await until(lambda: recorder.pending == 0)
     assert recorder.health()["lag_seconds"] == 0
     await recorder.drain(5)
-    assert len(await ids(database)) == 1000 - dropped
-    assert await database.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
-    assert await database.fetchval("SELECT seq FROM log_spools") == 1000
+    assert len(await ids(connection)) == 1000 - dropped
+    assert await connection.fetchval("SELECT sum(rows_dropped) FROM inference_logs_dropped") == dropped
+    assert await connection.fetchval("SELECT seq FROM log_spools") == 1000
 
 
 async def test_a_full_spool_refuses_where_the_setting_says_so(tmp_path: Path) -> None:
@@ -299,7 +285,7 @@ async def test_a_full_spool_refuses_where_the_setting_says_so(tmp_path: Path) ->
 
 
 async def test_whoever_waits_no_longer_for_a_commit_is_forgotten_and_the_others_wait_on(
-    tmp_path: Path, dsn: str, database: asyncpg.Connection
+    tmp_path: Path, dsn: str, connection: asyncpg.Connection
 ) -> None:
     recorder = opened(tmp_path, dsn, mode="durable")
     waiting = [
@@ -312,12 +298,12 @@ async def test_whoever_waits_no_longer_for_a_commit_is_forgotten_and_the_others_
     assert len(recorder._waiting) == 1
     await recorder.start()
     await asyncio.wait_for(waiting[49], 20)
-    assert len(await ids(database)) == 50
+    assert len(await ids(connection)) == 50
     await recorder.drain(20)
 
 
 async def test_durable_answers_after_the_commit_and_one_commit_serves_all_who_wait(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     async with delivering(tmp_path, dsn, mode="durable") as recorder:
 
@@ -336,11 +322,11 @@ async def test_durable_answers_after_the_commit_and_one_commit_serves_all_who_wa
 
         await asyncio.gather(*(client(name) for name in named(30)))
         assert recorder.writer.progress.transactions < 10
-    assert sorted(await ids(database)) == sorted(named(30))
+    assert sorted(await ids(connection)) == sorted(named(30))
 
 
 async def test_a_predecessor_that_slept_before_its_transaction_writes_nothing(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     recorder = opened(tmp_path)
     fill(recorder, 30)
@@ -348,21 +334,21 @@ async def test_a_predecessor_that_slept_before_its_transaction_writes_nothing(
     chunk = spool.read(0, 10**6)
     assert chunk is not None
     first = spool.segments[0]
-    await delivery.register(database, chunk.source, first.start, 0)
+    await delivery.register(connection, chunk.source, first.start, 0)
     piece = delivery.Piece(chunk.source, first.start, chunk.end, chunk.frames)
     successor = await asyncpg.connect(dsn)
     await delivery.deliver(successor, piece, delivery.Minutes())
     with pytest.raises(delivery.Moved) as moved:  # awake again, with the place that it knew
-        await delivery.deliver(database, piece, delivery.Minutes())
+        await delivery.deliver(connection, piece, delivery.Minutes())
     assert moved.value.off == chunk.end
-    assert await ids(database) == named(30)
-    assert await database.fetchval("SELECT sum(rows) FROM drift_hist") == 30
+    assert await ids(connection) == named(30)
+    assert await connection.fetchval("SELECT sum(rows) FROM drift_hist") == 30
     await successor.close()
     await recorder.drain(0.1)
 
 
 async def test_a_predecessor_that_stalls_in_its_transaction_is_ended_and_writes_nothing(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         statements, "BEGIN", statements.BEGIN.replace("lock_timeout = '5s'", "lock_timeout = '200ms'")
@@ -380,11 +366,11 @@ async def test_a_predecessor_that_stalls_in_its_transaction_is_ended_and_writes_
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await stalled.execute("COMMIT")
     await recorder.drain(5)
-    assert await ids(database) == named(30) + named(5, "new")
+    assert await ids(connection) == named(30) + named(5, "new")
 
 
 async def test_a_clock_that_jumps_moves_minutes_and_nothing_else(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     noon = 1_790_000_000.0 // 60 * 60
     jumps = [0, 1, 3600, -86_400, 2, 59, 60, 40_000_000, 3]
@@ -393,21 +379,21 @@ async def test_a_clock_that_jumps_moves_minutes_and_nothing_else(
             recorder.append([recording.row(f"j{number}", ts=noon + jump)])
             assert float(str(recorder.health()["lag_seconds"])) >= 0
             await asyncio.sleep(0.02)
-    assert await ids(database) == [f"j{number}" for number in range(len(jumps))]
-    minutes = await database.fetch("SELECT minute, rows FROM drift_hist ORDER BY minute")
+    assert await ids(connection) == [f"j{number}" for number in range(len(jumps))]
+    minutes = await connection.fetch("SELECT minute, rows FROM drift_hist ORDER BY minute")
     assert [(m["minute"].timestamp() - noon, m["rows"]) for m in minutes] == [
         (-86_400, 1), (0, 5), (60, 1), (3600, 1), (39_999_960, 1),
     ]  # fmt: skip
 
 
 async def test_credentials_are_asked_for_at_each_connection(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     suffix = dsn[-8:]
     for role in ("first", "second"):
-        await database.execute(f"CREATE ROLE {role}_{suffix} LOGIN")
-        await database.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}_{suffix}")
-        await database.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}_{suffix}")
+        await connection.execute(f"CREATE ROLE {role}_{suffix} LOGIN")
+        await connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}_{suffix}")
+        await connection.execute(f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {role}_{suffix}")
     current = [f"first_{suffix}"]
     settings = RecorderSettings(
         dsn=lambda: dsn.replace("driftlead@", f"{current[0]}@"),
@@ -420,38 +406,38 @@ async def test_credentials_are_asked_for_at_each_connection(
     fill(recorder, 10)
     await until(lambda: recorder.pending == 0)
     current[0] = f"second_{suffix}"
-    await database.execute(f"ALTER ROLE first_{suffix} NOLOGIN")
-    await database.execute(
+    await connection.execute(f"ALTER ROLE first_{suffix} NOLOGIN")
+    await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", f"first_{suffix}"
     )
     fill(recorder, 10, "new")
     await until(lambda: recorder.pending == 0)
     await recorder.drain(5)
-    assert await ids(database) == named(10) + named(10, "new")
+    assert await ids(connection) == named(10) + named(10, "new")
 
 
 async def test_sampling_logs_a_share_of_requests_and_counts_all(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     async with delivering(tmp_path, dsn, sample=0.25) as recorder:
         for number in range(400):
             recorder.append(recording.rows(f"s{number}", 2))
         recorder.count_status(4, 1.0)
         recorder.count_status(5, 9.0)
-    logged = await database.fetch(
+    logged = await connection.fetch(
         "SELECT split_part(request_id, '/', 1) AS request, seq FROM inference_logs ORDER BY id"
     )
     assert 120 < len(logged) < 280
     assert [r["seq"] for r in logged] == list(range(1, len(logged) + 1))
-    counted = await database.fetch("SELECT * FROM drift_hist")
+    counted = await connection.fetch("SELECT * FROM drift_hist")
     assert sum(c["rows"] for c in counted) == 800
     assert sum(unpack(c["features"]).sum() for c in counted) == 800 * recording.FEATURES
     assert sum(c["failed_4xx"] for c in counted) == sum(c["failed_5xx"] for c in counted) == 1
-    assert await database.fetchval("SELECT count(*) FROM inference_logs_dropped") == 0
+    assert await connection.fetchval("SELECT count(*) FROM inference_logs_dropped") == 0
 
 
 async def test_a_redacted_feature_reaches_neither_disk_nor_database_nor_histogram(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     names = tuple(f"f{place}" for place in range(recording.FEATURES))
     secret = recording.row("secret")
@@ -460,9 +446,9 @@ async def test_a_redacted_feature_reaches_neither_disk_nor_database_nor_histogra
     recorder.append([secret])
     assert text not in segments(tmp_path)[0].read_bytes()
     await recorder.drain(5)
-    row = await database.fetchrow("SELECT features->2 = 'null' AS gone, features_f32 FROM inference_logs")
+    row = await connection.fetchrow("SELECT features->2 = 'null' AS gone, features_f32 FROM inference_logs")
     assert row["gone"]
-    counts = unpack(await database.fetchval("SELECT features FROM drift_hist"))
+    counts = unpack(await connection.fetchval("SELECT features FROM drift_hist"))
     assert counts.sum() == recording.FEATURES - 1
 
 
@@ -481,7 +467,7 @@ async def test_tables_that_are_not_yet_there_are_waited_for(
 
 
 async def test_rows_count_for_more_than_a_baseline_that_is_gone(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     recorder = opened(tmp_path)
     fill(recorder, 20)
@@ -490,12 +476,12 @@ async def test_rows_count_for_more_than_a_baseline_that_is_gone(
     settings = RecorderSettings(dsn=lambda: dsn, spool_dir=tmp_path, flush_seconds=0.01)
     recorder = Recorder.open(settings, recording.IDENTITY)  # the next version has no baseline
     await recorder.drain(20)
-    assert await ids(database) == named(20)
-    assert await database.fetchval("SELECT sum(rows) FROM drift_hist WHERE baseline_sha = ''") == 20
+    assert await ids(connection) == named(20)
+    assert await connection.fetchval("SELECT sum(rows) FROM drift_hist WHERE baseline_sha = ''") == 20
 
 
 async def test_segments_of_nobody_and_segments_that_vanish_are_counted(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     recorder = opened(tmp_path)
     fill(recorder, 20)
@@ -510,24 +496,24 @@ async def test_segments_of_nobody_and_segments_that_vanish_are_counted(
     await recorder.start()
     await until(lambda: recorder.health()["corrupt_bytes"] == size)
     await recorder.drain(5)
-    assert await ids(database) == []
-    assert await database.fetchval("SELECT sum(bytes) FROM inference_logs_dropped") == size
+    assert await ids(connection) == []
+    assert await connection.fetchval("SELECT sum(bytes) FROM inference_logs_dropped") == size
 
 
 async def test_a_position_that_somebody_deletes_doubles_nothing(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     async with delivering(tmp_path, dsn) as recorder:
         fill(recorder, 20)
         await until(lambda: recorder.pending == 0)
-        await database.execute("DELETE FROM log_spools")
+        await connection.execute("DELETE FROM log_spools")
         fill(recorder, 20, "new")
         await until(lambda: recorder.pending == 0)
-    assert await ids(database) == named(20) + named(20, "new")
+    assert await ids(connection) == named(20) + named(20, "new")
 
 
 async def test_a_copy_of_the_folder_that_was_used_elsewhere_is_noticed_and_new_rows_are_delivered(
-    dsn: str, database: asyncpg.Connection, tmp_path: Path
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     original = opened(tmp_path / "original")
     fill(original, 20)
@@ -540,7 +526,7 @@ async def test_a_copy_of_the_folder_that_was_used_elsewhere_is_noticed_and_new_r
     fill(original, 5, "original")
     await until(lambda: original.pending == 0)
     await original.drain(5)
-    assert await ids(database) == named(20) + named(5, "copy") + named(5, "original")
+    assert await ids(connection) == named(20) + named(5, "copy") + named(5, "original")
 
 
 async def test_the_serving_role_has_every_right_that_a_recorder_ever_needs(
