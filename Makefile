@@ -47,9 +47,11 @@ fuzz: setup ## look for inputs that break a parser, ten minutes for each
 	@$(PY) tests/fuzz -max_total_time=600
 
 test-e2e: setup images ## install, predict, promote, drift, retrain on a real cluster
+	@$(PY) hack/machine.py
 	@pytest tests/e2e
 
 test-platform: setup images ## faults, upgrades, leaders, policies, autoscaling, monitoring: end to end, minutes long
+	@$(PY) hack/machine.py
 	@$(PY) hack/tools.py metrics-server policies prometheus-operator > /dev/null
 	@pytest tests/e2e -m platform
 

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 import aiohttp
+import orjson
 
 from driftlead_operator import metrics
 from driftlead_operator.cluster.cache import Cache, owner_of
@@ -179,10 +179,10 @@ class Scraper:
         if self._session is None:
             return None
         # A pod may answer anything: what is no JSON object of a sensible size and depth counts as silence.
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError):
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
             async with self._session.get(url, allow_redirects=False) as reply:
                 if reply.status == 200:
-                    answer = json.loads(await read_at_most(reply.content, LONGEST_ANSWER))
+                    answer = orjson.loads(await read_at_most(reply.content, LONGEST_ANSWER))
                     return answer if isinstance(answer, dict) else None
         return None
 

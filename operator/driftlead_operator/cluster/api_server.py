@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 import aiohttp
+import orjson
 
 from driftlead_operator import metrics
 from driftlead_operator.cluster.lean import kopf
@@ -116,7 +116,7 @@ class ApiServer:
         if time.monotonic() > self._headers_until:
             self._login()
         headers = {"Content-Type": content or "application/json", **self._headers, **more.pop("headers", {})}
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else orjson.dumps(body)
         if self._session is None:
             raise AwayError("the connection to the API server is not open")
         try:
@@ -131,7 +131,7 @@ class ApiServer:
             self._headers_until = 0.0
         if status >= 400:
             raise refusal(status, text, f"{verb} {kind} {path}")
-        answer: Json = json.loads(text) if text else {}
+        answer: Json = orjson.loads(text) if text else {}
         return answer
 
     async def get(self, kind: str, namespace: str, name: str, *, cached: bool = False) -> Json | None:
@@ -228,7 +228,7 @@ class ApiServer:
 def refusal(status: int, text: bytes, what: str) -> OperatorError:
     """The error that an answer of 400 and above stands for, in the API server's own words."""
     try:
-        words = json.loads(text).get("message") or ""
+        words = orjson.loads(text).get("message") or ""
     except (ValueError, AttributeError):
         words = text.decode(errors="replace")[:500]
     message = f"{what}: {status} {words}".strip()

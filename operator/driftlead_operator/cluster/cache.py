@@ -3,12 +3,13 @@
 Each read unpacks a fresh object, so that nothing read can change what is kept.
 """
 
-import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import orjson
 
 from driftlead_operator.decisions.facts import Manifest
 from driftlead_operator.kinds import LABEL_NAME, RESOURCE, Key
@@ -40,7 +41,7 @@ class Entry:
 
     def unpack(self) -> Json:
         """A fresh copy of the object."""
-        unpacked: Json = json.loads(zlib.decompress(self.packed))
+        unpacked: Json = orjson.loads(zlib.decompress(self.packed))
         return unpacked
 
 
@@ -75,7 +76,7 @@ def pack(kind: str, thing: Manifest) -> bytes:
     fields = metadata.pop("managedFields", None) or ()
     if kind == "Deployment" and (owners := owners_of_replicas(fields)):
         metadata["managedFields"] = owners
-    return zlib.compress(json.dumps({**thing, "kind": kind, "metadata": metadata}).encode(), 1)
+    return zlib.compress(orjson.dumps({**thing, "kind": kind, "metadata": metadata}), 1)
 
 
 class Cache:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 import structlog
+import uvloop
 
 from driftlead_operator import metrics
 from driftlead_operator.cluster.handlers import Sink, watch_registry, watch_settings
@@ -58,7 +59,7 @@ class Watch:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                asyncio.run(self._watch())
+                uvloop.run(self._watch())
             except Exception:
                 log.exception("watching failed")
             if not self._stop.wait(RESTART_SECONDS):

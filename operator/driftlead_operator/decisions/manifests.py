@@ -86,7 +86,7 @@ def deployment(
     child = _child(context, "Deployment", f"{context.name}-{stage}", stage, spec)
     annotations, kept = {INPUTS: f"{inputs}-{objects.digest(template)}"}, objects.canonical(template)
     if len(kept) <= LARGEST_TEMPLATE:
-        annotations[TEMPLATE] = kept
+        annotations[TEMPLATE] = kept.decode()
     child["metadata"]["annotations"] = annotations
     return child
 

@@ -1,10 +1,11 @@
 """Reading plain Kubernetes objects, whatever is or is not in them."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
+
+import orjson
 
 from driftlead_operator.decisions.facts import Manifest, Ref
 
@@ -95,14 +96,14 @@ def condition(manifest: Any, type_: str) -> Mapping[str, Any]:
     return next((each for each in found if each.get("type") == type_), {})
 
 
-def canonical(value: Any) -> str:
+def canonical(value: Any) -> bytes:
     """Compact JSON that is the same for equal values."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def digest(value: Any, length: int = 16) -> str:
     """A short hash of a JSON value."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+    return hashlib.sha256(canonical(value)).hexdigest()[:length]
 
 
 def parse_json(text: Any) -> Mapping[str, Any]:
@@ -110,8 +111,8 @@ def parse_json(text: Any) -> Mapping[str, Any]:
     if not isinstance(text, str) or not text.lstrip().startswith("{"):
         return {}
     try:
-        return mapping(json.loads(text))
-    except (ValueError, RecursionError):
+        return mapping(orjson.loads(text))
+    except ValueError:
         return {}
 
 

@@ -6,13 +6,13 @@ Signatures are MLflow's: base64 of HMAC-SHA256 over "delivery id.timestamp.body"
 import base64
 import hashlib
 import hmac
-import json
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import aiohttp
+import orjson
 import structlog
 from aiohttp import web
 
@@ -123,7 +123,7 @@ class Hooks:
 def read(body: bytes) -> str:
     """What a payload is about, for the log."""
     try:
-        payload = json.loads(body)
+        payload = orjson.loads(body)
         return f"{payload['entity']}.{payload['action']}"
     except (ValueError, KeyError, TypeError) as error:
         raise HookError(

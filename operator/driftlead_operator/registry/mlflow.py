@@ -1,6 +1,5 @@
 """MLflow's REST API, thin: which versions there are and where they stand; move a stage, move an alias."""
 
-import json
 import ssl
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
+import orjson
 
 from driftlead_data.tracking import basic
 from driftlead_operator import metrics
@@ -184,7 +184,7 @@ def quoted(name: str) -> str:
 def understand(name: str, call: str, status: int, text: bytes, *, writes: bool = False) -> dict[str, Any]:
     """The reply's content, or the error that it stands for, in the registry's own words."""
     try:
-        content = json.loads(text)
+        content = orjson.loads(text)
     except ValueError:
         content = None
     if status < 400 and isinstance(content, dict):
@@ -203,7 +203,7 @@ def read_model(reply: Mapping[str, Any]) -> Model:
     """A registered model from MLflow's JSON."""
     aliases = {each["alias"]: str(each["version"]) for each in reply.get("aliases", ())}
     latest = sorted((each["version"], each["current_stage"]) for each in reply.get("latest_versions", ()))
-    mark = json.dumps([reply.get("last_updated_timestamp"), latest, sorted(aliases.items())])
+    mark = repr((reply.get("last_updated_timestamp"), latest, sorted(aliases.items())))
     return Model(name=reply["name"], mark=mark, aliases=aliases)
 
 
