@@ -19,6 +19,7 @@ from driftlead_operator.cluster.leader import LEASE, Leader
 from driftlead_operator.cluster.watch import Watch
 from driftlead_operator.decisions.facts import Manifest, RegistryFacts, RegistryWrite
 from driftlead_operator.errors import RegistryRefusedError
+from driftlead_operator.events import Events
 from driftlead_operator.fleet import Fleet
 from driftlead_operator.health import Scraper
 from driftlead_operator.kinds import RESOURCE, Key
@@ -119,6 +120,9 @@ class Operator:
             defaults=settings.defaults,
             now=utcnow,
         )
+        self.events = Events(
+            cluster=self.cluster, leading=self.is_leading, now=utcnow, instance=settings.pod_name
+        )
         self.reconciler = self._reconciler()
         self._stopping = asyncio.Event()
 
@@ -141,16 +145,16 @@ class Operator:
         carry_out = CarryOut(
             cluster=self.cluster,
             cache=self.cache,
+            events=self.events,
             write_registry=self.pollers.write,
             leading=self.is_leading,
-            now=utcnow,
-            instance=self.settings.pod_name,
         )
         return Reconciler(
             queue=self.queue,
             observer=self.observer,
             plan=self.decisions.plan,
             carry_out=carry_out,
+            events=self.events,
             refresh=self._refresh,
             workers=self.settings.workers,
             seconds=self.settings.reconcile_seconds,
@@ -268,7 +272,7 @@ class Operator:
         )
 
     async def _work(self) -> None:
-        jobs = [self.audit.run(), self.reconciler.run(), self.scraper.run()]
+        jobs = [self.audit.run(), self.reconciler.run(), self.events.run(), self.scraper.run()]
         jobs += [poller.run() for poller in self.pollers.all.values()]
         tasks = [asyncio.create_task(job) for job in jobs]
         lease = asyncio.create_task(self.leader.run())
@@ -279,6 +283,7 @@ class Operator:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.grace_seconds):
                 await self.queue.idle()
+                await self.events.written()
         for task in (*tasks, lease, stopping):
             task.cancel()
         await asyncio.gather(*tasks, lease, stopping, return_exceptions=True)

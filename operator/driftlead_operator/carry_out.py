@@ -1,21 +1,16 @@
 """I/O out: does what a plan asks for; a write is refused by the API server when the world has moved on."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
-
-import structlog
 
 from driftlead_operator.cluster.api_server import Cluster, Json
 from driftlead_operator.cluster.cache import Cache
-from driftlead_operator.decisions.facts import Event, Facts, Manifest, Plan, Ref, RegistryWrite
-from driftlead_operator.errors import ConflictError, DeposedError, OperatorError, RefusedError
-from driftlead_operator.kinds import MANAGER, Key
+from driftlead_operator.decisions.facts import Facts, Manifest, Plan, Ref, RegistryWrite
+from driftlead_operator.errors import ConflictError, DeposedError, RefusedError
+from driftlead_operator.events import Events
+from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Notes
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -39,14 +34,12 @@ class CarryOut:
         *,
         cluster: Cluster,
         cache: Cache,
+        events: Events,
         write_registry: Callable[[str, RegistryWrite], Awaitable[None]],
         leading: Callable[[], bool],
-        now: Callable[[], datetime],
-        instance: str,
     ) -> None:
-        self._cluster, self._cache = cluster, cache
+        self._cluster, self._cache, self._events = cluster, cache, events
         self._write_registry, self._leading = write_registry, leading
-        self._now, self._instance = now, instance
 
     async def __call__(self, key: Key, facts: Facts, plan: Plan, notes: Notes) -> Outcome:
         """Status first, then registry, objects, deletions; events last, even when something before failed."""
@@ -70,7 +63,7 @@ class CarryOut:
                 outcome.done.append(f"delete {deletion.ref.kind}/{deletion.ref.name}")
         finally:
             for event in plan.events:
-                await self.post(facts.resource, event)
+                self._events.post(facts.resource, event)
         return outcome
 
     def _check(self) -> None:
@@ -140,20 +133,6 @@ class CarryOut:
         else:
             notes.outsiders.add(Ref(kind, name))
 
-    async def post(self, resource: Manifest, event: Event) -> None:
-        """Writes an event once; for the same one again its time moves. A lost event is logged, no more."""
-        manifest = event_manifest(resource, event, self._now(), self._instance)
-        name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
-        try:
-            self._check()
-            try:
-                await self._cluster.create(manifest)
-            except ConflictError:
-                again = {"lastTimestamp": manifest["lastTimestamp"], "message": manifest["message"]}
-                await self._cluster.merge("Event", namespace, name, again)
-        except OperatorError as error:
-            log.warning("event lost", resource=f"{namespace}/{name}", reason=event.reason, error=str(error))
-
 
 async def all_of(writes: Iterable[Awaitable[None]]) -> None:
     """All at once, since none needs another; the first error, once every one has ended."""
@@ -161,33 +140,3 @@ async def all_of(writes: Iterable[Awaitable[None]]) -> None:
     for error in ended:
         if error is not None:
             raise error
-
-
-def event_manifest(resource: Manifest, event: Event, now: datetime, instance: str) -> Json:
-    """The event as the API server takes it; the same words about the same resource have the same name."""
-    metadata = resource["metadata"]
-    words = f"{metadata['uid']} {event.type} {event.reason} {event.message}"
-    digest = hashlib.sha256(words.encode()).hexdigest()[:16]
-    at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
-        "involvedObject": {
-            "apiVersion": resource["apiVersion"],
-            "kind": resource["kind"],
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "uid": metadata["uid"],
-            "resourceVersion": metadata["resourceVersion"],
-        },
-        "type": event.type,
-        "reason": event.reason,
-        "message": event.message[:1024],
-        "source": {"component": MANAGER},
-        "reportingComponent": MANAGER,
-        "reportingInstance": instance,
-        "firstTimestamp": at,
-        "lastTimestamp": at,
-        "count": 1,
-    }

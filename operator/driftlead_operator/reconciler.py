@@ -10,6 +10,7 @@ from driftlead_operator import metrics
 from driftlead_operator.carry_out import CarryOut, Outcome
 from driftlead_operator.decisions.facts import Event, Facts, Plan
 from driftlead_operator.errors import AwayError, ConflictError, DeposedError, NotFoundError, OperatorError
+from driftlead_operator.events import Events
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Observer
 from driftlead_operator.workqueue import WorkQueue, backoff
@@ -33,11 +34,13 @@ class Reconciler:
         observer: Observer,
         plan: Callable[[Facts], Plan],
         carry_out: CarryOut,
+        events: Events,
         refresh: Callable[[Key], Awaitable[None]],
         workers: int,
         seconds: float,
     ) -> None:
         self._queue, self._observer, self._plan, self._carry_out = queue, observer, plan, carry_out
+        self._events = events
         self._refresh, self._workers, self._seconds = refresh, workers, seconds
         self._streak: dict[Key, int] = {}
 
@@ -156,7 +159,7 @@ class Reconciler:
             async with asyncio.timeout(self._seconds):
                 if facts := await self._observer.observe(key):
                     words = f"the operator failed on this: {type(error).__name__}: {error}. Please report it."
-                    await self._carry_out.post(
+                    self._events.post(
                         facts.resource, Event(reason="ReconcileFailed", message=words, type="Warning")
                     )
         except Exception:

@@ -51,6 +51,7 @@ async def turn(error: Exception) -> tuple[str, WorkQueue[Key]]:
         observer=Mock(observe=AsyncMock(), notes=Mock(return_value=Mock(refused={}))),
         plan=lambda _: Plan(),
         carry_out=AsyncMock(side_effect=error),
+        events=Mock(),
         refresh=AsyncMock(),
         workers=1,
         seconds=5.0,
@@ -85,10 +86,9 @@ async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others
     carry_out = CarryOut(
         cluster=cluster,
         cache=Cache(),
+        events=Mock(),
         write_registry=AsyncMock(),
         leading=lambda: True,
-        now=Mock(),
-        instance="here",
     )
     wanted = [
         thing("Deployment", "demo-prod", 1),

@@ -1,0 +1,106 @@
+"""Events for people, written one by one beside the turns, so that no decision waits for them."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from driftlead_operator.cluster.api_server import Cluster, Json
+from driftlead_operator.decisions.facts import Event, Manifest
+from driftlead_operator.errors import ConflictError, OperatorError
+from driftlead_operator.kinds import MANAGER
+
+log = structlog.get_logger(__name__)
+
+MOST_WAITING = 10_000
+
+
+class Events:
+    """Takes events at once and writes them in their order. A lost event is logged, no more."""
+
+    def __init__(
+        self, *, cluster: Cluster, leading: Callable[[], bool], now: Callable[[], datetime], instance: str
+    ) -> None:
+        self._cluster, self._leading, self._now, self._instance = cluster, leading, now, instance
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(MOST_WAITING)
+
+    def post(self, resource: Manifest, event: Event) -> None:
+        """Has an event written, with the time of now."""
+        manifest = event_manifest(resource, event, self._now(), self._instance)
+        try:
+            self._waiting.put_nowait(manifest)
+        except asyncio.QueueFull:
+            lost(manifest, f"{MOST_WAITING} others wait")
+
+    async def run(self) -> None:
+        """Writes until cancelled."""
+        while True:
+            manifest = await self._waiting.get()
+            try:
+                await self._write(manifest)
+            except OperatorError as error:
+                lost(manifest, str(error))
+            except Exception:
+                log.exception("event not written", resource=manifest["involvedObject"]["name"])
+            finally:
+                self._waiting.task_done()
+
+    async def written(self) -> None:
+        """Returns once nothing waits."""
+        await self._waiting.join()
+
+    async def _write(self, manifest: Json) -> None:
+        """Writes an event once; for the same one again its time moves."""
+        if not self._leading():
+            lost(manifest, "this process leads no longer")
+            return
+        try:
+            await self._cluster.create(manifest)
+        except ConflictError:
+            name, namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+            again = {"lastTimestamp": manifest["lastTimestamp"], "message": manifest["message"]}
+            await self._cluster.merge("Event", namespace, name, again)
+
+
+def lost(manifest: Json, why: str) -> None:
+    """Says what nobody will read on the resource."""
+    about = manifest["involvedObject"]
+    log.warning(
+        "event lost",
+        resource=f"{about['namespace']}/{about['name']}",
+        reason=manifest["reason"],
+        message=manifest["message"],
+        error=why,
+    )
+
+
+def event_manifest(resource: Manifest, event: Event, now: datetime, instance: str) -> Json:
+    """The event as the API server takes it; the same words about the same resource have the same name."""
+    metadata = resource["metadata"]
+    words = f"{metadata['uid']} {event.type} {event.reason} {event.message}"
+    digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+    at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": resource["apiVersion"],
+            "kind": resource["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+        },
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message[:1024],
+        "source": {"component": MANAGER},
+        "reportingComponent": MANAGER,
+        "reportingInstance": instance,
+        "firstTimestamp": at,
+        "lastTimestamp": at,
+        "count": 1,
+    }
