@@ -318,6 +318,7 @@ async def react(uri: str, process: Operator, result: Result) -> None:
     result.figures["s one"] = (await reactions(uri, process, range(1), "2", hook=False))[-1]
     result.figures["s one, hook"] = (await reactions(uri, process, range(1), "1", hook=True))[-1]
     for name, to, hook in (("s p95 of 100", "2", False), ("s p95 of 100, hook", "1", True)):
+        await all_ready(result.size)  # else the rollouts of the last hundred would be measured with these
         took = await reactions(uri, process, crowd, to, hook=hook)
         result.figures[name] = took[int(0.95 * (len(took) - 1))]
 
