@@ -1,5 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with the limits that it leaves out: header size and count, and time for the
-head.
+head; and with each reply in one write.
 
 Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts hold it to them at each update.
 """
@@ -14,10 +14,47 @@ from driftlead_inference.problems import CONTENT_TYPE, NO_HTTP, TOO_LARGE, TOO_S
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
+FINAL = tuple(b"HTTP/1.1 %d" % number for number in range(2, 6))
+
+
+class OneWrite:
+    """A connection's transport as uvicorn's reply sees it: the head leaves with the body that follows.
+
+    Two packets for each reply wake the client twice. `flush` sends a head that has no body.
+    """
+
+    __slots__ = ("close_now", "held", "is_closing", "write_now")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.write_now = transport.write
+        self.is_closing = transport.is_closing
+        self.close_now = transport.close
+        self.held = b""
+
+    def write(self, data: bytes) -> None:
+        """Holds a final status line's head, sends anything else behind what is held."""
+        if self.held:
+            data, self.held = self.held + data, b""
+        elif data.startswith(FINAL) and data.endswith(b"\r\n\r\n"):
+            self.held = data
+            return
+        self.write_now(data)
+
+    def flush(self) -> None:
+        """Sends what is held."""
+        if self.held:
+            data, self.held = self.held, b""
+            self.write_now(data)
+
+    def close(self) -> None:
+        """Closes once everything is sent."""
+        self.flush()
+        self.close_now()
 
 
 class Guarded(HttpToolsProtocol):
-    """One connection. `parsing`: the parser stands within a message; `in_head`: within its head.
+    """One connection. `parsing`: the parser stands within a message; `in_head`: within its head; `whole`: by
+    which uvicorn's replies leave.
 
     `request_seconds`: how long a request may take to arrive, once its first bytes are there.
     """
@@ -37,6 +74,7 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that never asks is closed like one that asks no more."""
         super().connection_made(transport)
+        self.whole = OneWrite(transport)
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
@@ -88,6 +126,7 @@ class Guarded(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A reply is written."""
+        self.whole.flush()
         super().on_response_complete()
         if self.invalid and self.cycle.response_complete:
             self.end(self.fault)
@@ -109,7 +148,12 @@ class Guarded(HttpToolsProtocol):
         if self.read_bytes > HEAD_BYTES and sum(map(len, chain(*headers))) > HEAD_BYTES:
             self.fault = TOO_LARGE
             raise ValueError(TOO_LARGE.detail)
-        super().on_headers_complete()
+        # uvicorn's reply takes the transport that it finds here.
+        transport, self.transport = self.transport, self.whole  # type: ignore[assignment]
+        try:
+            super().on_headers_complete()
+        finally:
+            self.transport = transport
 
     def on_message_complete(self) -> None:
         """The message is whole."""
