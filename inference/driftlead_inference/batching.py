@@ -1,8 +1,8 @@
-"""Micro-batching: what has arrived in one pass of the event loop is predicted together.
+"""Micro-batching: what arrives within a few passes of the event loop is predicted together.
 
-The first request of a pass schedules the prediction for the pass's end, so nobody waits for a timer: an idle
-server answers a batch of one. Short predictions run in the event loop; long ones in one worker thread, while
-the next batch gathers.
+The first request schedules the prediction some passes later, so nobody waits for a timer: an idle server
+answers a batch of one, after passes that have nothing to do. Short predictions run in the event loop; long
+ones in one worker thread, while the next batch gathers.
 """
 
 import asyncio
@@ -25,6 +25,9 @@ from driftlead_inference.rows import Door
 
 log = structlog.get_logger()
 SHORT = 0.004  # a prediction up to so many seconds may hold up the event loop
+# By ASGI a request needs a pass for its task behind the one that read it: with one pass, those that are read
+# together were predicted in halves, each with its own append to the log.
+PASSES = 3
 
 Done = Callable[["Job"], None]
 
@@ -142,7 +145,14 @@ class Batcher:
         self.pending.append(job)
         if not self.scheduled and not self.busy:
             self.scheduled = True
-            self.loop.call_soon(self.flush)
+            self.loop.call_soon(self.linger, PASSES - 1)
+
+    def linger(self, passes: int) -> None:
+        """Predicts after so many more passes."""
+        if passes:
+            self.loop.call_soon(self.linger, passes - 1)
+        else:
+            self.flush()
 
     @property
     def idle(self) -> bool:

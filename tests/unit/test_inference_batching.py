@@ -1,4 +1,4 @@
-"""Batches: what arrives in one pass is predicted together, and only the guilty fails."""
+"""Batches: what arrives within a few passes is predicted together, and only the guilty fails."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_inference.batching import Pace
+from driftlead_inference.batching import PASSES, Pace
 from driftlead_inference.problems import Refused
 from driftlead_inference.recorder.types import SpoolFull
 from driftlead_inference.service import Service, class_name
@@ -32,6 +32,20 @@ async def test_requests_of_one_pass_are_one_batch(pace: Pace | None) -> None:
     assert answers == [0, 0, 0, 1, 1]
     assert service.metrics.batches.count == 1
     assert len(kept.rows) == 5
+
+
+async def test_requests_whose_tasks_begin_a_pass_or_two_later_are_of_the_batch_and_nobody_waits_longer() -> (
+    None
+):
+    service, _ = service_of()
+    batches = service.metrics.batches
+    asked = [asyncio.create_task(outcome(service, 1, 0, 0))]
+    for _ in range(PASSES):
+        assert batches.count == 0
+        await asyncio.sleep(0)
+        asked.append(asyncio.create_task(outcome(service, 1, 0, 0)))
+    await asyncio.gather(*asked)
+    assert [batches.count, batches.total] == [2, PASSES + 1]
 
 
 @pytest.mark.parametrize("pace", [None, LONG])
