@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from binary import binaries, cache
+from side_by_side.processes import TICKS, stat
 
 from driftlead_operator.cluster.api_server import ApiServer
 from neighbours import api_server
@@ -23,7 +24,6 @@ PROGRAMS = (
     "kube-controller-manager",
     "kube-scheduler",
     "kwok",
-    "mlflow",
     "driftlead-operator",
     "operator_scale.py",
 )
@@ -78,8 +78,8 @@ async def nodes(api: ApiServer, number: int) -> None:
 
 def cpu_seconds(pid: int) -> float:
     """What a process has computed."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    fields = stat(pid)
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def cpu_by_program() -> Counter[str]:
@@ -91,5 +91,5 @@ def cpu_by_program() -> Counter[str]:
             name = Path(script if Path(program).name.startswith("python") else program).name
             found[name if name in PROGRAMS else OTHERS] += cpu_seconds(int(folder.name))
     fields = Path("/proc/stat").read_text().split()
-    found["idle"] = (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+    found["idle"] = (int(fields[4]) + int(fields[5])) / TICKS
     return found

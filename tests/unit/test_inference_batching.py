@@ -34,9 +34,7 @@ async def test_requests_of_one_pass_are_one_batch(pace: Pace | None) -> None:
     assert len(kept.rows) == 5
 
 
-async def test_requests_whose_tasks_begin_a_pass_or_two_later_are_of_the_batch_and_nobody_waits_longer() -> (
-    None
-):
+async def test_requests_that_begin_a_pass_or_two_later_are_of_the_batch() -> None:
     service, _ = service_of()
     batches = service.metrics.batches
     asked = [asyncio.create_task(outcome(service, 1, 0, 0))]
