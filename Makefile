@@ -15,7 +15,7 @@ setup: $(VENV)/.ready ## make .venv with the locked dependencies and this projec
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@test -x $(PY) || python3 -m venv $(VENV)
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check "uv>=0.9"
-	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --require-hashes --compile-bytecode requirements.lock
 	@$(UV) pip install --quiet --no-deps --editable . "uv>=0.9"
 	@touch $@
 

@@ -109,7 +109,7 @@ def virtualenv(name: str, *requirements: str, lock: Path | None = None) -> Path:
         # Scripts name their interpreter by its path; relocatable ones may be moved, and are never half there.
         _uv("venv", "--relocatable", "--python", sys.executable, aside)
         wanted = [*requirements, *(["--requirements", lock] if lock else [])]
-        _uv("pip", "install", "--python", aside / "bin/python", *wanted)
+        _uv("pip", "install", "--compile-bytecode", "--python", aside / "bin/python", *wanted)
         aside.rename(folder)
     return folder
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from skl2onnx import to_onnx
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
@@ -18,11 +19,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
+from sklearn.tree import DecisionTreeClassifier
 
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.probing import accepted_missing, accepts_huge, asks, takes_arrays
 from driftlead_inference.model.signature import unnamed
 from driftlead_inference.onnx import convert as onnx_convert
+from driftlead_inference.onnx import trees
 from driftlead_inference.onnx.convert import convert, usual_size
 from driftlead_inference.onnx.engine import Session
 from driftlead_inference.onnx.reference import reference_rows
@@ -31,6 +34,7 @@ from driftlead_inference.rows import Door
 DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(600, 4))
 CLASSES = (TABLE[:, 0] + TABLE[:, 1] ** 2 > 0.5).astype(int)
+THREE = CLASSES + (TABLE[:, 2] > 1)
 HOLES = np.where(DICE.random(TABLE.shape) < 0.1, np.nan, TABLE)
 
 
@@ -65,7 +69,13 @@ def verdict(estimator: Any) -> onnx_convert.Verdict:
         make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(HOLES, CLASSES),
         RandomForestClassifier(10, random_state=1).fit(TABLE, CLASSES),
         RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES),
+        RandomForestClassifier(10, random_state=1).fit(HOLES, THREE),
+        RandomForestClassifier(10, random_state=1).fit(TABLE, np.where(CLASSES, "late", "on time")),
+        RandomForestClassifier(10, random_state=1).fit(TABLE, CLASSES == 1),
         RandomForestRegressor(10, random_state=1).fit(TABLE, TABLE[:, 0] * 3),
+        RandomForestRegressor(10, random_state=1).fit(TABLE, TABLE[:, :2]),
+        DecisionTreeClassifier(random_state=1).fit(TABLE, CLASSES),
+        DecisionTreeClassifier(min_samples_split=1000).fit(TABLE, CLASSES),
         LogisticRegression().fit(TABLE, np.where(CLASSES, "late", "on time")),
         SVC(random_state=1).fit(TABLE, CLASSES),
         SVR().fit(TABLE, TABLE[:, 0]),
@@ -77,7 +87,13 @@ def verdict(estimator: Any) -> onnx_convert.Verdict:
         "imputed",
         "forest",
         "forest with holes",
+        "forest of three classes with holes",
+        "forest of text",
+        "forest of true and false",
         "forest regressor",
+        "forest of two numbers",
+        "tree",
+        "tree of one leaf",
         "text classes",
         "svc",
         "svr",
@@ -166,6 +182,38 @@ def test_votes_that_tie_are_counted_as_scikit_learn_counts_them(monkeypatch: pyt
     assert len(ties) > 10
     assert (session.run(ties)[0] == model.predict(ties)).all()
     assert all((session.run(row[np.newaxis])[0] == model.predict(row[np.newaxis])).all() for row in ties)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(30, max_depth=4, random_state=1).fit(HOLES, CLASSES),
+        RandomForestRegressor(30, random_state=1).fit(HOLES, TABLE[:, 0]),
+        DecisionTreeClassifier(max_depth=4, random_state=1).fit(HOLES, CLASSES),
+    ],
+    ids=["forest", "forest regressor", "tree"],
+)
+def test_trees_of_one_score_answer_to_the_last_digits_on_rows_of_no_reference(estimator: Any) -> None:
+    found = verdict(estimator)
+    assert "as double" in found.reason, found.reason
+    dice = np.random.default_rng(11)
+    rows = np.where(dice.random((5000, 4)) < 0.1, np.nan, dice.normal(size=(5000, 4)))
+    answers, likely = Session(found.model, found.dtype).run(rows, probabilities=True)
+    expected, probabilities = Loaded("sklearn", estimator, None).predict(rows, probabilities=True)
+    np.testing.assert_allclose(answers, expected, rtol=1e-15, atol=1e-15)
+    if probabilities is not None:
+        np.testing.assert_allclose(likely, probabilities, rtol=1e-15, atol=1e-15)
+
+
+def test_most_rows_of_a_split_go_where_onnx_runtime_finds_the_next_node_beside_it() -> None:
+    model = RandomForestClassifier(3, random_state=1).fit(TABLE, CLASSES)
+    node = to_onnx(model, TABLE.astype(np.float32), options={"zipmap": False}).graph.node[0]
+    before = trees.read(node, trees.trees_of(model))
+    assert before is not None
+    after = trees.turned(before, 4)
+    split = ~after.leaf
+    assert (before.samples[before.yes] > before.samples[before.no])[split].any()
+    assert (after.samples[after.no] >= after.samples[after.yes])[split].all()
 
 
 def test_the_reference_rows_hold_every_threshold_and_its_neighbours() -> None:

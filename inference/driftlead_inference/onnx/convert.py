@@ -14,8 +14,8 @@ from driftlead_data.baseline import Baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.onnx import repairs
 from driftlead_inference.onnx.engine import Session
+from driftlead_inference.onnx.ensembles import complete
 from driftlead_inference.onnx.reference import Matrix, Untold, reference_rows
-from driftlead_inference.onnx.trees import complete
 from driftlead_inference.rows import Door
 
 # A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
