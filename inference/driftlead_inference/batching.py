@@ -91,12 +91,13 @@ class Pace:
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that are predicted together, and their rows. `packed`: the matrix as little-endian float32."""
+    """Jobs that are predicted together, and their rows. `packed`: the matrix as little-endian float32; both
+    are None where a feature is no number."""
 
     jobs: list[Job]
     rows: list[list[Any]]
     matrix: Matrix | None
-    packed: NDArray[np.float32] | None
+    packed: bytes | None
 
     @property
     def probabilities(self) -> bool:
@@ -209,17 +210,18 @@ class Batcher:
         if not self.numeric:
             return Batch(jobs, rows, None, None)
         matrix = np.array(rows, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            packed = matrix.astype("<f4")
-        if self.door.usual(matrix, packed):
+        packed = self.door.packed(rows[0]) if len(rows) == 1 else None
+        if packed is not None:
             return Batch(jobs, rows, matrix, packed)
+        singles = narrowed(matrix)
+        if self.door.usual(matrix, singles):
+            return Batch(jobs, rows, matrix, singles.tobytes())
         good = [job for job in jobs if not self.refused(job)]
         if not good:
             return None
         rows = list(chain.from_iterable([job.rows for job in good]))
         matrix = np.array(rows, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            return Batch(good, rows, matrix, matrix.astype("<f4"))
+        return Batch(good, rows, matrix, narrowed(matrix).tobytes())
 
     def refused(self, job: Job) -> bool:
         """Refuses a job with a row that the model must not see."""
@@ -288,6 +290,12 @@ class Batcher:
     def close(self) -> None:
         """Ends the worker thread."""
         self.worker.shutdown(wait=False)
+
+
+def narrowed(matrix: Matrix) -> NDArray[np.float32]:
+    """A matrix as little-endian float32, infinite where that knows no such number."""
+    with np.errstate(over="ignore"):
+        return matrix.astype("<f4")
 
 
 def problem_of(error: Exception) -> Problem:

@@ -1,6 +1,7 @@
 """Batches: what arrives within a few passes is predicted together, and only the guilty fails."""
 
 import asyncio
+import gc
 import json
 import time
 from typing import Any
@@ -44,6 +45,19 @@ async def test_requests_that_begin_a_pass_or_two_later_are_of_the_batch() -> Non
         asked.append(asyncio.create_task(outcome(service, 1, 0, 0)))
     await asyncio.gather(*asked)
     assert [batches.count, batches.total] == [2, PASSES + 1]
+
+
+async def test_an_answered_request_leaves_nothing_to_the_garbage_collector() -> None:
+    service, _ = service_of()
+    await outcome(service, 1, 0, 0)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(100):
+            await outcome(service, 1, 0, 0)
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("pace", [None, LONG])

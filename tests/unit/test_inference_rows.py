@@ -108,6 +108,20 @@ def test_a_batch_is_looked_at_as_each_of_its_rows_would_be() -> None:
     assert not fits(whole, [1.5, 1])
 
 
+@pytest.mark.parametrize(
+    "row",
+    [[1, 2.5], [-0.0, 1e-45], [3.4e38, 1], [1e39, 1], [3.4e38, 3.4e38], [np.nan, 1], [np.inf, 1], [None, 1]],
+)
+def test_one_row_is_packed_as_a_batch_would_be_or_left_to_the_closer_look(row: list[float | None]) -> None:
+    matrix = np.array([row], dtype=np.float64)
+    with np.errstate(over="ignore"):
+        singles = matrix.astype("<f4")
+    for door in (Door(unnamed(2), frozenset({0, 1})), Door(unnamed(2, "int64"), frozenset())):
+        packed = door.packed(row)
+        assert packed is None or (packed == singles.tobytes() and door.usual(matrix, singles))
+    assert (Door(unnamed(2), frozenset()).packed(row) is None) == (not np.isfinite(singles).all())
+
+
 def test_mlflows_columns_and_tensors_are_understood() -> None:
     columns = from_mlflow([{"type": "double", "name": "a"}, {"type": "long", "name": "b", "required": False}])
     assert [(f.name, f.kind, f.required) for f in columns.features] == [

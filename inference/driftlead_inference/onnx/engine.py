@@ -26,18 +26,27 @@ class Session:
         options.log_severity_level = 3
         source = str(model) if isinstance(model, Path) else model
         self.session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        # What nobody asked for, probabilities mostly, is not computed.
+        self.options = onnxruntime.RunOptions()
+        self.options.only_execute_path_to_fetches = True
         self.dtype = DTYPES[dtype]
         self.names = [output.name for output in self.session.get_outputs()]
 
     def run(self, matrix: Matrix, *, probabilities: bool = False) -> tuple[NDArray[Any], Matrix | None]:
         """Answers (rows,) or (rows, outputs), and probabilities (rows, classes) where asked for."""
         wanted = self.names[:2] if probabilities and len(self.names) > 1 else self.names[:1]
-        with np.errstate(over="ignore"):
-            found = self.session.run(wanted, {"x": matrix.astype(self.dtype, copy=False)})
+        found = self.session.run(wanted, {"x": self.narrowed(matrix)}, self.options)
         answers = found[0]
         if answers.ndim == 2 and answers.shape[1] == 1:
             answers = answers[:, 0]
         return answers, found[1] if len(found) > 1 else None
+
+    def narrowed(self, matrix: Matrix) -> NDArray[Any]:
+        """The matrix in the model's type."""
+        if matrix.dtype == self.dtype:
+            return matrix
+        with np.errstate(over="ignore"):
+            return matrix.astype(self.dtype)
 
 
 class OnnxEngine:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_inference.model.signature import Feature
+from driftlead_inference.onnx.trees import trees_of
 from driftlead_inference.rows import Door
 
 Matrix = NDArray[np.float64]
@@ -153,9 +154,7 @@ def thresholds(estimator: Any, width: int) -> list[Matrix]:
 
 def splits(final: Any) -> tuple[NDArray[np.intp], Matrix] | None:
     """Feature and threshold of every split of every tree; None when there are no trees. Raises `Untold`."""
-    trees = [tree.tree_ for tree in np.ravel(getattr(final, "estimators_", [])) if hasattr(tree, "tree_")]
-    if hasattr(final, "tree_"):
-        trees = [final.tree_]
+    trees = trees_of(final)
     if not trees:
         if hasattr(final, "_predictors") or hasattr(final, "estimators_"):
             raise Untold("it is an ensemble whose splits are not published")

@@ -59,7 +59,7 @@ class RecorderSettings:
     spool_dir: Path
     spool_bytes: int = 512 * MIB
     spool_full: Literal["drop", "refuse"] = "drop"
-    flush_seconds: float = 0.1
+    flush_seconds: float = 0.5
     batch_bytes: int = MIB // 2
     duty: float = 0.75
     sample: float = 1.0
