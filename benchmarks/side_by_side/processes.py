@@ -123,7 +123,8 @@ def prepared(server: Server, home: Path, dsn: str) -> tuple[list[str], dict[str,
         "bin": str(peers.folder_of(server.peer)) if server.peer else "",
     }
     environment = {
-        **os.environ,
+        # A second start finds what the first one compiled, as it does in any image.
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
         # MLflow looks for its uvicorn there.
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DO_NOT_TRACK": "true",

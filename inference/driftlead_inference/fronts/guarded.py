@@ -1,5 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with the limits that it leaves out: header size and count, and time for the
-head; and with each reply in one write.
+head; and with each reply in one write, and one timer for all idle times of a connection.
 
 Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts hold it to them at each update.
 """
@@ -68,6 +68,7 @@ class Guarded(HttpToolsProtocol):
         self.head_bytes = 0  # of a head that is not whole yet, as it came
         self.read_bytes = 0  # of what came at once: less than a head may have needs no adding up
         self.timer: asyncio.TimerHandle | None = None
+        self.idle_since = 0.0  # when the last reply was written, by the loop's clock; 0: there was none
         self.fault: Problem = NO_HTTP  # what a parser that gives up is about
         self.invalid = False
 
@@ -75,13 +76,12 @@ class Guarded(HttpToolsProtocol):
         """A client that never asks is closed like one that asks no more."""
         super().connection_made(transport)
         self.whole = OneWrite(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self.keep_alive(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the timer."""
+        """Forgets the timers."""
         self.disarm()
+        super()._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -124,12 +124,47 @@ class Guarded(HttpToolsProtocol):
         else:
             self.invalid = True
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request arrives or is under way."""
+        return self.parsing or (self.cycle is not None and not self.cycle.response_complete)
+
     def on_response_complete(self) -> None:
-        """A reply is written."""
+        """A reply is written: uvicorn's own words, but for the timer, and for what was no HTTP behind it."""
         self.whole.flush()
-        super().on_response_complete()
-        if self.invalid and self.cycle.response_complete:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.invalid:
             self.end(self.fault)
+        else:
+            self.idle()
+
+    def idle(self) -> None:
+        """The connection waits for its next request."""
+        self.idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.keep_alive(self.timeout_keep_alive)
+
+    def keep_alive(self, seconds: float) -> None:
+        """Sets the timer of an idle connection."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes an idle connection. The timer is not set anew for each reply: it looks how old the last one
+        is."""
+        self.timeout_keep_alive_task = None
+        left = self.timeout_keep_alive - (self.loop.time() - self.idle_since)
+        if self.busy or (left > 0.01 and self.idle_since):
+            self.keep_alive(max(left, 1.0))
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _unset_keepalive_if_required(self) -> None:
+        """The timer goes on while a request is under way."""
 
     def on_message_begin(self) -> None:
         """A message begins."""

@@ -76,7 +76,6 @@ class Wire(Guarded):
         self.leaving = False
         self.held = b""
         self.started = 0.0
-        self.idle_since = 0.0
         self.serving: Serving | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -104,6 +103,11 @@ class Wire(Guarded):
             data, self.held = self.held, b""
             self.flow.resume_reading()
             self.data_received(data)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request arrives or is under way, here or by ASGI."""
+        return self.waiting or super().busy
 
     def ask(self, data: bytes) -> bool:
         """Submits the request that stands whole at the beginning of `data`; False where this front must
@@ -185,11 +189,9 @@ class Wire(Guarded):
         if leaving:
             self.transport.close()
             return
-        self.idle_since = self.loop.time()
+        self.idle()
         if self.held:
             self.release()
-        elif self.timeout_keep_alive_task is None:
-            self.keep_alive(self.timeout_keep_alive)
 
     def refusal(self, problem: Problem) -> tuple[int, bytes, bytes, bytes]:
         """Status, body, and the head's parts of a problem."""
@@ -211,20 +213,6 @@ class Wire(Guarded):
             dated = (headers, b"".join(b"%b: %b\r\n" % pair for pair in headers))
             type(self).dated = dated
         return dated[1]
-
-    def keep_alive(self, seconds: float) -> None:
-        """Sets the timer of an idle connection."""
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Closes an idle connection. The timer is not set anew for each reply: it looks how old the last one
-        is."""
-        self.timeout_keep_alive_task = None
-        left = self.timeout_keep_alive - (self.loop.time() - self.idle_since)
-        if self.waiting or (left > 0.01 and self.idle_since):
-            self.keep_alive(max(left, 1.0))
-            return
-        super().timeout_keep_alive_handler()
 
     def resume_writing(self) -> None:
         """The client reads again."""
