@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import structlog
 
 from driftlead_inference import problems
@@ -25,8 +26,7 @@ class Gone(Exception):  # noqa: N818 - the client left; nobody is there to be an
     """The client closed the connection before its request was whole."""
 
 
-@dataclass(slots=True)
-class Incoming:
+class Incoming(msgspec.Struct):
     """A whole request. `headers` have lower-case names; of repeated ones the last counts."""
 
     service: Service
@@ -37,8 +37,7 @@ class Incoming:
     request_id: str
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """What a handler answers with status 200."""
 
     body: bytes

@@ -1,5 +1,5 @@
 """uvicorn's HTTP/1.1 protocol with the limits that it leaves out: header size and count, and time for the
-head; and with each reply in one write, and one timer for all idle times of a connection.
+head; with writes that leave together, and one timer for all idle times of a connection.
 
 Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts hold it to them at each update.
 """
@@ -10,56 +10,21 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from driftlead_inference.fronts.outgoing import Departures, Outgoing
 from driftlead_inference.problems import CONTENT_TYPE, NO_HTTP, TOO_LARGE, TOO_SLOW, Problem, too_many_headers
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
-FINAL = tuple(b"HTTP/1.1 %d" % number for number in range(2, 6))
-
-
-class OneWrite:
-    """A connection's transport as uvicorn's reply sees it: the head leaves with the body that follows.
-
-    Two packets for each reply wake the client twice. `flush` sends a head that has no body.
-    """
-
-    __slots__ = ("close_now", "held", "is_closing", "write_now")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.write_now = transport.write
-        self.is_closing = transport.is_closing
-        self.close_now = transport.close
-        self.held = b""
-
-    def write(self, data: bytes) -> None:
-        """Holds a final status line's head, sends anything else behind what is held."""
-        if self.held:
-            data, self.held = self.held + data, b""
-        elif data.startswith(FINAL) and data.endswith(b"\r\n\r\n"):
-            self.held = data
-            return
-        self.write_now(data)
-
-    def flush(self) -> None:
-        """Sends what is held."""
-        if self.held:
-            data, self.held = self.held, b""
-            self.write_now(data)
-
-    def close(self) -> None:
-        """Closes once everything is sent."""
-        self.flush()
-        self.close_now()
 
 
 class Guarded(HttpToolsProtocol):
-    """One connection. `parsing`: the parser stands within a message; `in_head`: within its head; `whole`: by
-    which uvicorn's replies leave.
+    """One connection. `parsing`: the parser stands within a message; `in_head`: within its head.
 
     `request_seconds`: how long a request may take to arrive, once its first bytes are there.
     """
 
     request_seconds = 30.0
+    departures: Departures
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -75,7 +40,8 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that never asks is closed like one that asks no more."""
         super().connection_made(transport)
-        self.whole = OneWrite(transport)
+        self.outgoing = Outgoing(transport, self.departures)
+        self.transport = self.outgoing  # type: ignore[assignment]
         self.keep_alive(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -131,7 +97,6 @@ class Guarded(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """A reply is written: uvicorn's own words, but for the timer, and for what was no HTTP behind it."""
-        self.whole.flush()
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -183,12 +148,7 @@ class Guarded(HttpToolsProtocol):
         if self.read_bytes > HEAD_BYTES and sum(map(len, chain(*headers))) > HEAD_BYTES:
             self.fault = TOO_LARGE
             raise ValueError(TOO_LARGE.detail)
-        # uvicorn's reply takes the transport that it finds here.
-        transport, self.transport = self.transport, self.whole  # type: ignore[assignment]
-        try:
-            super().on_headers_complete()
-        finally:
-            self.transport = transport
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The message is whole."""
@@ -200,4 +160,4 @@ class Guarded(HttpToolsProtocol):
 
 def guarded_of(seconds: float) -> type[Guarded]:
     """The protocol class with a time limit, for uvicorn's `http` setting."""
-    return type("ServiceGuarded", (Guarded,), {"request_seconds": seconds})
+    return type("ServiceGuarded", (Guarded,), {"request_seconds": seconds, "departures": Departures()})

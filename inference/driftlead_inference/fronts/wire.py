@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from driftlead_inference import problems
 from driftlead_inference.batching import Job
 from driftlead_inference.fronts.guarded import HEADERS, Guarded
+from driftlead_inference.fronts.outgoing import Departures
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
 from driftlead_inference.service import Service, Serving
@@ -182,7 +183,7 @@ class Wire(Guarded):
             status, body, reply, extra = self.refusal(job.problem)
         self.service.count(ROUTE, status, self.started)
         tail = b"connection: close\r\n\r\n" if leaving else b"\r\n"
-        self.transport.write(
+        self.outgoing.write_through(
             b"%bx-request-id: %b\r\n%b%b%b" % (reply, job.request_id.encode(), extra, tail, body)
         )
         self.server_state.total_requests += 1
@@ -235,6 +236,7 @@ def wire_of(service: Service) -> type[Wire]:
         {
             "service": service,
             "request_seconds": service.settings.body_seconds,
+            "departures": Departures(),
             "heads": {},
             "dated": (None, b""),
         },

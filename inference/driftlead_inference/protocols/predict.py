@@ -1,7 +1,6 @@
 """The seed's protocol: `POST /predict` with `{"features": ...}`: a list, an object by name, or a list of
 either."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -25,9 +24,8 @@ decode_numbers = msgspec.json.Decoder(list[float | None]).decode
 decode_table = msgspec.json.Decoder(list[list[float | None]]).decode
 
 
-@dataclass(slots=True)
-class Request:
-    """Rows in the model's order. `raws`: their JSON text where it can be logged as it came. `many`: a list
+class Request(msgspec.Struct):
+    """Rows in the model's order. `raws`: their JSON text, where it can be logged as it came. `many`: a list
     was sent."""
 
     rows: list[list[Any]]
@@ -48,8 +46,7 @@ def decode(body: bytes, door: Door, limit: int) -> Request:
             return decode_other(bytes(raw), door, limit)
         if len(row) != door.width:
             raise door.wrong_width(row)
-        text = bytes(raw)
-        return Request([row], None if b"\n" in text or b"\t" in text or b"\r" in text else [text], many=False)
+        return Request([row], [bytes(raw)], many=False)
     return decode_other(bytes(raw), door, limit)
 
 

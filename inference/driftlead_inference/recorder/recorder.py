@@ -6,8 +6,8 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -236,7 +236,7 @@ class Recorder:
 
     def _without_redacted(self, row: Row) -> Row:
         features, packed = tuples.redacted(row.features_json, row.features_f32, self._redacted)
-        return replace(row, features_json=features, features_f32=packed)
+        return msgspec.structs.replace(row, features_json=features, features_f32=packed)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """The writer never ends by itself; should it, health says so rather than nothing."""
