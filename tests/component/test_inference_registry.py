@@ -90,6 +90,8 @@ def test_a_version_is_served_and_each_prediction_logged_in_the_seeds_columns(
     with inference_server(f"models:/{NAME}/1", home, **logging_to(database, environment)) as server:
         reply = server.predict([0.5] * 20)
         many = server.predict([[1.0] * 20, [-1.0] * 20])
+        status, _ = server.ask("/predict", b'{"features": [\r\n\t%b\n]}' % b",\n".join([b"0.25"] * 20))
+        assert status == 200
         health = server.ask("/health")[1]
         as_mlflow_client_asks(server)
         metrics = server.ask("/metrics")[1]
@@ -100,11 +102,12 @@ def test_a_version_is_served_and_each_prediction_logged_in_the_seeds_columns(
     assert health["run_id"]
     assert health["log"]["mode"] == "async"
     assert (
-        'driftlead_inference_requests_total{route="/predict",stage="prod",status="200",version="1"} 2.0'
+        'driftlead_inference_requests_total{route="/predict",stage="prod",status="200",version="1"} 3.0'
         in metrics
     )
     found = logged(database, "SELECT * FROM inference_logs ORDER BY seq")
-    assert len(found) == 5
+    assert len(found) == 6
+    assert json.loads(found[3]["features"]) == [0.25] * 20
     first = found[0]
     assert (first["model_name"], first["model_version"], first["deployment"]) == (NAME, "1", "canary")
     assert json.loads(first["features"]) == [0.5] * 20

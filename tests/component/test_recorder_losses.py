@@ -7,11 +7,11 @@ import resource
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from driftlead_data.histograms import unpack
@@ -115,7 +115,7 @@ async def test_a_poison_row_among_a_thousand_is_put_aside_whole(
 ) -> None:
     async with delivering(tmp_path, dsn, batch_bytes=2**20) as recorder:
         batch = [recording.row(name) for name in named(1000)]
-        batch[617] = replace(batch[617], features_json=b'["\\u0000"]')
+        batch[617] = msgspec.structs.replace(batch[617], features_json=b'["\\u0000"]')
         recorder.append(batch)
         await until(lambda: recorder.pending == 0)
         assert recorder.health()["rejected"] == 1
@@ -551,7 +551,7 @@ async def test_the_serving_role_has_every_right_that_a_recorder_ever_needs(
         )
         await stalled.execute("BEGIN")
         await stalled.fetch(statements.LOCK, recorder.spool.id)
-        recorder.append([replace(recording.row("poison"), features_json=b'["\\u0000"]')])
+        recorder.append([msgspec.structs.replace(recording.row("poison"), features_json=b'["\\u0000"]')])
         recorder.count_status(5, 3.0)
         await until(lambda: recorder.pending == 0)
     dropped, rejected, logged = await owner.fetchrow(
