@@ -143,8 +143,10 @@ class Door:
         return not self.whole.size or self.all_whole(matrix)
 
     def packed(self, row: Row) -> bytes | None:
-        """A row of numbers as float32; None where it needs a closer look: `usual` of one row, for a server
-        that was asleep, to which an array's functions cost a hundred times what they do in a benchmark."""
+        """A row of numbers as little-endian float32; None where it needs a closer look.
+
+        What `usual` is to a batch. To a server that was asleep the functions of arrays cost 50 us, this 7.
+        """
         if self.whole.size:
             return None
         try:
