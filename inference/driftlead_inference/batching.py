@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from driftlead_data.binning import to_float32
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.model.engines import Engine, Matrix, Outputs
 from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting
@@ -196,15 +197,15 @@ class Batcher:
         packed = self.door.packed(rows[0]) if len(rows) == 1 else None
         if packed is not None:
             return Batch(jobs, rows, matrix, packed)
-        singles = narrowed(matrix)
+        singles = to_float32(matrix)
         if self.door.usual(matrix, singles):
-            return Batch(jobs, rows, matrix, singles.tobytes())
+            return Batch(jobs, rows, matrix, little_endian(singles))
         good = [job for job in jobs if not self.refused(job)]
         if not good:
             return None
         rows = list(chain.from_iterable([job.rows for job in good]))
         matrix = np.array(rows, dtype=np.float64)
-        return Batch(good, rows, matrix, narrowed(matrix).tobytes())
+        return Batch(good, rows, matrix, little_endian(to_float32(matrix)))
 
     def refused(self, job: Job) -> bool:
         """Refuses a job with a row that the model must not see."""
@@ -275,10 +276,9 @@ class Batcher:
         self.worker.shutdown(wait=False)
 
 
-def narrowed(matrix: Matrix) -> NDArray[np.float32]:
-    """A matrix as little-endian float32, infinite where that knows no such number."""
-    with np.errstate(over="ignore"):
-        return matrix.astype("<f4")
+def little_endian(singles: NDArray[np.float32]) -> bytes:
+    """A matrix as the log holds it."""
+    return singles.astype("<f4", copy=False).tobytes()
 
 
 def problem_of(error: Exception) -> Problem:

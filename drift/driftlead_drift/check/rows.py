@@ -10,6 +10,7 @@ import orjson
 from numpy.typing import NDArray
 
 from driftlead_data.baseline import Baseline
+from driftlead_data.binning import to_float32
 from driftlead_drift.check.counting import Counter
 from driftlead_drift.errors import CannotJudgeError
 
@@ -97,8 +98,7 @@ def _numbers(rows: Sequence[Sequence[Any]], baseline: Baseline) -> NDArray[np.fl
         return _values([in_order(row, baseline) for row in rows], baseline)
     if matrix.ndim != 2 or matrix.shape[1] != len(baseline.features):
         in_order(rows[0], baseline)
-    with np.errstate(over="ignore"):
-        return matrix.astype(np.float32)
+    return to_float32(matrix)
 
 
 def _values(rows: Sequence[Sequence[Any]], baseline: Baseline) -> NDArray[np.float32]:

@@ -9,9 +9,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from driftlead_data.binning import to_float32
 from driftlead_inference.model.engines import Matrix, Outputs, Rows, outputs
-
-DTYPES: dict[str, type[np.floating[Any]]] = {"double": np.float64, "float": np.float32}
 
 
 class Session:
@@ -29,24 +28,18 @@ class Session:
         # What nobody asked for, probabilities mostly, is not computed.
         self.options = onnxruntime.RunOptions()
         self.options.only_execute_path_to_fetches = True
-        self.dtype = DTYPES[dtype]
+        self.dtype = dtype
         self.names = [output.name for output in self.session.get_outputs()]
 
     def run(self, matrix: Matrix, *, probabilities: bool = False) -> tuple[NDArray[Any], Matrix | None]:
         """Answers (rows,) or (rows, outputs), and probabilities (rows, classes) where asked for."""
         wanted = self.names[:2] if probabilities and len(self.names) > 1 else self.names[:1]
-        found = self.session.run(wanted, {"x": self.narrowed(matrix)}, self.options)
+        given = to_float32(matrix) if self.dtype == "float" else matrix
+        found = self.session.run(wanted, {"x": given}, self.options)
         answers = found[0]
         if answers.ndim == 2 and answers.shape[1] == 1:
             answers = answers[:, 0]
         return answers, found[1] if len(found) > 1 else None
-
-    def narrowed(self, matrix: Matrix) -> NDArray[Any]:
-        """The matrix in the model's type."""
-        if matrix.dtype == self.dtype:
-            return matrix
-        with np.errstate(over="ignore"):
-            return matrix.astype(self.dtype)
 
 
 class OnnxEngine:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_data.binning import to_float32
 from driftlead_inference.model.signature import Feature
 from driftlead_inference.onnx.trees import trees_of
 from driftlead_inference.rows import Door
@@ -55,8 +56,7 @@ def reference_rows(
     filled = np.concatenate(rows)
     filled = whole(filled, door)
     everything = np.concatenate([filled, *nulls(base, filled, door, dice)])
-    with np.errstate(over="ignore"):
-        fit = ~door.unfit(everything, everything.astype(np.float32)).any(axis=1)
+    fit = ~door.unfit(everything, to_float32(everything)).any(axis=1)
     return np.ascontiguousarray(everything[fit])
 
 
@@ -64,8 +64,7 @@ def interesting(cuts: Matrix, feature: Feature) -> Matrix:
     """Values at and next to each cut, and the edges of number formats."""
     if feature.kind == "boolean":
         return np.array([0.0, 1.0])
-    with np.errstate(over="ignore"):
-        single32 = cuts.astype(np.float32)
+    single32 = to_float32(cuts)
     near = [
         cuts,
         np.nextafter(cuts, np.inf),
