@@ -30,15 +30,15 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from driftlead_data.baseline import Baseline, build
-from driftlead_data.histograms import CLASSES, LATENCY_BINS, pack
 from driftlead_drift.__main__ import main as check
 from driftlead_drift.check.counting import Counter
 from driftlead_drift.check.judge import WindowCounts, judge
 from driftlead_drift.check.reading import copy_json, copy_packed, count_histograms
 from driftlead_drift.check.windows import Traffic, Window, in_stretch
-from driftlead_drift.migrate import migrate
 from driftlead_drift.policy import Policy
+from driftlead_formats.baseline import Baseline, build
+from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
+from driftlead_log.migrate import migrate
 from neighbours import postgres
 from neighbours.logged import copy_rows
 

@@ -19,9 +19,6 @@ import numpy as np
 from scipy import special, stats
 from scipy.signal import lfilter
 
-from driftlead_data.baseline import Baseline, build
-from driftlead_data.binning import FeatureBins
-from driftlead_data.choosing import bin_feature, counted
 from driftlead_drift.check.judge import PastRun, Policy, WindowCounts, judge
 from driftlead_drift.compare.truth import CAP
 from driftlead_drift.statistics import sequential
@@ -29,6 +26,9 @@ from driftlead_drift.statistics.intervals import excess_of, size
 from driftlead_drift.statistics.means import Sums, difference, summed
 from driftlead_drift.statistics.null import null_law
 from driftlead_drift.statistics.psi import psi
+from driftlead_formats.baseline import Baseline, build
+from driftlead_formats.binning import FeatureBins
+from driftlead_formats.choosing import bin_feature, counted
 
 FEATURES = 20
 SIZES = (200, 1_000, 10_000, 1_000_000)

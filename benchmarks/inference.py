@@ -33,7 +33,7 @@ from side_by_side.measure import measure  # noqa: E402
 from side_by_side.processes import LOAD_CORE, favour, started  # noqa: E402
 from side_by_side.servers import ALL, ASGI, OURS, WIRE, Server  # noqa: E402
 
-from driftlead_drift.migrate import migrate  # noqa: E402
+from driftlead_log.migrate import migrate  # noqa: E402
 from neighbours import postgres  # noqa: E402
 from neighbours.postgres import Postgres  # noqa: E402
 

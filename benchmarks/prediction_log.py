@@ -19,12 +19,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from driftlead_data.baseline import build
-from driftlead_data.spool import tuples
-from driftlead_data.spool.counting import count
-from driftlead_data.spool.frames import Frame, Kind
-from driftlead_drift.migrate import apply
+from driftlead_formats.baseline import build
 from driftlead_inference.recorder import Identity, Recorder, RecorderSettings, Row
+from driftlead_log.migrate import apply
+from driftlead_log.spool import tuples
+from driftlead_log.spool.counting import count
+from driftlead_log.spool.frames import Frame, Kind
 from neighbours import postgres
 from neighbours.recording import until
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("operator/driftlead_operator", "operator/driftlead_cli", "inference/driftlead_inference",
-           "drift/driftlead_drift", "drift/driftlead_data")  # fmt: skip
+           "drift/driftlead_drift", "formats/driftlead_formats", "log/driftlead_log")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

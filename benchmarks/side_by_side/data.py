@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from driftlead_data import baseline
+from driftlead_formats import baseline
 
 ROWS = 20_000
 FEATURES = 20

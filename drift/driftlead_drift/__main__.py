@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from driftlead_data.connections import export_connections
 from driftlead_drift.commandline import Parser, add_settings, settings_from
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
@@ -24,6 +23,7 @@ from driftlead_drift.settings import (
     MigrateSettings,
     RetrainSettings,
 )
+from driftlead_formats.connections import export_connections
 
 CANNOT_JUDGE = 1
 

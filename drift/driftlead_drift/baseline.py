@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data import text_classes
-from driftlead_data.baseline import ARTIFACT, Baseline, build
 from driftlead_drift.check.files import epoch_seconds
+from driftlead_formats import text_classes
+from driftlead_formats.baseline import ARTIFACT, Baseline, build
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from driftlead_data.baseline import ARTIFACT, Baseline, BaselineError
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.registry import ModelVersion, Registry, wanted
 from driftlead_drift.settings import CheckSettings
+from driftlead_formats.baseline import ARTIFACT, Baseline, BaselineError
 
 Found = tuple[str, str, Baseline, str]
 """Name and version of the model, its baseline, and where that came from."""

@@ -1,10 +1,10 @@
 """The short commands: baseline, retrain, migrate."""
 
-from driftlead_data.baseline import BaselineError, build
 from driftlead_drift.check.files import epoch_seconds, read_table
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
+from driftlead_formats.baseline import BaselineError, build
 
 
 def make_baseline_file(settings: BaselineSettings) -> Ended:
@@ -57,7 +57,7 @@ def retrain_command(settings: RetrainSettings) -> Ended:
 
 def migrate_command(settings: MigrateSettings) -> Ended:
     """Applies the migrations that are missing. Raises CannotJudgeError."""
-    from driftlead_drift.migrate import MigrationError, migrate  # noqa: PLC0415
+    from driftlead_log.migrate import MigrationError, migrate  # noqa: PLC0415
 
     dsn = settings.migrate_dsn or settings.postgres_dsn
     if dsn is None:

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import asyncpg
 from pydantic import SecretStr
 
-from driftlead_drift.durations import duration
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import Connections
+from driftlead_formats.durations import duration
 
 CONNECT_SECONDS = 10
 

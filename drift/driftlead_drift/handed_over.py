@@ -3,9 +3,9 @@
 import asyncpg
 import structlog
 
-from driftlead_data.spool.handover import Imported, import_segments, prefix
-from driftlead_data.spool.store import S3Store, StoreAway
 from driftlead_drift.settings import Connections
+from driftlead_log.spool.handover import Imported, import_segments, prefix
+from driftlead_log.spool.store import S3Store, StoreAway
 
 log = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from driftlead_data.tracking import authorization, trust
 from driftlead_drift import storage
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_formats.tracking import authorization, trust
 
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<tail>[^/@]+)|@(?P<alias>[^/@]+))?")
 

@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from driftlead_drift import champion, gate, storage, termination
+from driftlead_drift import champion, gate, storage
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import RetrainSettings
+from driftlead_formats import termination
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from driftlead_data.connections import FOLDER_VARIABLE, load_connections
-from driftlead_drift.durations import duration
+from driftlead_formats.connections import FOLDER_VARIABLE, load_connections
+from driftlead_formats.durations import duration
 
 
 def _length(text: str) -> str:

@@ -4,8 +4,8 @@ import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from driftlead_data import s3
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_formats import s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

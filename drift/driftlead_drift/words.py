@@ -8,11 +8,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.binning import FeatureBins
 from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.null import Null
 from driftlead_drift.statistics.psi import Psi
 from driftlead_drift.statistics.quality import percent
+from driftlead_formats.binning import FeatureBins
 
 MISMATCH: Final = "check against the baseline of the version that made these rows"
 NO_ROWS: Final = "insufficient: no rows in the window"

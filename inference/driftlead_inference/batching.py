@@ -18,7 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from driftlead_data.binning import to_float32
+from driftlead_formats.binning import to_float32
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.model.engines import Engine, Matrix, Outputs
 from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting

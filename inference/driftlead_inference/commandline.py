@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from driftlead_data.connections import FOLDER_VARIABLE, export_connections, folder_from_environment
+from driftlead_formats.connections import FOLDER_VARIABLE, export_connections, folder_from_environment
 from driftlead_inference.settings import Settings
 
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 
 MESSAGE_BYTES = 3072  # the kubelet keeps the last 4,096 bytes; the whole document must fit
 

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.connections import load_connections
-from driftlead_data.exit_codes import ExitCode
-from driftlead_data.spool.store import S3Store
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.connections import load_connections
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolUnusable
 from driftlead_inference.settings import LogMode, Settings
+from driftlead_log.spool.store import S3Store
 
 DSN = "DRIFTLEAD_POSTGRES_DSN"
 Files = Callable[[], Mapping[str, str]]

@@ -8,7 +8,7 @@ from types import FrameType
 import structlog
 import uvicorn
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed, leave_message
 from driftlead_inference.fronts.app import create_app
 from driftlead_inference.fronts.guarded import guarded_of

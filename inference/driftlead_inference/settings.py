@@ -13,7 +13,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from driftlead_data.connections import FOLDER_VARIABLE, folder_from_environment, load_connections
+from driftlead_formats.connections import FOLDER_VARIABLE, folder_from_environment, load_connections
 
 
 def at_home(folder: str) -> Path:

@@ -8,7 +8,7 @@ import sys
 import structlog
 from structlog.typing import Processor
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed, leave_message
 from driftlead_inference.model.locate import parse
 from driftlead_inference.settings import LogMode, Settings

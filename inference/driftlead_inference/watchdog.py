@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import leave_message
 from driftlead_inference.service import Service
 

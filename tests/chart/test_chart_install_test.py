@@ -15,7 +15,7 @@ from kubernetes import client, config
 
 from chart.rendering import CHART, Object, Objects, Render
 from driftlead_cli.lint import lint
-from driftlead_drift.migrate import migrate
+from driftlead_log.migrate import migrate
 from neighbours import S3, postgres
 from neighbours.certificates import authority
 

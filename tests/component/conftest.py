@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from driftlead_drift.migrate import apply
+from driftlead_log.migrate import apply
 from driftlead_operator.cluster.api_server import ApiServer
 from neighbours import Postgres, operators
 

@@ -19,10 +19,15 @@ import asyncpg
 import numpy as np
 import pytest
 
-from driftlead_data.baseline import build
-from driftlead_data.histograms import CLASSES, LATENCY_BINS, latency_counts, pack
 from driftlead_drift.__main__ import main
-from driftlead_drift.migrate import migrate
+from driftlead_formats.baseline import build
+from driftlead_formats.histograms import (
+    CLASSES,
+    LATENCY_BINS,
+    latency_counts,
+    pack,
+)
+from driftlead_log.migrate import migrate
 from neighbours.logged import copy_rows
 from neighbours.processes import free_port
 

@@ -8,7 +8,7 @@ import asyncpg
 from driftlead_drift.check import runs
 from driftlead_drift.check.history import consecutive_before
 from driftlead_drift.check.windows import Traffic
-from driftlead_drift.migrate import migrate
+from driftlead_log.migrate import migrate
 
 WEEK = timedelta(days=7)
 TRAFFIC = Traffic(model_name="demo", model_version="3", deployment="prod")

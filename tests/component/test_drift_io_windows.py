@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from driftlead_data.baseline import Baseline, build
-from driftlead_data.histograms import CLASSES, LATENCY_BINS, pack
 from driftlead_drift.check import reading
 from driftlead_drift.check.reading import count
 from driftlead_drift.check.windows import Traffic, Window, find_window
-from driftlead_drift.migrate import apply
+from driftlead_formats.baseline import Baseline, build
+from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
+from driftlead_log.migrate import apply
 from neighbours.logged import copy_rows
 
 HOUR = timedelta(hours=1)

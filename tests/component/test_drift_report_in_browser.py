@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_data.baseline import build
-from driftlead_data.histograms import latency_counts
 from driftlead_drift.__main__ import main
 from driftlead_drift.check.windows import Traffic
 from driftlead_drift.compare.arms import Minutes
@@ -24,6 +22,8 @@ from driftlead_drift.compare.performance import changed
 from driftlead_drift.compare.truth import Labelled, Tally, seen
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
+from driftlead_formats.baseline import build
+from driftlead_formats.histograms import latency_counts
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here; run: apt-get install chromium")

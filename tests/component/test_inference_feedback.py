@@ -15,10 +15,10 @@ import asyncpg
 import httpx2
 import pytest
 
-from driftlead_drift.migrate import apply
 from driftlead_inference import labels
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.settings import Front
+from driftlead_log.migrate import apply
 from neighbours import Postgres
 from neighbours.logged import serving_role
 from serving import Kept, front, service_of

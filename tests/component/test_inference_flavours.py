@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import xgboost
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from neighbours.inference import Inference, failed_start, inference_server
 from neighbours.models import FEATURES, rows, target
 

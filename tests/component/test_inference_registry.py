@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
-from driftlead_data.exit_codes import ExitCode
-from driftlead_drift.migrate import migrate
+from driftlead_formats.exit_codes import ExitCode
+from driftlead_log.migrate import migrate
 from neighbours import S3, mlflow_server, s3_server
 from neighbours.inference import Inference, failed_start, inference_server
 from neighbours.models import regression, rows, target

@@ -11,8 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import driftlead_drift
-from driftlead_data.text_classes import TAG, from_tag
-from driftlead_drift.migrate import apply
+from driftlead_formats.text_classes import TAG, from_tag
+from driftlead_log.migrate import apply
 from neighbours.inference import inference_server
 
 NAME = "Punctuality"

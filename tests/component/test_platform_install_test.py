@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from driftlead_drift.migrate import migrate
+from driftlead_log.migrate import migrate
 from neighbours import S3
 from neighbours.processes import free_port, listens, running
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from driftlead_data import tracking
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.registry import Registry as DriftRegistry
 from driftlead_drift.registry import wanted
+from driftlead_formats import tracking
 from driftlead_operator.decisions.facts import RegistryWrite
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
 from driftlead_operator.registry.mlflow import Registry, read_declarations

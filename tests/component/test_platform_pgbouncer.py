@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from driftlead_drift.migrate import MigrationError, migrate
+from driftlead_log.migrate import MigrationError, migrate
 from neighbours import Postgres
 from neighbours.inference import inference_server
 from neighbours.models import baseline_file, regression, rows, saved

@@ -12,7 +12,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from neighbours import mlflow_server, postgres, s3_server
 from neighbours.certificates import authority
 from neighbours.inference import COMMAND, inference_server, settings

@@ -15,8 +15,8 @@ import asyncpg
 import numpy as np
 import pytest
 
-from driftlead_data.histograms import unpack, unpack_latency
-from driftlead_drift.migrate import apply
+from driftlead_formats.histograms import unpack, unpack_latency
+from driftlead_log.migrate import apply
 from neighbours import Postgres, recording
 from neighbours.postgres import postgres, serving
 from neighbours.recording import Child

@@ -10,12 +10,12 @@ import asyncpg
 import boto3
 import pytest
 
-from driftlead_data.histograms import unpack
-from driftlead_data.spool.handover import Imported, import_segments, prefix
-from driftlead_data.spool.store import S3Store, StoreAway
 from driftlead_drift.handed_over import bring_in
 from driftlead_drift.settings import Connections
+from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings
+from driftlead_log.spool.handover import Imported, import_segments, prefix
+from driftlead_log.spool.store import S3Store, StoreAway
 from neighbours import S3, recording
 from neighbours.recording import until
 

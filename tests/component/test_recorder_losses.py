@@ -14,10 +14,10 @@ import asyncpg
 import msgspec
 import pytest
 
-from driftlead_data.histograms import unpack
-from driftlead_data.spool import delivery, statements
-from driftlead_drift.migrate import apply
+from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings, SpoolFull, SpoolUnusable
+from driftlead_log.migrate import apply
+from driftlead_log.spool import delivery, statements
 from neighbours import Postgres, recording
 from neighbours.logged import serving_role
 from neighbours.recording import until

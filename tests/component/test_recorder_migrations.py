@@ -6,7 +6,7 @@ import json
 import asyncpg
 import pytest
 
-from driftlead_drift.migrate import MigrationError, apply, migrations
+from driftlead_log.migrate import MigrationError, apply, migrations
 from neighbours import Postgres
 from neighbours.logged import serving_role
 from neighbours.processes import ROOT
@@ -141,7 +141,7 @@ async def test_a_table_of_another_shape_is_refused_with_its_columns_named(postgr
 async def test_a_table_that_stays_locked_is_said_and_nothing_is_changed(
     postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driftlead_drift.migrate.LOCK_TIMEOUT", "200ms")
+    monkeypatch.setattr("driftlead_log.migrate.LOCK_TIMEOUT", "200ms")
     dsn = postgres_server.create_database()
     reader = await asyncpg.connect(dsn)
     await reader.execute(SEED_TABLE)

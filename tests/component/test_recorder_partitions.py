@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from driftlead_drift.migrate import apply
-from driftlead_drift.partitions import maintain, partitions
+from driftlead_log.migrate import apply
+from driftlead_log.partitions import maintain, partitions
 from neighbours import Postgres
 
 ROW = (
@@ -68,7 +68,7 @@ async def test_days_past_their_keep_are_dropped_with_everything_of_their_age(
 async def test_a_partition_that_somebody_reads_is_left_for_the_next_call(
     connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch, postgres_server: Postgres
 ) -> None:
-    monkeypatch.setattr("driftlead_drift.partitions.LOCK_TIMEOUT", "100ms")
+    monkeypatch.setattr("driftlead_log.partitions.LOCK_TIMEOUT", "100ms")
     later = datetime.now(UTC) + timedelta(days=9)
     database = await connection.fetchval("SELECT current_database()")
     reader = await asyncpg.connect(postgres_server.dsn(database))

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from driftlead_drift.migrate import apply
+from driftlead_log.migrate import apply
 from neighbours import Postgres, postgres
 from neighbours.inference import Inference, inference_server
 from neighbours.models import FEATURES, regression, rows, saved

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from e2e.serving import (
     SOURCE,
     ZEROS,

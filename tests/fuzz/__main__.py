@@ -17,7 +17,9 @@ def fuzz(name: str, options: list[str]) -> None:
     """Fuzzes until the options say enough. Does not return: libFuzzer ends the process."""
     import atheris  # noqa: PLC0415 - it must be there before what it watches is imported
 
-    with atheris.instrument_imports(include=["driftlead_inference", "driftlead_operator", "driftlead_data"]):
+    with atheris.instrument_imports(
+        include=["driftlead_inference", "driftlead_operator", "driftlead_formats", "driftlead_log"]
+    ):
         from fuzz import targets  # noqa: PLC0415
     folder = CORPUS / name
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from driftlead_data.baseline import build
+from driftlead_formats.baseline import build
 
 FEATURES = 20
 

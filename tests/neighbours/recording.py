@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from driftlead_data.baseline import Baseline, build
+from driftlead_formats.baseline import Baseline, build
 from driftlead_inference.recorder import Identity, Recorder, RecorderSettings, Row
 from neighbours.processes import ROOT
 

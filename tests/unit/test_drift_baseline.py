@@ -9,7 +9,12 @@ import jsonschema
 import numpy as np
 import pytest
 
-from driftlead_data.baseline import Baseline, BaselineError, build, from_counts
+from driftlead_formats.baseline import (
+    Baseline,
+    BaselineError,
+    build,
+    from_counts,
+)
 
 RNG = np.random.default_rng(2)
 HOSTILE = '</script><img src=x onerror=alert(1)> "\\ \x7f 日本 \ud800'
@@ -41,7 +46,7 @@ def test_a_baseline_comes_back_from_its_file_as_it_was() -> None:
 
 @pytest.mark.parametrize("baseline", [made(), build(columns()), build(columns(), groups=np.arange(400) % 30)])
 def test_the_file_obeys_its_json_schema(baseline: Baseline) -> None:
-    schema = json.loads((files("driftlead_data") / "schemas" / "baseline-v1.schema.json").read_text())
+    schema = json.loads((files("driftlead_formats") / "schemas" / "baseline-v1.schema.json").read_text())
     jsonschema.Draft202012Validator(schema).validate(json.loads(baseline.to_json()))
 
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_data.histograms import LATENCY_EDGES_MS, latency_counts
 from driftlead_drift.compare.canary import Arm, CanaryJudgement, CanaryPolicy, judge_canary
 from driftlead_drift.compare.truth import Tally
 from driftlead_drift.statistics import sequential
+from driftlead_formats.histograms import LATENCY_EDGES_MS, latency_counts
 
 
 def arm(

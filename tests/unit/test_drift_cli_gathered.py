@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from driftlead_data.baseline import Baseline, build
 from driftlead_drift.check.counting import Counter, Counts
 from driftlead_drift.check.from_database import not_kept, notes
 from driftlead_drift.check.gathered import Gathered
@@ -14,6 +13,7 @@ from driftlead_drift.commandline import settings_from
 from driftlead_drift.policy import Policy
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
+from driftlead_formats.baseline import Baseline, build
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RANDOM = np.random.default_rng(3)

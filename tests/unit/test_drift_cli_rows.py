@@ -2,11 +2,11 @@ import numpy as np
 import orjson
 import pytest
 
-from driftlead_data.baseline import Baseline, build
 from driftlead_drift.check.counting import Counter
 from driftlead_drift.check.rows import count_lines
 from driftlead_drift.check.windows import Traffic, condition, literal
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_formats.baseline import Baseline, build
 
 RANDOM = np.random.default_rng(7)
 NUMBERS = {"a": RANDOM.normal(size=2000), "b": RANDOM.integers(0, 5, 2000).astype(float)}

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from driftlead_drift.termination import LIMIT, fitted, write
+from driftlead_formats.termination import LIMIT, fitted, write
 
 
 def message(**more: object) -> dict[str, object]:
@@ -19,7 +19,7 @@ def test_a_message_of_any_length_fits_and_keeps_its_identity() -> None:
     assert len(text.encode()) <= LIMIT
     kept = json.loads(text)
     assert kept["report"] == "r1"
-    assert kept["message"].endswith("...")
+    assert " [...] " in kept["message"]
 
 
 def test_a_place_that_cannot_be_written_changes_nothing() -> None:

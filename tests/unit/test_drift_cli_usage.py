@@ -2,9 +2,9 @@ import pytest
 
 from driftlead_drift.__main__ import COMMANDS, main, parser
 from driftlead_drift.commandline import flag, settings_from
-from driftlead_drift.durations import duration, in_words
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import CheckSettings
+from driftlead_formats.durations import duration, in_words
 
 
 @pytest.mark.parametrize(

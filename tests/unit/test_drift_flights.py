@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.blocks import Blocks
 from driftlead_drift.check.judge import Judgement, Policy, WindowCounts, judge
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.blocks import Blocks
 
 DATA = json.loads(gzip.decompress((Path(__file__).parent / "data" / "flights-2013.json.gz").read_bytes()))
 REFERENCE = Baseline.from_json(json.dumps(DATA["baseline"]))

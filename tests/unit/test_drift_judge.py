@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from driftlead_data.baseline import Baseline, build, from_counts
 from driftlead_drift.check.history import PastRun
 from driftlead_drift.check.judge import FeatureJudgement, Judgement, Policy, WindowCounts, judge
 from driftlead_drift.policy import REASONS
+from driftlead_formats.baseline import Baseline, build, from_counts
 
 RNG = np.random.default_rng(11)
 DAY = 86_400.0

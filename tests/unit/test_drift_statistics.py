@@ -11,13 +11,13 @@ from scipy import special, stats
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.multitest import multipletests
 
-from driftlead_data.choosing import bin_feature, counted
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.dependence import Component, component
 from driftlead_drift.statistics.intervals import excess_of, size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null, null_law, open_moments
 from driftlead_drift.statistics.psi import psi
+from driftlead_formats.choosing import bin_feature, counted
 
 
 @pytest.mark.parametrize("seed", range(5))

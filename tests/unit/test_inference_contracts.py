@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from driftlead_data.connections import export_connections, folder_from_environment, load_connections
-from driftlead_data.exit_codes import BLAMES_MODEL, ExitCode
+from driftlead_formats.connections import export_connections, folder_from_environment, load_connections
+from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
 
 
 def test_the_codes_that_blame_the_model_are_those_below_ten() -> None:

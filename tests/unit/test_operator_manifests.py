@@ -6,8 +6,8 @@ import kubernetes_validate
 import pytest
 from pydantic_settings import BaseSettings
 
-from driftlead_data.exit_codes import ExitCode
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings, variable_names
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference import settings as inference_settings
 from driftlead_operator.decisions import manifests, objects, templates
 from driftlead_operator.decisions.facts import Defaults, Manifest, Ref

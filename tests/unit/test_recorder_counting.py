@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from driftlead_data.baseline import build
-from driftlead_data.histograms import (
+from driftlead_formats.baseline import build
+from driftlead_formats.histograms import (
     LATENCY_BINS,
     LATENCY_EDGES_MS,
     Counts,
@@ -15,10 +15,10 @@ from driftlead_data.histograms import (
     pack,
     unpack,
 )
-from driftlead_data.spool import tuples
-from driftlead_data.spool.counting import count
-from driftlead_data.spool.frames import FAILED, Frame, Kind
 from driftlead_inference.recorder.types import Row
+from driftlead_log.spool import tuples
+from driftlead_log.spool.counting import count
+from driftlead_log.spool.frames import FAILED, Frame, Kind
 
 MINUTE = 1_790_000_040
 RANDOM = np.random.default_rng(3)

@@ -11,10 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftlead_data.spool import tuples
-from driftlead_data.spool.frames import FAILED, HEADER, Damage, Frame, Kind, frame, scan
-from driftlead_data.spool.tuples import Identity
 from driftlead_inference.recorder.types import Row
+from driftlead_log.spool import tuples
+from driftlead_log.spool.frames import (
+    FAILED,
+    HEADER,
+    Damage,
+    Frame,
+    Kind,
+    frame,
+    scan,
+)
+from driftlead_log.spool.tuples import Identity
 
 payloads = st.lists(st.binary(max_size=200), max_size=8)
 

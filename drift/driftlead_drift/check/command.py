@@ -13,19 +13,20 @@ from typing import Any
 import asyncpg
 import structlog
 
-from driftlead_drift import termination, upload
+from driftlead_drift import upload
 from driftlead_drift.check import from_database, from_files, runs
 from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.check.judge import CANNOT_JUDGE, Judgement, judge
 from driftlead_drift.database import connected
-from driftlead_drift.durations import duration
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
-from driftlead_drift.partitions import maintain
 from driftlead_drift.policy import Policy
 from driftlead_drift.report import document, page
 from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CheckSettings
+from driftlead_formats import termination
+from driftlead_formats.durations import duration
+from driftlead_log.partitions import maintain
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
+from driftlead_formats.baseline import Baseline
 
 Ints = NDArray[np.int64]
 

@@ -9,7 +9,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.binning import FeatureBins
 from driftlead_drift import words
 from driftlead_drift.check.reference import Reference
 from driftlead_drift.policy import Policy
@@ -18,6 +17,7 @@ from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null, null_law
 from driftlead_drift.statistics.psi import Psi, psi
 from driftlead_drift.statistics.quality import Finding, findings
+from driftlead_formats.binning import FeatureBins
 
 FeatureStatus = Literal["stable", "changed", "drift", "severe", "insufficient"]
 FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the shift

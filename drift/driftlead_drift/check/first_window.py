@@ -12,10 +12,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline, BaselineError, build
 from driftlead_drift.check.windows import Traffic, Window, condition, in_stretch
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
 from driftlead_drift.registry import ModelVersion, Registry
+from driftlead_formats.baseline import Baseline, BaselineError, build
 
 MOST_ROWS = 200_000
 """Rows from which the baseline is made at most; of more, each k-th is taken."""

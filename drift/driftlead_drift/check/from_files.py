@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from driftlead_data.baseline import PREDICTION, Baseline
 from driftlead_drift.baseline_source import version_baseline
 from driftlead_drift.check import runs
 from driftlead_drift.check.counting import Counter
@@ -15,6 +14,7 @@ from driftlead_drift.check.judge import WindowCounts
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
+from driftlead_formats.baseline import PREDICTION, Baseline
 
 
 def gather(settings: CheckSettings, subject: Subject) -> Gathered:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from driftlead_data.baseline import Baseline
 from driftlead_drift.check.judge import WindowCounts
 from driftlead_drift.check.runs import Run
 from driftlead_drift.check.windows import Traffic, Window
 from driftlead_drift.report.document import Subject
+from driftlead_formats.baseline import Baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

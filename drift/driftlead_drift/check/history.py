@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from driftlead_data.baseline import Baseline
 from driftlead_drift.check.reference import Reference
 from driftlead_drift.statistics.dependence import Component
+from driftlead_formats.baseline import Baseline
 
 LIVE_WINDOWS: Final = 8  # so many disjoint quiet windows say how much live traffic differs from itself
 

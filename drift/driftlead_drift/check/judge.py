@@ -17,7 +17,6 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
 from driftlead_drift import words
 from driftlead_drift.check.features import (
     FEWEST,
@@ -30,6 +29,7 @@ from driftlead_drift.check.features import (
 from driftlead_drift.check.history import PastRun, consecutive_before, live_components
 from driftlead_drift.check.reference import Independence, Reference, below_period, choose
 from driftlead_drift.policy import Policy
+from driftlead_formats.baseline import Baseline
 
 __all__ = ["FeatureJudgement", "Judgement", "PastRun", "Policy", "WindowCounts", "judge"]
 

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 import asyncpg
 import numpy as np
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.histograms import unpack
 from driftlead_drift.check.counting import Counter, Counts
 from driftlead_drift.check.rows import HEADER_BYTES, TRAILER, count_lines, count_packed, packed_tuple
 from driftlead_drift.check.windows import Traffic, Window, condition, in_stretch
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.histograms import unpack
 
 BATCH_BYTES = 1 << 20
 JSON_BYTES = 1 << 18  # a batch of text takes some fifteen times its size while it is parsed

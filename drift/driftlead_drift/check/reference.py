@@ -14,12 +14,12 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.binning import FeatureBins
-from driftlead_data.blocks import HOUR, Blocks
 from driftlead_drift.policy import Policy
 from driftlead_drift.statistics.dependence import Component, component
 from driftlead_drift.statistics.psi import psi
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.binning import FeatureBins
+from driftlead_formats.blocks import HOUR, Blocks
 
 WEEK: Final = 7 * 24 * HOUR
 MIN_WEEKS: Final = 4  # so often must an hour of the week have been seen to be matched

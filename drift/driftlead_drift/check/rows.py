@@ -9,10 +9,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.binning import to_float32
 from driftlead_drift.check.counting import Counter
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.binning import to_float32
 
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 DELIMITER = re.compile(rb"(?<!\\),")

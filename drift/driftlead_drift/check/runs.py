@@ -10,10 +10,10 @@ from typing import Any
 import asyncpg
 import orjson
 
-from driftlead_data.baseline import Baseline
 from driftlead_drift.check.history import PastRun
 from driftlead_drift.check.windows import Traffic, Window
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_formats.baseline import Baseline
 
 KEPT_DAYS = 400
 """So long a run is remembered: a year of seasons and some days."""

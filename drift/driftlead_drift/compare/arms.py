@@ -10,12 +10,12 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from driftlead_data.binning import FeatureBins, Scanner
-from driftlead_data.histograms import LATENCY_BINS, unpack_latency
 from driftlead_drift.check.windows import SLACK, Traffic, condition, in_stretch
 from driftlead_drift.compare.comparison import Arm
 from driftlead_drift.compare.labels import read_labels
 from driftlead_drift.compare.truth import Tally
+from driftlead_formats.binning import FeatureBins, Scanner
+from driftlead_formats.histograms import LATENCY_BINS, unpack_latency
 
 MINUTE = timedelta(minutes=1)
 NO_LABELS = Tally()

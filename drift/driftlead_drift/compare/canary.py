@@ -15,7 +15,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.histograms import LATENCY_EDGES_MS
 from driftlead_drift import words
 from driftlead_drift.compare import performance
 from driftlead_drift.compare.canary_verdict import Findings, conclude, not_tested, summarize
@@ -34,6 +33,7 @@ from driftlead_drift.compare.truth import Tally
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.means import meeting, summed
 from driftlead_drift.statistics.quality import percent
+from driftlead_formats.histograms import LATENCY_EDGES_MS
 
 __all__ = [
     "Arm",

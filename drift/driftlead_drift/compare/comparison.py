@@ -22,9 +22,9 @@ class Arm:
     ascending.
 
     `requests`, `errors` (5xx, timeouts): shape (minutes,). `latency`: (minutes, bins) of requests that
-    succeeded, in the bins of `driftlead_data.histograms`. `predictions`: (minutes, bins), both sides in the
-    bins of *prod's* baseline, None where one cannot tell. `labels`: what the labels that came in each minute
-    say; None without labels.
+    succeeded, in the bins of `driftlead_formats.histograms`. `predictions`: (minutes, bins), both sides in
+    the bins of *prod's* baseline, None where one cannot tell. `labels`: what the labels that came in each
+    minute say; None without labels.
     """
 
     requests: NDArray[Any]

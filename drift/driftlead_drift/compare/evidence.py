@@ -6,7 +6,6 @@ from datetime import datetime
 
 import asyncpg
 
-from driftlead_data.binning import FeatureBins
 from driftlead_drift.baseline_source import read_baseline, registered_baseline
 from driftlead_drift.check.windows import Traffic, deployment_columns, literal
 from driftlead_drift.compare import arms
@@ -16,10 +15,11 @@ from driftlead_drift.compare.labels import earlier_labels, in_order
 from driftlead_drift.compare.performance import changed
 from driftlead_drift.compare.truth import Tally
 from driftlead_drift.database import connected
-from driftlead_drift.durations import duration
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.registry import Registry, wanted
 from driftlead_drift.settings import CompareSettings
+from driftlead_formats.binning import FeatureBins
+from driftlead_formats.durations import duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,10 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
 from driftlead_drift.compare.evidence import Comparison, Look
-from driftlead_drift.durations import duration
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import CompareSettings
+from driftlead_formats.durations import duration
 
 log = structlog.get_logger(__name__)
 VALUES = {"worse": -1, "undecided": 0, "non-inferior": 1, "different": -1, "same": 1, "not tested": 0}

@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from driftlead_drift.durations import in_words
 from driftlead_drift.report import page, svg
+from driftlead_formats.durations import in_words
 
 GLYPHS = {
     "worse": "■",

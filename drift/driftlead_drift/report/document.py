@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.binning import FeatureBins
 from driftlead_drift.check.features import FeatureJudgement
 from driftlead_drift.check.judge import Judgement
 from driftlead_drift.check.runs import Run
 from driftlead_drift.policy import Policy
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.binning import FeatureBins
 
 SCHEMA = "drift-report/v1"
 SPARKS = 24

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from driftlead_drift.durations import in_words
 from driftlead_drift.policy import REASONS
 from driftlead_drift.report import svg
+from driftlead_formats.durations import in_words
 
 CARDS = 60
 """So many features get a picture, the ones that moved most; the table and report.json hold all."""

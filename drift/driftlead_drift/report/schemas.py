@@ -11,7 +11,7 @@ from typing import Any
 def schema(name: str) -> dict[str, Any]:
     """The JSON Schema of a document, by what the document says in its member `schema`: `drift-report/v1`."""
     file = f"schemas/{name.replace('/', '-')}.schema.json"
-    loaded: dict[str, Any] = json.loads(files("driftlead_data").joinpath(file).read_text())
+    loaded: dict[str, Any] = json.loads(files("driftlead_formats").joinpath(file).read_text())
     return loaded
 
 

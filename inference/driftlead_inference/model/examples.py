@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from driftlead_data.baseline import ARTIFACT, Baseline, BaselineError
+from driftlead_formats.baseline import ARTIFACT, Baseline, BaselineError
 from driftlead_inference.model.signature import Feature, Signature
 from driftlead_inference.problems import Refused
 from driftlead_inference.rows import Door

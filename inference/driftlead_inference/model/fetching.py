@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from driftlead_data import text_classes
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats import text_classes
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate
 from driftlead_inference.model.cache import ARTIFACT, Record, Source

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.batching import Batcher
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate, prepared

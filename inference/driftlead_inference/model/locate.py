@@ -13,8 +13,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftlead_data.exit_codes import ExitCode
-from driftlead_data.tracking import authorization, trust
+from driftlead_formats.exit_codes import ExitCode
+from driftlead_formats.tracking import authorization, trust
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.cache import Source
 

@@ -19,9 +19,9 @@ from typing import Any
 import msgspec
 import structlog
 
-from driftlead_data.baseline import Baseline, BaselineError
-from driftlead_data.exit_codes import ExitCode
-from driftlead_data.text_classes import numbered
+from driftlead_formats.baseline import Baseline, BaselineError
+from driftlead_formats.exit_codes import ExitCode
+from driftlead_formats.text_classes import numbered
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import fetching, flavours, locate, prepared, probing
 from driftlead_inference.model.cache import ARTIFACT, Record

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import structlog
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.batching import Pace
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.engines import Engine, Matrix, Rows

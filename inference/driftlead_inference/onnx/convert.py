@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
+from driftlead_formats.baseline import Baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.onnx import repairs
 from driftlead_inference.onnx.engine import Session

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from driftlead_data.binning import to_float32
+from driftlead_formats.binning import to_float32
 from driftlead_inference.model.engines import Matrix, Outputs, Rows, outputs
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.binning import to_float32
+from driftlead_formats.binning import to_float32
 from driftlead_inference.model.signature import Feature
 from driftlead_inference.onnx.trees import trees_of
 from driftlead_inference.rows import Door

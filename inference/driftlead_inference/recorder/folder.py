@@ -14,10 +14,10 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from driftlead_data.baseline import BaselineError
-from driftlead_data.spool.delivery import Source
-from driftlead_data.spool.handover import described
+from driftlead_formats.baseline import BaselineError
 from driftlead_inference.recorder.types import SpoolUnusable
+from driftlead_log.spool.delivery import Source
+from driftlead_log.spool.handover import described
 
 
 @dataclass

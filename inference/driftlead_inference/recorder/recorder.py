@@ -11,16 +11,16 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.spool import frames, tuples
-from driftlead_data.spool.frames import Kind
-from driftlead_data.spool.handover import Segment, hand_over, key_of
-from driftlead_data.spool.store import Store, StoreAway
-from driftlead_data.spool.tuples import Identity
+from driftlead_formats.baseline import Baseline
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_inference.recorder.spool import NoRoom, Spool
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
 from driftlead_inference.recorder.writer import Writer
+from driftlead_log.spool import frames, tuples
+from driftlead_log.spool.frames import Kind
+from driftlead_log.spool.handover import Segment, hand_over, key_of
+from driftlead_log.spool.store import Store, StoreAway
+from driftlead_log.spool.tuples import Identity
 
 DROPPING_UNTIL = 0.9  # once full, rows are dropped until the spool is emptied to this share: few, long gaps
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.spool.delivery import Source
-from driftlead_data.spool.frames import Damage, Frame, scan
-from driftlead_data.spool.handover import describe
-from driftlead_data.spool.tuples import Identity
+from driftlead_formats.baseline import Baseline
 from driftlead_inference.recorder import folder as files
 from driftlead_inference.recorder.drops import DropLedger
 from driftlead_inference.recorder.folder import Segment
 from driftlead_inference.recorder.types import MIB
+from driftlead_log.spool.delivery import Source
+from driftlead_log.spool.frames import Damage, Frame, scan
+from driftlead_log.spool.handover import describe
+from driftlead_log.spool.tuples import Identity
 
 RUN_BITS: Final = 40
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})

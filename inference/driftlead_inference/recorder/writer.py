@@ -9,11 +9,18 @@ from dataclasses import dataclass
 import asyncpg
 import structlog
 
-from driftlead_data.spool.delivery import Delivered, Minutes, Moved, Piece, deliver, register
-from driftlead_data.spool.handover import import_segments, prefix
-from driftlead_data.spool.store import StoreAway
 from driftlead_inference.recorder.spool import Spool
 from driftlead_inference.recorder.types import RecorderSettings
+from driftlead_log.spool.delivery import (
+    Delivered,
+    Minutes,
+    Moved,
+    Piece,
+    deliver,
+    register,
+)
+from driftlead_log.spool.handover import import_segments, prefix
+from driftlead_log.spool.store import StoreAway
 
 HEARTBEAT_SECONDS = 60.0
 MARGIN_SECONDS = 10.0  # a row is appended so long after its acceptance at most, prediction included

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from driftlead_data.exit_codes import BLAMES_MODEL, ExitCode
+from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Facts, Manifest, Ref, StageName
 

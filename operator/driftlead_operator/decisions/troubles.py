@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from driftlead_data.exit_codes import ExitCode
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.look import Look, Verdict
 from driftlead_operator.decisions.reasons import Reason

@@ -9,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from driftlead_data.tracking import basic
+from driftlead_formats.tracking import basic
 from driftlead_operator import metrics
 from driftlead_operator.decisions.facts import ModelVersion, RegistryWrite
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError

@@ -2,8 +2,8 @@
 
 A count vector is packed as zlib of little-endian int64, and vectors add up bin by bin over pods and minutes
 of one baseline (`baseline_sha`). `features` is one vector per feature, one after another, `prediction` one
-vector; both in the layout of `driftlead_data.binning`, empty without a baseline. `latency` is three vectors
-over `LATENCY_EDGES_MS`: predictions, then requests that failed with 4xx, then with 5xx.
+vector; both in the layout of `driftlead_formats.binning`, empty without a baseline. `latency` is three
+vectors over `LATENCY_EDGES_MS`: predictions, then requests that failed with 4xx, then with 5xx.
 """
 
 import zlib
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
+from driftlead_formats.baseline import Baseline
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -133,4 +133,4 @@ async def _turn(connection: asyncpg.Connection, migration: Migration | None) -> 
 
 
 def _folder() -> Traversable:
-    return files("driftlead_data").joinpath("migrations")
+    return files("driftlead_log").joinpath("migrations")

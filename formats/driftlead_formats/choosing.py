@@ -9,7 +9,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.binning import FeatureBins, Floats, Kind, Scanner, category_text, is_missing
+from driftlead_formats.binning import (
+    FeatureBins,
+    Floats,
+    Kind,
+    Scanner,
+    category_text,
+    is_missing,
+)
 
 MAX_POINTS: Final = 20  # so many distinct values or fewer are told apart one by one
 MAX_CATEGORIES: Final = 50  # rarer categories are counted together in OTHER

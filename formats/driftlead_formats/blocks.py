@@ -13,7 +13,13 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.binning import FeatureBins, Floats, Ints, Scanner, is_missing
+from driftlead_formats.binning import (
+    FeatureBins,
+    Floats,
+    Ints,
+    Scanner,
+    is_missing,
+)
 
 HOUR: Final = 3600
 DAY: Final = 86_400

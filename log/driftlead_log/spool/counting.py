@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.histograms import CLASSES, Counts, latency_counts
-from driftlead_data.spool import tuples
-from driftlead_data.spool.frames import Frame, Kind
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.histograms import CLASSES, Counts, latency_counts
+from driftlead_log.spool import tuples
+from driftlead_log.spool.frames import Frame, Kind
 
 MINUTE: Final = 60
 

@@ -22,11 +22,21 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_data.baseline_fields import BaselineFields
-from driftlead_data.baseline_file import SCHEMA, canonical, content, parse
-from driftlead_data.binning import FeatureBins, Floats, Ints, Scanner
-from driftlead_data.blocks import make_blocks
-from driftlead_data.choosing import bin_feature
+from driftlead_formats.baseline_fields import BaselineFields
+from driftlead_formats.baseline_file import (
+    SCHEMA,
+    canonical,
+    content,
+    parse,
+)
+from driftlead_formats.binning import (
+    FeatureBins,
+    Floats,
+    Ints,
+    Scanner,
+)
+from driftlead_formats.blocks import make_blocks
+from driftlead_formats.choosing import bin_feature
 
 ARTIFACT: Final = "driftlead/baseline.json"  # inside the model's artifact folder
 PREDICTION: Final = "prediction"

@@ -13,13 +13,18 @@ from datetime import UTC, datetime
 
 import asyncpg
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.histograms import Counts, pack, unpack, unpack_latency
-from driftlead_data.spool import statements as sql
-from driftlead_data.spool import tuples
-from driftlead_data.spool.counting import count
-from driftlead_data.spool.frames import Damage, Frame, Kind
-from driftlead_data.spool.tuples import Identity
+from driftlead_formats.baseline import Baseline
+from driftlead_formats.histograms import (
+    Counts,
+    pack,
+    unpack,
+    unpack_latency,
+)
+from driftlead_log.spool import statements as sql
+from driftlead_log.spool import tuples
+from driftlead_log.spool.counting import count
+from driftlead_log.spool.frames import Damage, Frame, Kind
+from driftlead_log.spool.tuples import Identity
 
 
 class Moved(Exception):  # noqa: N818 - not a failure: somebody else has delivered this piece

@@ -18,11 +18,19 @@ from urllib.parse import quote
 import asyncpg
 import structlog
 
-from driftlead_data.baseline import Baseline
-from driftlead_data.spool.delivery import Drop, Minutes, Moved, Piece, Source, deliver, register
-from driftlead_data.spool.frames import Damage, Frame, scan
-from driftlead_data.spool.store import Store
-from driftlead_data.spool.tuples import Identity
+from driftlead_formats.baseline import Baseline
+from driftlead_log.spool.delivery import (
+    Drop,
+    Minutes,
+    Moved,
+    Piece,
+    Source,
+    deliver,
+    register,
+)
+from driftlead_log.spool.frames import Damage, Frame, scan
+from driftlead_log.spool.store import Store
+from driftlead_log.spool.tuples import Identity
 
 ROOT: Final = "driftlead/spool"
 PIECE_BYTES: Final = 1024 * 1024

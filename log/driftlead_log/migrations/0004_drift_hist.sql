@@ -1,5 +1,5 @@
 -- Counts per minute of acceptance against the frozen bins of a baseline, written in the transaction of the rows.
--- One row belongs to one spool alone; add them up over pods and minutes. Layout: driftlead_data.histograms.
+-- One row belongs to one spool alone; add them up over pods and minutes. Layout: driftlead_formats.histograms.
 CREATE TABLE IF NOT EXISTS drift_hist (
     minute        timestamptz NOT NULL,                   -- its start
     spool_id      uuid NOT NULL,
