@@ -5,7 +5,7 @@ import structlog
 
 from driftlead_drift.settings import Connections
 from driftlead_log.spool.handover import Imported, import_segments, prefix
-from driftlead_log.spool.store import S3Store, StoreAway
+from driftlead_log.spool.store import S3Store, StoreUnreachable
 
 log = structlog.get_logger(__name__)
 
@@ -20,7 +20,7 @@ async def bring_in(connection: asyncpg.Connection, settings: Connections) -> Imp
     where = prefix(settings.cluster, settings.namespace, settings.resource)
     try:
         done = await import_segments(connection, S3Store(settings.report_bucket), where)
-    except (StoreAway, asyncpg.PostgresError) as error:
+    except (StoreUnreachable, asyncpg.PostgresError) as error:
         log.warning("what pods handed over stays where it is", reason=str(error))
         return Imported()
     for sentence in done.left:

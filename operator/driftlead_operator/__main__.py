@@ -9,7 +9,8 @@ from pydantic_settings import SettingsError
 
 from driftlead_operator import logs
 from driftlead_operator.assembly import Operator
-from driftlead_operator.decisions import manifests, plan, spec
+from driftlead_operator.decisions import plan, spec
+from driftlead_operator.decisions.render import manifests
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
 

@@ -11,8 +11,8 @@ import orjson
 
 from driftlead_operator import metrics
 from driftlead_operator.cluster.cache import Cache, owner_of
-from driftlead_operator.decisions import losses
 from driftlead_operator.decisions.facts import Manifest, Undelivered
+from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.kinds import Key
 
 LABEL_COMPONENT = "app.kubernetes.io/component"
@@ -113,7 +113,7 @@ class Scraper:
     def notice(self, pod: Manifest) -> None:
         """Has a pod that just became ready asked at once."""
         name = (pod["metadata"]["namespace"], pod["metadata"]["name"])
-        if losses.drained(pod):
+        if undelivered.drained(pod):
             self._answers.pop(name, None)
             self._silent.pop(name, None)
         before = self._answers.get(name)
@@ -125,8 +125,8 @@ class Scraper:
         """Forgets a pod that is gone, but for the rows that it may have taken with it."""
         silent = self._silent.pop((namespace, pod), (None, None))
         asked, answer = self._answers.pop((namespace, pod), silent)
-        if asked and answer and (loss := losses.of_answer(pod, answer, datetime.now(UTC))):
-            self._lost[asked.key] = [*self._lost.get(asked.key, ()), loss][-losses.MOST :]
+        if asked and answer and (loss := undelivered.of_answer(pod, answer, datetime.now(UTC))):
+            self._lost[asked.key] = [*self._lost.get(asked.key, ()), loss][-undelivered.MOST :]
 
     def undelivered(self, key: Key) -> Sequence[Undelivered]:
         """The pods of a resource that vanished with rows, by what they said last."""

@@ -47,8 +47,11 @@ REGISTRY_REQUESTS = Counter(
     ["registry", "call", "code"],
     registry=REGISTRY,
 )
-REGISTRY_AWAY = Gauge(
-    "driftlead_operator_registry_away", "1 while a registry does not answer.", ["registry"], registry=REGISTRY
+REGISTRY_UNREACHABLE = Gauge(
+    "driftlead_operator_registry_unreachable",
+    "1 while a registry does not answer.",
+    ["registry"],
+    registry=REGISTRY,
 )
 API_REQUESTS = Counter(
     "driftlead_operator_api_requests_total",

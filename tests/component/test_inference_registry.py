@@ -185,8 +185,8 @@ def test_artifacts_that_are_away_at_the_first_start_blame_nobody(
     away = f"http://127.0.0.1:{free_port()}"
     there = {**environment, "MLFLOW_S3_ENDPOINT_URL": away, "AWS_ENDPOINT_URL_S3": away}
     code, message = failed_start(uri.format(run=run), tmp_path, **there)
-    assert code == ExitCode.ARTIFACTS_AWAY
-    assert message["reason"] == "ArtifactsAway"
+    assert code == ExitCode.POD_CANNOT_REACH_ARTIFACTS
+    assert message["reason"] == "PodCannotReachArtifacts"
     assert (away if uri.startswith("models:") else "s3://mlflow") in message["message"]
     assert not list((tmp_path / "cache").glob("*/artifact"))
 
@@ -208,4 +208,4 @@ def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_away(
         inference_server(f"models:/{NAME}/1", home, **environment),
     ):
         pytest.fail("a damaged artifact was served")
-    assert json.loads((home / "termination").read_text())["reason"] == "RegistryAway"
+    assert json.loads((home / "termination").read_text())["reason"] == "PodCannotReachRegistry"

@@ -150,7 +150,7 @@ async def test_a_version_that_a_person_gives_up_on_its_way_leaves_the_good_pods_
     names = set(await stage.pods())
     stage.codes["2"] = 10  # the registry is away for it: no fault of the model's, and tried without end
     move(stage.uri, stage.where, "2", "Production")
-    await stage.ready("RegistryAway", "1")
+    await stage.ready("PodCannotReachRegistry", "1")
     wish = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
     await stage.api.merge("ModelDeployment", stage.where, "demo", wish)
     status = await stage.ready("Aborted", "1")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.decisions import difference, objects
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Manifest, Ref
+from driftlead_operator.decisions.render import apply_diff
 from unit.operator_world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,7 +102,7 @@ def world(request: pytest.FixtureRequest, kubectl: Kubectl) -> World:
 def test_what_is_rendered_is_taken_and_then_as_wanted(world: World, kubectl: Kubectl) -> None:
     for manifest in world.plan().apply:
         live = kubectl.apply(manifest)
-        assert not difference.needs_apply(manifest, live), objects.ref(manifest)
+        assert not apply_diff.needs_apply(manifest, live), objects.ref(manifest)
         world.children[objects.ref(live)] = live
     assert world.plan().apply == ()
     for ref in world.children:
@@ -116,9 +117,9 @@ def test_an_edit_by_hand_and_a_field_no_longer_wanted_are_seen(kubectl: Kubectl)
     kubectl.apply(wanted)
     kubectl("set", "image", "deployment/demo-prod", "server=other")
     edited = json.loads(kubectl("get", "deployment", "demo-prod", "-o", "json"))
-    assert difference.needs_apply(wanted, edited)
+    assert apply_diff.needs_apply(wanted, edited)
     fewer = {**wanted, "spec": {key: each for key, each in wanted["spec"].items() if key != "strategy"}}
-    assert difference.needs_apply(difference.sealed(fewer), kubectl.apply(wanted))
+    assert apply_diff.needs_apply(apply_diff.sealed(fewer), kubectl.apply(wanted))
     kubectl("delete", "deployment", "demo-prod", "--wait=false")
 
 

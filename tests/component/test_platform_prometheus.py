@@ -77,7 +77,7 @@ def operator() -> bytes:
     operator_metrics.RECONCILES.labels("unchanged").inc()
     operator_metrics.RECONCILE_SECONDS.observe(0.01)
     operator_metrics.REGISTRY_POLLS.labels("default", "ok").inc()
-    operator_metrics.REGISTRY_AWAY.labels("default").set(0)
+    operator_metrics.REGISTRY_UNREACHABLE.labels("default").set(0)
     operator_metrics.API_REQUESTS.labels("get", "pods", "200").inc()
     operator_metrics.WATCH_MISSED.labels("pods").inc(0)
     return generate_latest(operator_metrics.REGISTRY) + Fleet([lambda: resource(now)], now).render()

@@ -123,7 +123,9 @@ def test_a_pod_that_is_not_told_of_the_authority_refuses_the_neighbour_and_says_
         assert refused.returncode == 1
         assert "root.crt" in refused.stderr or "CERTIFICATE_VERIFY_FAILED" in refused.stderr
         return
-    code = ExitCode.ARTIFACTS_AWAY if name == "AWS_CA_BUNDLE" else ExitCode.REGISTRY_AWAY
+    code = (
+        ExitCode.POD_CANNOT_REACH_ARTIFACTS if name == "AWS_CA_BUNDLE" else ExitCode.POD_CANNOT_REACH_REGISTRY
+    )
     command = [*COMMAND, "--model", f"models:/{MODEL}/1", "--port", "0", "--host", "127.0.0.1"]
     environment = {**os.environ, **settings(tmp_path, **variables)}
     ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, timeout=200)

@@ -15,7 +15,7 @@ from driftlead_drift.settings import Connections
 from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings
 from driftlead_log.spool.handover import Imported, import_segments, prefix
-from driftlead_log.spool.store import S3Store, StoreAway
+from driftlead_log.spool.store import S3Store, StoreUnreachable
 from neighbours import S3, recording
 from neighbours.recording import until
 
@@ -192,7 +192,7 @@ async def test_with_the_store_away_too_rows_stay_in_the_folder(
     dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     nowhere = S3Store("none", lambda: {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9"})
-    with pytest.raises(StoreAway, match="cannot list"):
+    with pytest.raises(StoreUnreachable, match="cannot list"):
         nowhere.list("x")
     began = time.monotonic()
     await left_behind(tmp_path, nowhere, 500)

@@ -95,7 +95,7 @@ def test_while_the_store_is_away_the_other_pod_serves_and_the_new_one_comes_by_i
     with away(system, "minio"):
         gone, stays = sorted(before := starts(system, core))
         run(*system.kubectl("delete", "pod", gone, "--wait=false"))
-        message = has_condition(system, core, "Ready", "ArtifactsAway", 60)
+        message = has_condition(system, core, "Ready", "PodCannotReachArtifacts", 60)
         assert f"{system.release}-minio" in message
         assert condition(system.status(core), "Available")["status"] == "True"
         assert "lastFailure" not in system.status(core)["prod"], "the version was blamed for the store"

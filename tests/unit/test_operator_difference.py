@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.decisions import difference
+from driftlead_operator.decisions.render import apply_diff
 
 WANTED = {
     "kind": "Deployment",
@@ -25,7 +25,7 @@ WANTED = {
 
 
 def live(**spec: Any) -> dict[str, Any]:
-    sealed = difference.sealed(WANTED)
+    sealed = apply_diff.sealed(WANTED)
     return {
         **sealed,
         "metadata": {**sealed["metadata"], "uid": "u", "resourceVersion": "7", "generation": 3},
@@ -35,36 +35,36 @@ def live(**spec: Any) -> dict[str, Any]:
 
 
 def test_an_object_with_defaults_and_others_fields_is_as_wanted() -> None:
-    assert not difference.needs_apply(difference.sealed(WANTED), live())
+    assert not apply_diff.needs_apply(apply_diff.sealed(WANTED), live())
 
 
 def test_an_object_that_is_not_there_is_applied_without_a_version() -> None:
-    sealed = difference.sealed(WANTED)
-    assert difference.needs_apply(sealed, None)
-    assert "resourceVersion" not in difference.at_version(sealed, None)["metadata"]
-    assert difference.at_version(sealed, live())["metadata"]["resourceVersion"] == "7"
+    sealed = apply_diff.sealed(WANTED)
+    assert apply_diff.needs_apply(sealed, None)
+    assert "resourceVersion" not in apply_diff.at_version(sealed, None)["metadata"]
+    assert apply_diff.at_version(sealed, live())["metadata"]["resourceVersion"] == "7"
 
 
 def test_a_field_changed_by_hand_is_a_difference() -> None:
-    assert difference.needs_apply(difference.sealed(WANTED), live(replicas=3))
+    assert apply_diff.needs_apply(apply_diff.sealed(WANTED), live(replicas=3))
 
 
 def test_a_field_that_is_wanted_no_longer_is_a_difference_though_the_rest_is_there() -> None:
     fewer = {**WANTED, "spec": {key: value for key, value in WANTED["spec"].items() if key != "template"}}
-    assert difference.needs_apply(difference.sealed(fewer), live())
+    assert apply_diff.needs_apply(apply_diff.sealed(fewer), live())
 
 
 def test_replicas_left_to_an_autoscaler_change_no_seal() -> None:
     without = {**WANTED, "spec": {key: value for key, value in WANTED["spec"].items() if key != "replicas"}}
-    assert not difference.needs_apply(difference.sealed(without), live(replicas=9))
+    assert not apply_diff.needs_apply(apply_diff.sealed(without), live(replicas=9))
 
 
 def test_a_sidecar_of_somebody_else_is_no_difference_and_a_changed_variable_is() -> None:
     server = {"name": "server", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]}
     wanted = WANTED["spec"]["template"]["spec"]["containers"]
-    assert difference.covers([{"name": "sidecar"}, server], wanted)
-    assert not difference.covers([{"name": "server", "env": [{"name": "X", "value": "2"}]}], wanted)
-    assert not difference.covers([{"name": "sidecar"}], wanted)
+    assert apply_diff.covers([{"name": "sidecar"}, server], wanted)
+    assert not apply_diff.covers([{"name": "server", "env": [{"name": "X", "value": "2"}]}], wanted)
+    assert not apply_diff.covers([{"name": "sidecar"}], wanted)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_sidecar_of_somebody_else_is_no_difference_and_a_changed_variable_is()
     ids=str,
 )
 def test_what_is_replaced_as_a_whole_is_compared_as_a_whole(found: Any, wanted: Any) -> None:
-    assert not difference.covers(found, wanted)
+    assert not apply_diff.covers(found, wanted)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_is_replaced_as_a_whole_is_compared_as_a_whole(found: Any, wanted: 
     ids=str,
 )
 def test_the_same_said_otherwise_is_no_difference(found: Any, wanted: Any) -> None:
-    assert difference.covers(found, wanted)
+    assert apply_diff.covers(found, wanted)
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_the_same_said_otherwise_is_no_difference(found: Any, wanted: Any) -> No
     ],
 )
 def test_a_quantity_is_a_number(text: Any, amount: float) -> None:
-    assert difference.quantity(text) == Decimal(amount)
+    assert apply_diff.quantity(text) == Decimal(amount)
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "much", None, {}])
 def test_what_is_no_quantity_is_none(text: Any) -> None:
-    assert difference.quantity(text) is None
+    assert apply_diff.quantity(text) is None

@@ -9,9 +9,10 @@ from pydantic_settings import BaseSettings
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings, variable_names
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference import settings as inference_settings
-from driftlead_operator.decisions import manifests, objects, templates
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Defaults, Manifest, Ref
 from driftlead_operator.decisions.plan import plan
+from driftlead_operator.decisions.render import manifests, pod_template
 from unit.operator_world import World
 
 OVERLAY = {
@@ -219,11 +220,11 @@ def test_only_codes_from_three_to_nine_blame_a_model() -> None:
 
 def test_the_context_names_model_and_version() -> None:
     world = World()
-    parsed = templates.Context(
+    parsed = pod_template.Context(
         name="demo",
         namespace="shop",
         uid="u",
-        spec=templates.Spec.model_validate(world.resource["spec"]),
+        spec=pod_template.Spec.model_validate(world.resource["spec"]),
         defaults=Defaults(cluster="c", inference_image="i", drift_image="d", train_image="t"),
         tracking_uri="http://mlflow",
         now=world.now,

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.decisions import objects, rollout, spec, templates
+from driftlead_operator.decisions import objects, spec
 from driftlead_operator.decisions.facts import Ref
 from driftlead_operator.decisions.plan import plan
+from driftlead_operator.decisions.render import pod_template
+from driftlead_operator.decisions.stage import rollout
 from unit.operator_world import World, crashed, writes
 
 PROD = Ref("Deployment", "demo-prod")
@@ -217,8 +219,8 @@ def unschedulable(pod: dict[str, Any]) -> None:
             "ContainerConfigError",
             "secret x not found",
         ),
-        (ended(10), "RegistryAway", "the words"),
-        (ended(11), "ArtifactsAway", "the words"),
+        (ended(10), "PodCannotReachRegistry", "the words"),
+        (ended(11), "PodCannotReachArtifacts", "the words"),
         (ended(12), "ConnectionsMissing", "kubectl create secret generic driftlead-connections -n shop"),
         (ended(13), "SpoolUnusable", "the words"),
         (ended(14), "VersionNotFound", "the words"),
@@ -392,7 +394,7 @@ def test_an_upgrade_rolls_a_fleet_with_rolling_updates_bit_by_bit() -> None:
     assert parsed is not None
     waits = []
     for number in range(200):
-        context = replace(templates.Context.of(world.facts(), parsed), uid=f"uid-{number}")
+        context = replace(pod_template.Context.of(world.facts(), parsed), uid=f"uid-{number}")
         waits.append((rollout.slot_opens(context) - world.now).total_seconds())
     assert min(waits) == 0 and max(waits) <= 300
     assert all(sum(low <= wait < low + 30 for wait in waits) <= 40 for low in range(0, 300, 30))

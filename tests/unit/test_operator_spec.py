@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftlead_operator.decisions import cron, manifests, spec
+from driftlead_operator.decisions import cron, spec
 from driftlead_operator.decisions.facts import Ref
 from driftlead_operator.decisions.plan import plan
+from driftlead_operator.decisions.render import manifests
 from unit.operator_world import World, resource
 
 JSON = st.recursive(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.decisions import losses
 from driftlead_operator.decisions.facts import Undelivered
+from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World, writes
 
@@ -185,11 +185,11 @@ def test_losses_are_bounded_and_newest_first(world: World) -> None:
 
 def test_what_a_pod_may_have_taken_is_what_it_called_pending_unless_it_drained() -> None:
     at = World().now
-    assert losses.of_answer("x", {"log": {"pending": 3}}, at) == Undelivered(pod="x", rows=3, at=at)
-    assert losses.of_answer("x", {"log": {"pending": 0}}, at) is None
-    assert losses.of_answer("x", {"log": None}, at) is None
+    assert undelivered.of_answer("x", {"log": {"pending": 3}}, at) == Undelivered(pod="x", rows=3, at=at)
+    assert undelivered.of_answer("x", {"log": {"pending": 0}}, at) is None
+    assert undelivered.of_answer("x", {"log": None}, at) is None
     server = {"name": "server", "state": {"terminated": {"exitCode": 0}}}
-    assert losses.drained({"status": {"containerStatuses": [server]}})
+    assert undelivered.drained({"status": {"containerStatuses": [server]}})
     server["state"] = {"terminated": {"exitCode": 137}}
-    assert not losses.drained({"status": {"containerStatuses": [server]}})
-    assert not losses.drained({"status": {}})
+    assert not undelivered.drained({"status": {"containerStatuses": [server]}})
+    assert not undelivered.drained({"status": {}})

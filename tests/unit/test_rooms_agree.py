@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
 from driftlead_inference.settings import Front, LogMode, SpoolFull
 from driftlead_inference.settings import Settings as ServeSettings
-from driftlead_operator.decisions import manifests, templates
 from driftlead_operator.decisions.facts import Defaults, Facts, RegistryFacts
+from driftlead_operator.decisions.render import manifests, pod_template
 from driftlead_operator.decisions.spec import parse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,12 +59,12 @@ def containers() -> dict[str, dict[str, Any]]:
     assert spec is not None, faults
     assert spec.drift is not None
     assert spec.retraining is not None
-    context = templates.Context.of(facts, spec)
+    context = pod_template.Context.of(facts, spec)
     cronjob = manifests.drift_cronjob(context, spec.drift, version="3")
     job = manifests.retrain_job(context, spec.retraining, name="j", champion="3", report="r")
     judge = manifests.judge(context, canary="4")
     return {
-        "serve": templates.serving(context, "prod", "3")["spec"]["containers"][0],
+        "serve": pod_template.serving(context, "prod", "3")["spec"]["containers"][0],
         "compare": judge["spec"]["template"]["spec"]["containers"][0],
         "check": cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0],
         "retrain": job["spec"]["template"]["spec"]["containers"][0],

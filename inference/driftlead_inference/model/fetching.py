@@ -61,7 +61,9 @@ def told(registry: str, uri: str) -> Iterator[None]:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"):
             sentence = f"{registry} has no {uri}: {error.message}"
             raise StartFailed(ExitCode.VERSION_NOT_FOUND, sentence) from error
-        raise StartFailed(ExitCode.REGISTRY_AWAY, f"{registry} does not answer: {error.message}") from error
+        raise StartFailed(
+            ExitCode.POD_CANNOT_REACH_REGISTRY, f"{registry} does not answer: {error.message}"
+        ) from error
 
 
 def fetch(wish: Wish, source: Source) -> tuple[Path, Path, Record]:
@@ -104,7 +106,7 @@ def download(uri: str, source: Source, folder: Path) -> None:
         place = Path(download_artifacts(artifact_uri=exact, dst_path=str(folder)))
     except Exception as error:
         sentence = f"{source.source} cannot be downloaded: {type(error).__name__}: {error}{hint}"
-        raise StartFailed(ExitCode.ARTIFACTS_AWAY, sentence) from error
+        raise StartFailed(ExitCode.POD_CANNOT_REACH_ARTIFACTS, sentence) from error
     if place.resolve() != folder.resolve():  # a run's artifact lies below, in its own path
         aside = place.rename(folder.with_name("of-run"))
         shutil.rmtree(folder)

@@ -19,7 +19,7 @@ from driftlead_inference.recorder.writer import Writer
 from driftlead_log.spool import frames, tuples
 from driftlead_log.spool.frames import Kind
 from driftlead_log.spool.handover import Segment, hand_over, key_of
-from driftlead_log.spool.store import Store, StoreAway
+from driftlead_log.spool.store import Store, StoreUnreachable
 from driftlead_log.spool.tuples import Identity
 
 DROPPING_UNTIL = 0.9  # once full, rows are dropped until the spool is emptied to this share: few, long gaps
@@ -267,7 +267,7 @@ class Recorder:
             try:
                 async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
                     await asyncio.to_thread(hand_over, store, segment)
-            except (StoreAway, TimeoutError) as error:
+            except (StoreUnreachable, TimeoutError) as error:
                 log.error("the rest of the spool cannot be handed over", error=str(error) or "no time left")
                 return
             log.info("rows handed over", key=key_of(segment), bytes=len(content))

@@ -20,7 +20,7 @@ from driftlead_log.spool.delivery import (
     register,
 )
 from driftlead_log.spool.handover import import_segments, prefix
-from driftlead_log.spool.store import StoreAway
+from driftlead_log.spool.store import StoreUnreachable
 
 HEARTBEAT_SECONDS = 60.0
 MARGIN_SECONDS = 10.0  # a row is appended so long after its acceptance at most, prediction included
@@ -252,7 +252,7 @@ class Writer:
         where = prefix(identity.cluster, identity.namespace, identity.resource)
         try:
             done = await import_segments(await self._connected(), store, where)
-        except StoreAway as error:
+        except StoreUnreachable as error:
             log.warning("cannot look for segments of other pods", error=str(error))
             return
         self.progress.imported += done.rows

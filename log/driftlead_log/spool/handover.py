@@ -91,7 +91,7 @@ def key_of(segment: Segment) -> str:
 
 
 def hand_over(store: Store, segment: Segment) -> None:
-    """Writes a segment together with the baseline it is counted by. Raises StoreAway."""
+    """Writes a segment together with the baseline it is counted by. Raises StoreUnreachable."""
     source = segment.source
     head = {
         **_described(source),
@@ -119,7 +119,7 @@ def parse(body: bytes) -> Segment:
 async def import_segments(connection: asyncpg.Connection, store: Store, where: str) -> Imported:
     """Delivers every segment below the prefix `where`, in order, and deletes what is delivered.
 
-    Raises StoreAway, or what the database raised; what was delivered until then stays delivered.
+    Raises StoreUnreachable, or what the database raised; what was delivered until then stays delivered.
     """
     done = Imported()
     by_spool: dict[str, list[str]] = {}

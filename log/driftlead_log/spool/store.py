@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class StoreAway(Exception):  # noqa: N818 - a state of the neighbour
+class StoreUnreachable(Exception):  # noqa: N818 - a state of the neighbour
     """The store did not do what was asked; the message says what it said."""
 
 
 class Store(Protocol):
-    """Objects by key. Every method may raise StoreAway; all block, so call them in a thread."""
+    """Objects by key. Every method may raise StoreUnreachable; all block, so call them in a thread."""
 
     def list(self, prefix: str) -> "list[str]":
         """Keys below `prefix`, in order."""
@@ -74,7 +74,7 @@ class S3Store:
 
 
 class _said:  # noqa: N801 - reads like a sentence where it is used
-    """Turns what boto3 raises into StoreAway."""
+    """Turns what boto3 raises into StoreUnreachable."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -86,4 +86,4 @@ class _said:  # noqa: N801 - reads like a sentence where it is used
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
         if isinstance(error, BotoCoreError | ClientError):
-            raise StoreAway(f"cannot {self._what}: {error}") from error
+            raise StoreUnreachable(f"cannot {self._what}: {error}") from error

@@ -5,30 +5,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from driftlead_operator.decisions import (
-    abort,
-    canary,
-    checks,
-    cron,
-    difference,
+from driftlead_operator.decisions import cron, objects
+from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
+from driftlead_operator.decisions.loop import (
     drift,
-    losses,
-    manifests,
-    objects,
     promotion,
     retraining,
+    undelivered,
+)
+from driftlead_operator.decisions.render import apply_diff, manifests
+from driftlead_operator.decisions.render.pod_template import Context
+from driftlead_operator.decisions.report import checks, status
+from driftlead_operator.decisions.report.assessment import Look
+from driftlead_operator.decisions.spec import Spec, Stage, parse
+from driftlead_operator.decisions.stage import (
+    abort,
+    canary,
     rollout,
-    stages,
-    status,
+    stage_view,
     targets,
 )
-from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
-from driftlead_operator.decisions.look import Look
-from driftlead_operator.decisions.rollout import StageDecision
-from driftlead_operator.decisions.spec import Spec, Stage, parse
-from driftlead_operator.decisions.stages import Children
-from driftlead_operator.decisions.targets import Target
-from driftlead_operator.decisions.templates import Context
+from driftlead_operator.decisions.stage.rollout import StageDecision
+from driftlead_operator.decisions.stage.stage_view import Children
+from driftlead_operator.decisions.stage.targets import Target
 
 REQUESTED_AT = "driftlead.dev/requestedAt"
 # While the registry is to be told something, what it says is looked at again soon.
@@ -79,13 +78,13 @@ class Writes:
     def __init__(
         self, children: Children, wanted: Sequence[Manifest], left_alone: set[Ref], names: set[Ref]
     ) -> None:
-        sealed = {objects.ref(each): difference.sealed(each) for each in wanted}
+        sealed = {objects.ref(each): apply_diff.sealed(each) for each in wanted}
         free = {ref: each for ref, each in sealed.items() if ref not in children.taken}
         self.apply = tuple(
-            difference.at_version(each, children.ours.get(ref))
+            apply_diff.at_version(each, children.ours.get(ref))
             for ref, each in sorted(free.items())
             if not objects.terminating(children.ours.get(ref))
-            and difference.needs_apply(each, children.ours.get(ref))
+            and apply_diff.needs_apply(each, children.ours.get(ref))
         )
         self.delete = tuple(
             Deletion(ref=ref, uid=objects.uid(live))
@@ -100,7 +99,7 @@ class Writes:
 def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes]:
     context = Context.of(facts, spec)
     names = {ref for ref in manifests.child_refs(facts.resource) if ref.kind != "Job"}
-    children = stages.sort_children(facts, sorted(names))
+    children = stage_view.sort_children(facts, sorted(names))
     prod = _prod(facts, context, children)
     canary_stage = _canary(facts, context, children, prod)
     wanted = list(_children(facts, context, prod, canary_stage))
@@ -118,7 +117,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
         promotion=promoted,
         drift=found,
         retraining=retraining.decide(facts, context, served=prod.served, report=found.status),
-        losses=losses.decide(facts),
+        losses=undelivered.decide(facts),
         handled=_handled(facts, spec, promoted.handled),
         stale=abort.events(facts, spec, prod, canary_stage),
     )
@@ -152,7 +151,7 @@ class Seen:
     """What a stage should serve, what it serves, and what was remembered of it."""
 
     target: Target
-    view: stages.StageView
+    view: stage_view.StageView
     before: Mapping[str, Any]
 
 
@@ -160,7 +159,7 @@ def _seen(facts: Facts, context: Context, children: Children, stage: StageName) 
     before = objects.mapping(objects.dig(facts.resource, "status", stage))
     return Seen(
         target=_target(facts, context.spec.stage(stage), before),
-        view=stages.view(facts, stage, children.ours.get(Ref("Deployment", f"{context.name}-{stage}"))),
+        view=stage_view.view(facts, stage, children.ours.get(Ref("Deployment", f"{context.name}-{stage}"))),
         before=before,
     )
 

@@ -87,8 +87,8 @@ class Reason(Documented):
         "ConnectionsMissing",
         "pods do not find the Secret or ConfigMap with their connections",
     )
-    REGISTRY_AWAY = "RegistryAway", "a pod cannot reach the registry"
-    ARTIFACTS_AWAY = "ArtifactsAway", "a pod cannot fetch the model's artifacts"
+    POD_CANNOT_REACH_REGISTRY = "PodCannotReachRegistry", "a pod cannot reach the registry"
+    POD_CANNOT_REACH_ARTIFACTS = "PodCannotReachArtifacts", "a pod cannot fetch the model's artifacts"
     SPOOL_UNUSABLE = "SpoolUnusable", "a pod cannot write its spool"
     VERSION_NOT_FOUND = "VersionNotFound", "a pod does not find the version in the registry"
     UNSCHEDULABLE = "Unschedulable", "no node takes a pod"

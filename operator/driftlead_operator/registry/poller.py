@@ -143,7 +143,7 @@ class Poller:
         else:
             self._note_back(changed)
             metrics.REGISTRY_POLLS.labels(name, "ok").inc()
-        metrics.REGISTRY_AWAY.labels(name).set(self.away_since is not None)
+        metrics.REGISTRY_UNREACHABLE.labels(name).set(self.away_since is not None)
         metrics.REGISTRY_POLL_SECONDS.labels(name).observe(time.monotonic() - started)
 
     def _note_away(self, error: Exception) -> None:

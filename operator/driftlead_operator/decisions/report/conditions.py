@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from driftlead_operator.decisions import checks, logging_health, objects
-from driftlead_operator.decisions.drift import DRIFTED, ERROR
-from driftlead_operator.decisions.look import Course, Look, Verdict
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.loop.drift import DRIFTED, ERROR
 from driftlead_operator.decisions.reasons import Condition, Reason
+from driftlead_operator.decisions.report import checks, prediction_log
+from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
 
 LONGEST_MESSAGE = 2048
 
@@ -31,7 +32,7 @@ def _verdicts(look: Look, ready: Verdict) -> Iterator[tuple[Condition, Verdict]]
     if look.spec.drift:
         yield Condition.DRIFT_DETECTED, drift_detected(look)
         yield Condition.DRIFT_CHECK_FAILED, drift_check_failed(look)
-    yield Condition.PREDICTION_LOG_HEALTHY, logging_health.verdict(look)
+    yield Condition.PREDICTION_LOG_HEALTHY, prediction_log.verdict(look)
 
 
 def settle(

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from driftlead_operator.decisions import manifests
-from driftlead_operator.decisions.drift import DriftDecision
 from driftlead_operator.decisions.facts import Event, Facts, Ref
-from driftlead_operator.decisions.losses import LossDecision
-from driftlead_operator.decisions.promotion import Promotion
+from driftlead_operator.decisions.loop.drift import DriftDecision
+from driftlead_operator.decisions.loop.promotion import Promotion
+from driftlead_operator.decisions.loop.retraining import RetrainingDecision
+from driftlead_operator.decisions.loop.undelivered import LossDecision
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.retraining import RetrainingDecision
-from driftlead_operator.decisions.rollout import StageDecision
+from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.spec import Spec
+from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
 class Course(Enum):

@@ -10,8 +10,8 @@ from typing import Any
 
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest
-from driftlead_operator.decisions.manifests import DRIFT_CONTAINER
 from driftlead_operator.decisions.reasons import Happening
+from driftlead_operator.decisions.render.manifests import DRIFT_CONTAINER
 
 SCHEMA = "drift-summary/v1"
 DRIFTED = ("drift", "severe")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from driftlead_operator.decisions import difference, objects
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Defaults, Facts, StageName
+from driftlead_operator.decisions.render import apply_diff
 from driftlead_operator.decisions.spec import Spec
-from driftlead_operator.decisions.stages import CONTAINER, VERSION_LABEL
+from driftlead_operator.decisions.stage.stage_view import CONTAINER, VERSION_LABEL
 
 Template = dict[str, Any]
 PORT = 8000
@@ -200,7 +201,7 @@ def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
 
 
 def _spool_bytes(spec: Spec) -> int:
-    return int(difference.quantity(spec.inference.prediction_log.spool_size) or 256 * 1024**2)
+    return int(apply_diff.quantity(spec.inference.prediction_log.spool_size) or 256 * 1024**2)
 
 
 def _serving_environment(context: Context, stage: StageName, version: str) -> list[dict[str, Any]]:

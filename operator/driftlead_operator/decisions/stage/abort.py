@@ -11,9 +11,14 @@ from typing import Any
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Event, Facts
 from driftlead_operator.decisions.reasons import Happening
-from driftlead_operator.decisions.rollout import Rejection, StageDecision, good_replica_set, served_version
 from driftlead_operator.decisions.spec import Spec
-from driftlead_operator.decisions.stages import StageView
+from driftlead_operator.decisions.stage.rollout import (
+    Rejection,
+    StageDecision,
+    good_replica_set,
+    served_version,
+)
+from driftlead_operator.decisions.stage.stage_view import StageView
 
 ABORT = "driftlead.dev/abort"
 

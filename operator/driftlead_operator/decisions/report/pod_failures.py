@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.look import Look, Verdict
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.rollout import StageDecision
-from driftlead_operator.decisions.stages import Pod, StageView
+from driftlead_operator.decisions.report.assessment import Look, Verdict
+from driftlead_operator.decisions.stage.rollout import StageDecision
+from driftlead_operator.decisions.stage.stage_view import Pod, StageView
 
 IMAGE_WAITS = {
     "ImagePullBackOff",
@@ -18,8 +18,8 @@ IMAGE_WAITS = {
 }
 CONFIG_WAITS = {"CreateContainerConfigError", "CreateContainerError"}
 ENDINGS = {
-    ExitCode.REGISTRY_AWAY: Reason.REGISTRY_AWAY,
-    ExitCode.ARTIFACTS_AWAY: Reason.ARTIFACTS_AWAY,
+    ExitCode.POD_CANNOT_REACH_REGISTRY: Reason.POD_CANNOT_REACH_REGISTRY,
+    ExitCode.POD_CANNOT_REACH_ARTIFACTS: Reason.POD_CANNOT_REACH_ARTIFACTS,
     ExitCode.CONNECTIONS_MISSING: Reason.CONNECTIONS_MISSING,
     ExitCode.SPOOL_UNUSABLE: Reason.SPOOL_UNUSABLE,
     ExitCode.VERSION_NOT_FOUND: Reason.VERSION_NOT_FOUND,

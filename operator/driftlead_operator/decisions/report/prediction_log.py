@@ -6,9 +6,10 @@ Amounts are rounded, so that status stands still.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from driftlead_operator.decisions import losses, objects
-from driftlead_operator.decisions.look import Look, Verdict
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.reasons import Condition, Reason
+from driftlead_operator.decisions.report.assessment import Look, Verdict
 
 # Delivery takes seconds; two minutes mean that Postgres does not take rows. It is one of health.LAG_STEPS.
 LAG_SECONDS = 120
@@ -20,7 +21,7 @@ def verdict(look: Look) -> Verdict:
     if look.spec.inference.prediction_log.mode == "off":
         return Verdict(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
     if look.losses.status:
-        return Verdict(Reason.ROWS_UNDELIVERED, "; ".join(map(losses.words, look.losses.status)))
+        return Verdict(Reason.ROWS_UNDELIVERED, "; ".join(map(undelivered.words, look.losses.status)))
     logs = dict(_logs(look))
     if not logs:
         return _as_before(look) or Verdict(

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 
-from driftlead_operator.decisions import objects, rejections, troubles
-from driftlead_operator.decisions.look import Course, Look, Verdict
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.reasons import Condition, Reason
-from driftlead_operator.decisions.rollout import StageDecision
+from driftlead_operator.decisions.report import pod_failures, rejections
+from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
+from driftlead_operator.decisions.stage.rollout import StageDecision
 
 Check = Callable[[Look], Verdict | None]
 JUDGED = {"worse": Reason.CANARY_WORSE, "non-inferior": Reason.CANARY_NOT_WORSE}
@@ -130,7 +131,7 @@ def prod_has_trouble(look: Look) -> Verdict | None:
     """Pods of prod cannot run, for a reason that is not the model's."""
     if look.done(look.prod):
         return None
-    trouble = troubles.of_stage(look, look.prod)
+    trouble = pod_failures.of_stage(look, look.prod)
     return trouble and trouble._replace(message=trouble.message + _what_serves(look))
 
 
@@ -245,7 +246,7 @@ def canary_health(look: Look) -> Verdict | None:
     if canary.manifest is None:
         return Verdict(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
     if not look.done(canary):
-        return troubles.of_stage(look, canary) or _starting(look, canary)
+        return pod_failures.of_stage(look, canary) or _starting(look, canary)
     return _compared(look, canary)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.abort import ABORT
-from driftlead_operator.decisions.look import Course, Look, Verdict
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.rollout import StageDecision
+from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
+from driftlead_operator.decisions.stage.abort import ABORT
+from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
 def verdict(look: Look, stage: StageDecision) -> Verdict | None:

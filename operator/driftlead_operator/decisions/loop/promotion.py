@@ -16,7 +16,7 @@ from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Event, Facts, RegistryWrite
 from driftlead_operator.decisions.reasons import Happening
 from driftlead_operator.decisions.spec import Spec
-from driftlead_operator.decisions.targets import Target, find
+from driftlead_operator.decisions.stage.targets import Target, find
 
 # Times in status are cut to whole seconds.
 ONE_SECOND = timedelta(seconds=1)

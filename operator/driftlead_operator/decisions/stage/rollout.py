@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from driftlead_operator.decisions import manifests, objects, templates
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import StageName
+from driftlead_operator.decisions.render import manifests, pod_template
+from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Stage
-from driftlead_operator.decisions.stages import CONTAINER, HASH_LABEL, Ending, ReplicaSet, StageView
-from driftlead_operator.decisions.targets import Target
-from driftlead_operator.decisions.templates import Context, Template
+from driftlead_operator.decisions.stage.stage_view import (
+    CONTAINER,
+    HASH_LABEL,
+    Ending,
+    ReplicaSet,
+    StageView,
+)
+from driftlead_operator.decisions.stage.targets import Target
 from driftlead_operator.kinds import MANAGER
 
 # A round of five minutes, in which each resource has half a minute of its own.
@@ -155,7 +162,7 @@ def decide(
         last_good=last_good,
         manifest=manifest,
         replicas=replicas,
-        outdated=manifest is not None and image_of(manifest) != templates.image(context),
+        outdated=manifest is not None and image_of(manifest) != pod_template.image(context),
     )
 
 
@@ -208,12 +215,12 @@ def render(context: Context, stage: StageName, view: StageView, version: str) ->
 
     With Rolling, another rendering by this operator counts as a change too, in the resource's own slot.
     """
-    inputs = templates.inputs(context, stage, version)
+    inputs = pod_template.inputs(context, stage, version)
     template, stood_for = kept(view) or ({}, "")
     rolls = context.spec.inference.image_update == "Rolling" and slot_opens(context) <= context.now
     if template and stood_for == inputs and not rolls:
         return template, inputs
-    return templates.serving(context, stage, version), inputs
+    return pod_template.serving(context, stage, version), inputs
 
 
 def slot_opens(context: Context) -> datetime:

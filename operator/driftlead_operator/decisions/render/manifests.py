@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead_operator.decisions import objects, templates
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Manifest, Ref, StageName
+from driftlead_operator.decisions.render import pod_template
+from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Drift, Retraining, Stage, seconds
-from driftlead_operator.decisions.stages import VERSION_LABEL
-from driftlead_operator.decisions.templates import Context, Template
+from driftlead_operator.decisions.stage.stage_view import VERSION_LABEL
 
 API_VERSIONS = {
     "Deployment": "apps/v1",
@@ -52,7 +53,7 @@ def _child(context: Context, kind: str, name: str, component: str, spec: Mapping
         "metadata": {
             "name": name,
             "namespace": context.namespace,
-            "labels": templates.labels(context, component),
+            "labels": pod_template.labels(context, component),
             "ownerReferences": [
                 {
                     "apiVersion": "driftlead.dev/v1alpha1",
@@ -79,7 +80,7 @@ def deployment(
         "replicas": replicas,
         "revisionHistoryLimit": 10,
         "progressDeadlineSeconds": seconds(context.spec.rollout.progress_deadline),
-        "selector": {"matchLabels": templates.selector(context, stage)},
+        "selector": {"matchLabels": pod_template.selector(context, stage)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": template,
     }
@@ -101,9 +102,9 @@ def service(context: Context, name: str, component: str, stage: StageName) -> di
     """A Service that answers on ports 80 and 8000 for the pods of a stage."""
     ports = [
         {"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"},
-        {"name": "http-direct", "port": templates.PORT, "targetPort": "http", "protocol": "TCP"},
+        {"name": "http-direct", "port": pod_template.PORT, "targetPort": "http", "protocol": "TCP"},
     ]
-    spec = {"type": "ClusterIP", "selector": templates.selector(context, stage), "ports": ports}
+    spec = {"type": "ClusterIP", "selector": pod_template.selector(context, stage), "ports": ports}
     return _child(context, "Service", name, component, spec)
 
 
@@ -140,7 +141,7 @@ def disruption_budget(context: Context, stage: StageName) -> dict[str, Any] | No
         return None
     spec = {
         "maxUnavailable": 1,
-        "selector": {"matchLabels": templates.selector(context, stage)},
+        "selector": {"matchLabels": pod_template.selector(context, stage)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
     return _child(context, "PodDisruptionBudget", f"{context.name}-{stage}", stage, spec)
@@ -150,7 +151,7 @@ def judge(context: Context, *, canary: str) -> dict[str, Any]:
     """The Deployment that compares this canary with prod and answers /verdict; each canary gets its own."""
     block = context.spec.canary or Stage()
     values = {
-        **templates.identity(context),
+        **pod_template.identity(context),
         "DRIFTLEAD_MODEL": context.spec.model,
         "DRIFTLEAD_PROD": context.spec.log_as("prod"),
         "DRIFTLEAD_CANARY": context.spec.log_as("canary"),
@@ -159,21 +160,21 @@ def judge(context: Context, *, canary: str) -> dict[str, Any]:
         "DRIFTLEAD_LATENCY_THRESHOLD_MS": str(block.judge.latency_threshold_milliseconds or ""),
         "DRIFTLEAD_MAX_SHIFT": block.judge.max_shift,
     }
-    pod = templates.answering(
-        templates.job(
+    pod = pod_template.answering(
+        pod_template.job(
             context,
             JUDGE_CONTAINER,
             image=context.defaults.drift_image,
-            args=["compare", "--follow", "--port", str(templates.PORT)],
-            env=templates.environment(values),
-            resources=templates.JUDGE_RESOURCES,
+            args=["compare", "--follow", "--port", str(pod_template.PORT)],
+            env=pod_template.environment(values),
+            resources=pod_template.JUDGE_RESOURCES,
         )
     )
     pod["metadata"]["labels"][VERSION_LABEL] = canary
     spec = {
         "replicas": 1,
         "revisionHistoryLimit": 0,
-        "selector": {"matchLabels": templates.judge_selector(context)},
+        "selector": {"matchLabels": pod_template.judge_selector(context)},
         "strategy": {"type": "Recreate"},
         "template": pod,
     }
@@ -185,7 +186,7 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
     deployment_column = drift.deployment or context.spec.log_as("prod")
     args = ["check", "--model", context.model_uri(version), "--deployment", deployment_column, "--exit-zero"]
     values = {
-        **templates.identity(context),
+        **pod_template.identity(context),
         "DRIFTLEAD_WINDOW": drift.window,
         "DRIFTLEAD_PERIOD": drift.period,
         "DRIFTLEAD_RULE": drift.rule,
@@ -196,13 +197,13 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
         "DRIFTLEAD_LOG_REDACT": context.spec.inference.prediction_log.redacted,
         "DRIFTLEAD_TERMINATION_LOG": "/dev/termination-log",
     }
-    pod = templates.job(
+    pod = pod_template.job(
         context,
         DRIFT_CONTAINER,
         image=context.defaults.drift_image,
         args=args,
-        env=templates.environment(values),
-        resources=drift.resources or templates.CHECK_RESOURCES,
+        env=pod_template.environment(values),
+        resources=drift.resources or pod_template.CHECK_RESOURCES,
     )
     spec = {
         "schedule": drift.schedule,
@@ -212,7 +213,7 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
         "successfulJobsHistoryLimit": KEPT_JOBS,
         "failedJobsHistoryLimit": KEPT_JOBS,
         "jobTemplate": {
-            "metadata": {"labels": templates.labels(context, "drift")},
+            "metadata": {"labels": pod_template.labels(context, "drift")},
             "spec": {"backoffLimit": 0, "activeDeadlineSeconds": DRIFT_DEADLINE, "template": pod},
         },
     }
@@ -225,7 +226,7 @@ def retrain_job(
     """The Job that trains a challenger of `champion` because of a report."""
     canary = context.spec.canary
     values = {
-        **templates.identity(context),
+        **pod_template.identity(context),
         **{f"DRIFTLEAD_PARAM_{key}": value for key, value in retraining.parameters.items()},
         "DRIFTLEAD_REGISTERED_MODEL": context.spec.model,
         "DRIFTLEAD_CHAMPION": context.model_uri(champion),
@@ -235,13 +236,13 @@ def retrain_job(
         "DRIFTLEAD_DEPLOYMENT": context.spec.log_as("prod"),
         "DRIFTLEAD_TERMINATION_LOG": "/dev/termination-log",
     }
-    pod = templates.job(
+    pod = pod_template.job(
         context,
         RETRAIN_CONTAINER,
         image=retraining.image or context.defaults.train_image,
         args=["retrain", retraining.function],
-        env=[*templates.environment(values), *retraining.env],
-        resources=retraining.resources or templates.TRAINING_RESOURCES,
+        env=[*pod_template.environment(values), *retraining.env],
+        resources=retraining.resources or pod_template.TRAINING_RESOURCES,
         service_account=retraining.service_account_name,
     )
     spec = {

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from driftlead_operator.decisions import conditions, objects, rejections, templates
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Event, Manifest
-from driftlead_operator.decisions.look import Course, Look, Verdict
 from driftlead_operator.decisions.reasons import Condition, Happening, Reason
-from driftlead_operator.decisions.rollout import Rejection, StageDecision
+from driftlead_operator.decisions.render import pod_template
+from driftlead_operator.decisions.report import conditions, rejections
+from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
+from driftlead_operator.decisions.stage.rollout import Rejection, StageDecision
 
 LONGEST_HISTORY = 20
 UNCHECKED = "unchecked"
@@ -67,7 +69,7 @@ def _url(look: Look, name: str) -> str:
 
 def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
     name, target = objects.name(look.facts.resource), stage.target
-    context = templates.Context.of(look.facts, look.spec)
+    context = pod_template.Context.of(look.facts, look.spec)
     rejection = stage.rejection
     status = {
         "target": objects.without_empty(
@@ -83,7 +85,7 @@ def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
         "replicas": len(stage.view.pods),
         "readyReplicas": look.serving(stage),
         "selector": ",".join(
-            f"{key}={value}" for key, value in templates.selector(context, stage.name).items()
+            f"{key}={value}" for key, value in pod_template.selector(context, stage.name).items()
         ),
         "outdated": stage.outdated or None,
         "loadState": _load_state(look, stage),

@@ -4,9 +4,9 @@ A newer one than prod's, and until prod serves it on all pods the promoted one.
 """
 
 from driftlead_operator.decisions.facts import RegistryFacts
-from driftlead_operator.decisions.rollout import StageDecision
-from driftlead_operator.decisions.stages import StageView
-from driftlead_operator.decisions.targets import Target, number
+from driftlead_operator.decisions.stage.rollout import StageDecision
+from driftlead_operator.decisions.stage.stage_view import StageView
+from driftlead_operator.decisions.stage.targets import Target, number
 
 
 def wanted(target: Target, view: StageView, prod: StageDecision, registry: RegistryFacts) -> str | None:

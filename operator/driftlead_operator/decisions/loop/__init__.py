@@ -1,0 +1,1 @@
+"""The loop beyond serving: drift checks, retraining, promotion, rows that a pod took with it."""
