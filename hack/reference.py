@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
-from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from driftlead_formats.settings_source import variable_names
 from freshness import ROOT, write_or_check
 
 PAGES = ROOT / "docs/reference"
@@ -35,22 +35,6 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def variable(settings: type[BaseSettings], name: str, field: FieldInfo) -> str:
-    """The environment variable of a field: its first alias in capitals, else prefix and name."""
-    alias = field.validation_alias
-    names = (
-        [str(choice) for choice in alias.choices]
-        if isinstance(alias, AliasChoices)
-        else [alias]
-        if alias
-        else []
-    )
-    for each in names:
-        if str(each).isupper():
-            return str(each)
-    return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
-
-
 def default(field: FieldInfo) -> str:
     """What holds when nothing is set."""
     if field.default is PydanticUndefined:
@@ -70,7 +54,7 @@ def settings_page() -> str:
             if not ours or settings.__module__ != module.__name__:
                 continue
             rows = [
-                f"| `{variable(settings, name, field)}` | {cell(default(field))} "
+                f"| `{variable_names(settings, name)[0]}` | {cell(default(field))} "
                 f"| {cell(field.description or '')} |"
                 for name, field in settings.model_fields.items()
             ]

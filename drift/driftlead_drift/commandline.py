@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.settings import variable_names
+from driftlead_formats.settings_source import variable_names
 
 S = TypeVar("S", bound=BaseSettings)
 POSITIONAL = frozenset({"function"})
@@ -27,9 +27,8 @@ class Parser(argparse.ArgumentParser):
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[BaseSettings]) -> None:
     """One flag per field; what is not given is left to the environment and the defaults."""
-    prefix = settings.model_config.get("env_prefix", "")
     for name, field in settings.model_fields.items():
-        variables = " ".join(variable_names(name, field.validation_alias, prefix))
+        variables = " ".join(variable_names(settings, name))
         help_ = f"{field.description} [{variables}]".replace("%", "%%")
         options: dict[str, Any] = {"dest": name, "help": help_, "default": argparse.SUPPRESS}
         if name in POSITIONAL:
@@ -56,19 +55,13 @@ def settings_from(settings: type[S], given: Mapping[str, Any]) -> S:
 
 
 def _sentences(settings: type[BaseSettings], error: ValidationError) -> Sequence[str]:
-    prefix = settings.model_config.get("env_prefix", "")
     sentences = []
     for problem in error.errors(include_url=False):
         name = str(problem["loc"][0]) if problem["loc"] else ""
         field = next(
-            (
-                key
-                for key, field in settings.model_fields.items()
-                if name in (key, *variable_names(key, field.validation_alias, prefix))
-            ),
-            name,
+            (key for key in settings.model_fields if name in (key, *variable_names(settings, key))), name
         )
-        variable = variable_names(field, settings.model_fields[field].validation_alias, prefix)[0]
+        variable = variable_names(settings, field)[0]
         what = problem["msg"].removeprefix("Value error, ")
         seen = "" if problem["type"] == "missing" else f", not {problem['input']!r}"
         sentences.append(f"{flag(field)} ({variable}): {what[0].lower()}{what[1:]}{seen}")

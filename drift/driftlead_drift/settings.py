@@ -1,19 +1,16 @@
-"""Every setting of the drift room, one class per command; the operator renders its environment from these.
+"""Every setting of the drift commands, one class each; the operator renders its environment from these.
 
-A flag wins over the environment, the environment over a file of that name in the folder of connections, and
-that over the default.
+Where they come from, and what wins: `driftlead_formats.settings_source`.
 """
 
-import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from driftlead_formats.connections import FOLDER_VARIABLE, load_connections
 from driftlead_formats.durations import duration
+from driftlead_formats.settings_source import ConnectedSettings
 
 
 def _length(text: str) -> str:
@@ -29,16 +26,9 @@ Length = Annotated[str, AfterValidator(_length)]
 LengthOrNone = Annotated[str, AfterValidator(_length_or_none)]
 
 
-class Connections(BaseSettings):
+class Connections(ConnectedSettings):
     """Where the neighbours are, and whose traffic is meant."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="DRIFTLEAD_", env_ignore_empty=True, populate_by_name=True, extra="ignore"
-    )
-
-    connections_dir: Path | None = Field(
-        None, description="Folder with one file per environment variable, as mounted in pods"
-    )
     postgres_dsn: SecretStr | None = Field(
         None, description="Database with the prediction log: postgresql://user:password@host:5432/name"
     )
@@ -65,21 +55,6 @@ class Connections(BaseSettings):
         validation_alias=AliasChoices("DRIFTLEAD_JSON", "json"),
         description="Print the summary as one line of JSON instead of words",
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flag, environment, file in the folder of connections, default."""
-        given = getattr(init_settings, "init_kwargs", {})
-        folder = given.get("connections_dir") or os.environ.get(FOLDER_VARIABLE)
-        files = load_connections(Path(folder) if folder else None)
-        return init_settings, env_settings, InitSettingsSource(settings_cls, _by_field(settings_cls, files))
 
 
 class Rule(Connections):
@@ -265,21 +240,3 @@ class MigrateSettings(Connections):
     wait: float = Field(
         0, ge=0, description="Seconds to go on trying while the database starts or a table is locked"
     )
-
-
-def _by_field(settings: type[BaseSettings], variables: dict[str, str]) -> dict[str, Any]:
-    """Variables of the environment's names, by the settings' fields."""
-    prefix = settings.model_config.get("env_prefix", "")
-    found = {}
-    for name, field in settings.model_fields.items():
-        for variable in variable_names(name, field.validation_alias, prefix):
-            if variables.get(variable):
-                found[name] = variables[variable]
-    return found
-
-
-def variable_names(name: str, alias: Any, prefix: str) -> list[str]:
-    """The environment variables that a field is read from."""
-    if isinstance(alias, AliasChoices):
-        return [str(choice) for choice in alias.choices if str(choice).isupper()]
-    return [f"{prefix}{name}".upper()]

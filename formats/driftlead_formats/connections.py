@@ -1,13 +1,11 @@
 """Connections as files: one file per environment variable, projected from a Secret and a ConfigMap.
 
-A flag wins over the environment, the environment over a file, a file over a default. Kubernetes replaces the
-files when the Secret changes, so whoever reconnects reads them again.
+Kubernetes replaces the files when the Secret changes, so whoever reconnects reads them again. How they become
+settings: `settings_source`.
 """
 
 import os
 from pathlib import Path
-
-FOLDER_VARIABLE = "DRIFTLEAD_CONNECTIONS_DIR"
 
 
 def load_connections(folder: Path | None) -> dict[str, str]:
@@ -37,9 +35,3 @@ def export_connections(folder: Path | None) -> list[str]:
     }
     os.environ.update(missing)
     return sorted(missing)
-
-
-def folder_from_environment() -> Path | None:
-    """The folder that `DRIFTLEAD_CONNECTIONS_DIR` names."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    return Path(named) if named else None

@@ -1,13 +1,12 @@
 """Flags to settings: every field of `Settings` is a flag, `spool_dir` is `--spool-dir`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from driftlead_formats.connections import FOLDER_VARIABLE, export_connections, folder_from_environment
+from driftlead_formats.connections import export_connections
 from driftlead_inference.settings import Settings
 
 
@@ -25,13 +24,12 @@ def parser() -> argparse.ArgumentParser:
 def parse(words: Sequence[str]) -> Settings | None:
     """The settings; None after a sentence on standard error when they are wrong. `--help` exits by itself."""
     flags = {name: value for name, value in vars(parser().parse_args(words)).items() if value is not None}
-    if "connections_dir" in flags:  # the settings below are read from it too
-        os.environ[FOLDER_VARIABLE] = flags["connections_dir"]
-    export_connections(folder_from_environment())
     try:
-        return Settings(**flags)
+        settings = Settings(**flags)
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0]) if problem["loc"] else "settings"
             sys.stderr.write(f"driftlead-inference: {name}: {problem['msg']}\n")
         return None
+    export_connections(settings.connections_dir)
+    return settings

@@ -6,14 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
-from driftlead_formats.connections import FOLDER_VARIABLE, folder_from_environment, load_connections
+from driftlead_formats.settings_source import ConnectedSettings
 
 
 def at_home(folder: str) -> Path:
@@ -60,10 +54,8 @@ def named(variable: str, flag: str) -> AliasChoices:
     return AliasChoices(variable, flag)
 
 
-class Settings(BaseSettings):
+class Settings(ConnectedSettings):
     """What one inference process is told."""
-
-    model_config = SettingsConfigDict(env_prefix="DRIFTLEAD_", extra="ignore", populate_by_name=True)
 
     model: str = Field(
         description="What to serve: `models:/Name/3`, `models:/Name@alias`, `runs:/<run>/<path>` or a folder."
@@ -129,9 +121,6 @@ class Settings(BaseSettings):
         default_factory=lambda: at_home("models"),
         description="The folder of downloaded and converted models; by default ~/.cache/driftlead/models.",
     )
-    connections_dir: Path | None = Field(
-        None, description="A folder with one file per variable: DSN, keys, endpoints; read at each reconnect."
-    )
     termination_log: Path = Field(
         Path("/dev/termination-log"),
         description="Where the reason of a failed start is written, if it exists.",
@@ -182,27 +171,3 @@ class Settings(BaseSettings):
     threads: int = Field(
         0, ge=0, description="Threads of the model's libraries; 0: what the container's quota gives."
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags win over the environment, the environment over the files of connections."""
-        return init_settings, env_settings, connection_files(settings_cls)
-
-
-def connection_files(settings: type[BaseSettings]) -> InitSettingsSource:
-    """The settings that stand as files in the folder `DRIFTLEAD_CONNECTIONS_DIR`."""
-    prefix = str(settings.model_config.get("env_prefix", ""))
-    found = {
-        name.removeprefix(prefix).lower() if name.startswith(prefix) else name: value
-        for name, value in load_connections(folder_from_environment()).items()
-        if name != FOLDER_VARIABLE
-    }
-    known = set(settings.model_fields) | {"MLFLOW_TRACKING_URI"}
-    return InitSettingsSource(settings, {name: value for name, value in found.items() if name in known})

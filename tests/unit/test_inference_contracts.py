@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from driftlead_formats.connections import export_connections, folder_from_environment, load_connections
+from driftlead_formats.connections import export_connections, load_connections
 from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
 
 
@@ -45,10 +45,3 @@ def test_our_own_variables_stay_files_so_that_they_can_be_rotated(tmp_path: Path
     (tmp_path / "DRIFTLEAD_POSTGRES_DSN").write_text("postgresql://a")
     assert export_connections(tmp_path) == []
     assert load_connections(tmp_path) == {"DRIFTLEAD_POSTGRES_DSN": "postgresql://a"}
-
-
-def test_the_folder_is_named_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRIFTLEAD_CONNECTIONS_DIR", "/etc/driftlead/connections")
-    assert folder_from_environment() == Path("/etc/driftlead/connections")
-    monkeypatch.setenv("DRIFTLEAD_CONNECTIONS_DIR", "")
-    assert folder_from_environment() is None

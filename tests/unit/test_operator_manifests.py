@@ -6,8 +6,9 @@ import kubernetes_validate
 import pytest
 from pydantic_settings import BaseSettings
 
-from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings, variable_names
+from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
 from driftlead_formats.exit_codes import ExitCode
+from driftlead_formats.settings_source import variable_names
 from driftlead_inference import settings as inference_settings
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Defaults, Manifest, Ref
@@ -178,8 +179,8 @@ def test_each_variable_of_the_drift_jobs_is_one_that_they_read() -> None:
     known = {
         name
         for settings in (CheckSettings, CompareSettings, RetrainSettings)
-        for field, info in settings.model_fields.items()
-        for name in variable_names(field, info.validation_alias, "DRIFTLEAD_")
+        for field in settings.model_fields
+        for name in variable_names(settings, field)
     }
     for ref, child in rendered(**EVERYTHING).items():
         if ref.kind in ("CronJob", "Job") or ref.name == "demo-judge":
@@ -195,8 +196,8 @@ def test_each_variable_of_a_serving_pod_is_one_that_it_reads() -> None:
         name
         for settings in vars(inference_settings).values()
         if isinstance(settings, type) and issubclass(settings, BaseSettings)
-        for field, info in settings.model_fields.items()
-        for name in variable_names(field, info.validation_alias, str(settings.model_config.get("env_prefix")))
+        for field in settings.model_fields
+        for name in variable_names(settings, field)
     }
     variables = environment(server(rendered()[Ref("Deployment", "demo-prod")]))
     assert set(variables) <= known, set(variables) - known

@@ -6,10 +6,10 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from pydantic import AliasChoices
 from pydantic_settings import BaseSettings
 
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
+from driftlead_formats.settings_source import ConnectedSettings, variable_names
 from driftlead_inference.settings import Front, LogMode, SpoolFull
 from driftlead_inference.settings import Settings as ServeSettings
 from driftlead_operator.decisions.facts import Defaults, Facts, RegistryFacts
@@ -38,13 +38,7 @@ ELSEWHERE = ("MLFLOW_", "DRIFTLEAD_PARAM_")
 
 def variables(settings: type[BaseSettings]) -> set[str]:
     """Every name under which a setting is read from the environment."""
-    prefix = settings.model_config.get("env_prefix", "")
-    names = {f"{prefix}{name}".upper() for name in settings.model_fields}
-    for each in settings.model_fields.values():
-        alias = each.validation_alias
-        choices = alias.choices if isinstance(alias, AliasChoices) else [alias] if alias else []
-        names |= {str(choice) for choice in choices}
-    return names
+    return {name for field in settings.model_fields for name in variable_names(settings, field)}
 
 
 def containers() -> dict[str, dict[str, Any]]:
@@ -132,3 +126,25 @@ def test_the_api_offers_what_the_room_behind_it_knows(field: str, known: tuple[s
     for name in field.split("."):
         schema = schema["properties"][name]
     assert set(schema["enum"]) == set(known)
+
+
+@pytest.mark.parametrize("settings", [ServeSettings, CheckSettings], ids=["inference", "drift"])
+@pytest.mark.parametrize("by", ["flag", "variable"])
+def test_flag_or_variable_names_the_folder_of_connections(
+    settings: type[ConnectedSettings], by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "DRIFTLEAD_RESOURCE").write_text("file\n")
+    (tmp_path / "MLFLOW_TRACKING_URI").write_text("http://file")
+    (tmp_path / "DRIFTLEAD_CLUSTER").write_text("file")
+    (tmp_path / "DRIFTLEAD_NAMESPACE").write_text("")
+    monkeypatch.setenv("DRIFTLEAD_CLUSTER", "environment")
+    monkeypatch.setenv("DRIFTLEAD_RESOURCE", "")
+    flags = {"model": "models:/A/1"}
+    if by == "flag":
+        flags["connections_dir"] = str(tmp_path)
+    else:
+        monkeypatch.setenv("DRIFTLEAD_CONNECTIONS_DIR", str(tmp_path))
+    read = settings(**flags).model_dump()
+    assert read["connections_dir"] == tmp_path
+    assert (read["resource"], read["tracking_uri"]) == ("file", "http://file")
+    assert (read["cluster"], read["namespace"]) == ("environment", "")
