@@ -24,8 +24,7 @@ from driftlead_drift.settings import (
     RetrainSettings,
 )
 from driftlead_formats.connections import export_connections
-
-CANNOT_JUDGE = 1
+from driftlead_formats.verdicts import CommandExit
 
 
 class Command(NamedTuple):
@@ -127,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"see where",
             file=sys.stderr,
         )
-    return CANNOT_JUDGE
+    return CommandExit.CANNOT_JUDGE
 
 
 if __name__ == "__main__":

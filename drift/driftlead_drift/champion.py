@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from driftlead_drift import gate
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_formats.verdicts import RetrainingResult
 
 MODEL_TAG, CHAMPION_TAG, RESULT_TAG = "driftlead.model", "driftlead.champion", "driftlead.result"
 
@@ -58,7 +59,7 @@ def failed_attempts(registered_model: str, champion_version: str | None) -> int:
     runs = mlflow.search_runs(
         search_all_experiments=True,
         filter_string=f"tags.`{MODEL_TAG}` = '{name}' and tags.`{CHAMPION_TAG}` = '{version}' "
-        f"and tags.`{RESULT_TAG}` = 'NotBetter'",
+        f"and tags.`{RESULT_TAG}` = '{RetrainingResult.NOT_BETTER}'",
         output_format="list",
     )
     return len(runs)
@@ -73,7 +74,7 @@ def remember_failure(
     tags = {
         MODEL_TAG: registered_model.replace("'", ""),
         CHAMPION_TAG: champion_version or "",
-        RESULT_TAG: "NotBetter",
+        RESULT_TAG: str(RetrainingResult.NOT_BETTER),
     }
     with mlflow.start_run(run_name="retraining that was not better", tags=tags):
         mlflow.log_metrics({name: float(value) for name, value in metrics.items()})

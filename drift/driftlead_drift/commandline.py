@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_formats.settings_source import variable_names
+from driftlead_formats.verdicts import CommandExit
 
 S = TypeVar("S", bound=BaseSettings)
 POSITIONAL = frozenset({"function"})
@@ -22,7 +23,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong and how to get help."""
-        self.exit(1, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(CommandExit.CANNOT_JUDGE, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[BaseSettings]) -> None:

@@ -5,6 +5,7 @@ from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
 from driftlead_formats.baseline import BaselineError, build
+from driftlead_formats.verdicts import CommandExit
 
 
 def make_baseline_file(settings: BaselineSettings) -> Ended:
@@ -44,15 +45,15 @@ def make_baseline_file(settings: BaselineSettings) -> Ended:
         "features": len(baseline.features),
     }
     words = f"{settings.out}: {baseline.rows:,} rows of {len(baseline.features)} features; {dependence}"
-    return Ended(0, words, summary)
+    return Ended(CommandExit.NO_DRIFT, words, summary)
 
 
 def retrain_command(settings: RetrainSettings) -> Ended:
     """Trains by the user's function; ends with 0 also where the champion stays. Raises CannotJudgeError."""
     from driftlead_drift.retrain import retrain, utc_now  # noqa: PLC0415 - pulls in what only training needs
 
-    outcome = retrain(settings, utc_now())
-    return Ended(0, f"{outcome.result}: {outcome.message}", outcome.as_message())
+    summary = retrain(settings, utc_now())
+    return Ended(CommandExit.NO_DRIFT, f"{summary.result}: {summary.message}", summary.dump())
 
 
 def migrate_command(settings: MigrateSettings) -> Ended:
@@ -69,7 +70,7 @@ def migrate_command(settings: MigrateSettings) -> Ended:
     except MigrationError as error:
         raise CannotJudgeError(str(error)) from error
     words = f"applied {', '.join(applied)}" if applied else "the schema is up to date"
-    return Ended(0, words, {"applied": applied})
+    return Ended(CommandExit.NO_DRIFT, words, {"applied": applied})
 
 
 def _list(text: str) -> list[str]:

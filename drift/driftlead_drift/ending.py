@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from driftlead_formats.verdicts import CommandExit
+
 
 class Ended(NamedTuple):
-    """`code`: 0, 2 or 1. `words`: for a terminal. `document`: what `--json` prints.
+    """`words`: for a terminal. `document`: what `--json` prints.
 
     `trouble`: the sentence for stderr, where it could not do its work.
     """
 
-    code: int
+    code: CommandExit
     words: str
     document: Mapping[str, Any]
     trouble: str = ""

@@ -19,18 +19,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from driftlead_drift import champion, gate, storage
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import RetrainSettings
 from driftlead_formats import termination
+from driftlead_formats.summaries import RetrainingSummary
+from driftlead_formats.verdicts import RetrainingResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PARAMETER = "DRIFTLEAD_PARAM_"
-Result = Literal["Registered", "NotBetter", "Failed"]
 
 
 @dataclass(frozen=True)
@@ -74,38 +75,19 @@ class Trained:
     calendar: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a retraining, in the words of `retrain-summary/v1`."""
-
-    result: Result
-    message: str
-    version: str = ""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-    def as_message(self) -> dict[str, Any]:
-        """The termination message."""
-        return {
-            "schema": "retrain-summary/v1",
-            "result": self.result,
-            "version": self.version,
-            "message": self.message,
-            "metrics": {name: float(f"{value:.6g}") for name, value in self.metrics.items()},
-        }
-
-
-def retrain(settings: RetrainSettings, now: datetime) -> Outcome:
+def retrain(settings: RetrainSettings, now: datetime) -> RetrainingSummary:
     """Trains, compares, registers; whatever ends it early is in the termination message too."""
     try:
-        outcome = _retrain(settings, now)
+        summary = _retrain(settings, now)
     except CannotJudgeError as error:
-        termination.write(settings.termination_log, Outcome(result="Failed", message=str(error)).as_message())
+        failed = RetrainingSummary(result=RetrainingResult.FAILED, message=str(error))
+        termination.write(settings.termination_log, failed.dump())
         raise
-    termination.write(settings.termination_log, outcome.as_message())
-    return outcome
+    termination.write(settings.termination_log, summary.dump())
+    return summary
 
 
-def _retrain(settings: RetrainSettings, now: datetime) -> Outcome:
+def _retrain(settings: RetrainSettings, now: datetime) -> RetrainingSummary:
     _check(settings)
     function = load_function(settings.function)
     _prepare_environment(settings)
@@ -193,7 +175,7 @@ def against_champion(
 
 def _register(
     trained: Trained, comparison: gate.Comparison | None, context: RetrainContext, settings: RetrainSettings
-) -> Outcome:
+) -> RetrainingSummary:
     import mlflow  # noqa: PLC0415
 
     from driftlead_drift.baseline import log_model  # noqa: PLC0415
@@ -226,7 +208,9 @@ def _register(
     message = (
         f"version {made.version} of {settings.registered_model} is registered and moved to {where}: {why}"
     )
-    return Outcome(result="Registered", version=made.version, message=message, metrics=figures)
+    return RetrainingSummary(
+        result=RetrainingResult.REGISTERED, version=made.version, message=message, metrics=figures
+    )
 
 
 def _offer(client: Any, settings: RetrainSettings, version: str) -> str:
@@ -244,12 +228,12 @@ def _offer(client: Any, settings: RetrainSettings, version: str) -> str:
 
 def _not_better(
     trained: Trained, comparison: gate.Comparison, context: RetrainContext, settings: RetrainSettings
-) -> Outcome:
+) -> RetrainingSummary:
     said = champion.in_words(trained.metric, comparison)
     figures = {**trained.metrics, **champion.figures(trained.metric, comparison)}
     champion.remember_failure(settings.registered_model, context.champion_version, figures)
-    return Outcome(
-        result="NotBetter",
+    return RetrainingSummary(
+        result=RetrainingResult.NOT_BETTER,
         message=f"nothing was registered: {said}, and the whole interval must lie above {settings.margin:g}",
         metrics=figures,
     )

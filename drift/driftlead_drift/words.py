@@ -13,6 +13,7 @@ from driftlead_drift.statistics.null import Null
 from driftlead_drift.statistics.psi import Psi
 from driftlead_drift.statistics.quality import percent
 from driftlead_formats.binning import FeatureBins
+from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift
 
 MISMATCH: Final = "check against the baseline of the version that made these rows"
 NO_ROWS: Final = "insufficient: no rows in the window"
@@ -31,16 +32,16 @@ def feature(
     index: Psi,
     extent: Size,
     law: Null,
-    status: str,
+    status: DriftVerdict,
 ) -> str:
     """One sentence on a feature: the bin that moved most, and how large and how sure the shift is."""
     measure = f"PSI {number(index.value)}"
     chance = f"{number(law.mean)} is expected without drift"
     if index.value == 0 and index.occupied == 1:
         return "Every row falls into one bin, now as in training."
-    if status == "stable":
+    if status == DriftVerdict.STABLE:
         return f"No shift: {measure}, {chance}."
-    if status == "insufficient":
+    if status == DriftVerdict.INSUFFICIENT:
         hidden = "any size" if not np.isfinite(extent.high) else f"up to {number(extent.high)}"
         return f"Not to be told: {measure}, {chance}; a true shift of {hidden} could hide in that."
     moved = moved_most(bins, reference, counts, index)
@@ -108,7 +109,7 @@ _BAD: Final = {"errors": "failed", "latency": "were slow", "quality": "were pred
 
 def canary_check(
     name: str,
-    verdict: str,
+    verdict: CanaryVerdict,
     *,
     bad: tuple[int, int],
     canary: tuple[int, int],
@@ -121,22 +122,22 @@ def canary_check(
     seen = f"{percent(*canary)} of the canary's {canary[1]:,} requests {_BAD[name]}, {prods}"
     limit = f"the margin of {percent(margin, 1)}"
     by = "" if ends is None else f" (canary less prod: {100 * ends[0]:.2f} % to {100 * ends[1]:.2f} %)"
-    if verdict == "worse":
+    if verdict == CanaryVerdict.WORSE:
         return f"Worse: {seen}; the difference exceeds {limit}{by}."
-    if verdict == "non-inferior":
+    if verdict == CanaryVerdict.NON_INFERIOR:
         return f"Not worse: {seen}; the difference stays within {limit}{by}."
     after = f"; about {more:,} more requests should tell" if more is not None else ""
     return f"Undecided: {seen}{by}{after}."
 
 
 def canary_predictions(
-    verdict: str, *, shift: float, ends: tuple[float, float], example: str, rows: int
+    verdict: PredictionShift, *, shift: float, ends: tuple[float, float], example: str, rows: int
 ) -> str:
     """One sentence on the canary's predictions."""
     by = f"{100 * shift:.1f} percentage points ({100 * ends[0]:.1f} to {100 * ends[1]:.1f})"
-    if verdict == "same":
+    if verdict == PredictionShift.SAME:
         return f"Same: the predictions' distributions differ by {by} at most, over {rows:,} of the canary's."
-    if verdict == "different":
+    if verdict == PredictionShift.DIFFERENT:
         return f"Different: {example}; the distributions differ by {by}."
     return f"Undecided: the predictions' distributions differ by {by}, over {rows:,} of the canary's."
 
@@ -148,7 +149,7 @@ def measure(
     called: tuple[str, str],
     ends: tuple[float, float] | None,
     *,
-    verdict: str | None = None,
+    verdict: CanaryVerdict | None = None,
     margin: float | None = None,
 ) -> str:
     """One sentence on how good predictions are. `called`: what the two sides are, as in `values`, `rows`."""
@@ -163,7 +164,7 @@ def measure(
     if verdict is None or margin is None:
         return f"{seen}; {by}. It informs and does not decide."
     limit = f"the margin of {_amount(name, margin)}"
-    said = {"worse": f"more than {limit}", "non-inferior": f"within {limit}"}
+    said = {CanaryVerdict.WORSE: f"more than {limit}", CanaryVerdict.NON_INFERIOR: f"within {limit}"}
     return f"{seen}; {by}, {said.get(verdict, f'not yet told from {limit}')}."
 
 

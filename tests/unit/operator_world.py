@@ -389,7 +389,7 @@ class World:
             "consecutive": 2,
             "uri": f"s3://mlflow/{report}/report.html",
             "message": f"temp is far off ({verdict})",
-            "top": [{"name": "temp", "psi": "9.81", "low": "9.55", "high": "10.1"}],
+            "top": [{"name": "temp", "value": "9.81", "low": "9.55", "high": "10.1"}],
             **more,
         }
         name = f"demo-drift-{report}"

@@ -249,10 +249,10 @@ def test_an_interval_without_end_draws_to_the_end_of_the_ruler(drifted: dict[str
 
 def test_the_summary_names_five_features_with_decimals_as_text(drifted: dict[str, object]) -> None:
     summary = document.summary(drifted, "s3://b/report.html")
-    assert summary["report"] == SUBJECT.run_id
-    assert summary["top"][0]["name"] == "feature_0"
-    assert len(summary["top"]) == 5
-    assert all(isinstance(each[key], str) for each in summary["top"] for key in ("psi", "low", "high"))
+    assert summary.report == SUBJECT.run_id
+    assert summary.top[0].name == "feature_0"
+    assert len(summary.top) == 5
+    assert all(isinstance(text, str) for each in summary.top for text in (each.value, each.low, each.high))
 
 
 def test_a_run_read_back_from_its_report_is_what_was_judged(drifted: dict[str, object]) -> None:

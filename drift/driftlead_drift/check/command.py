@@ -16,7 +16,7 @@ import structlog
 from driftlead_drift import upload
 from driftlead_drift.check import from_database, from_files, runs
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.check.judge import CANNOT_JUDGE, Judgement, judge
+from driftlead_drift.check.judge import Judgement, judge
 from driftlead_drift.database import connected
 from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
@@ -26,6 +26,7 @@ from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CheckSettings
 from driftlead_formats import termination
 from driftlead_formats.durations import duration
+from driftlead_formats.verdicts import CommandExit, DriftVerdict
 from driftlead_log.partitions import maintain
 
 log = structlog.get_logger(__name__)
@@ -114,10 +115,10 @@ def judged(
     )
 
 
-def exit_code(settings: CheckSettings, judgement: Judgement) -> int:
+def exit_code(settings: CheckSettings, judgement: Judgement) -> CommandExit:
     """The verdict's code; with --strict what could not be told is not good enough."""
-    if settings.strict and judgement.status == "insufficient":
-        return CANNOT_JUDGE
+    if settings.strict and judgement.status == DriftVerdict.INSUFFICIENT:
+        return CommandExit.CANNOT_JUDGE
     return judgement.exit_code
 
 
@@ -179,7 +180,7 @@ def early(settings: CheckSettings, subject: document.Subject, sentence: str) -> 
     """The end of a check that has nothing to judge against yet: insufficient, with a report that says so."""
     report = document.failure(subject, sentence, Policy(), early=True)
     if settings.strict:
-        report["verdict"]["exit_code"] = CANNOT_JUDGE
+        report["verdict"]["exit_code"] = int(CommandExit.CANNOT_JUDGE)
     try:
         return ended(settings, record(settings, report))
     except CannotJudgeError as error:
@@ -201,10 +202,10 @@ def failed(settings: CheckSettings, subject: document.Subject, sentence: str) ->
 def ended(settings: CheckSettings, outcome: Outcome) -> Ended:
     """The summary for the operator and for the terminal, and the exit code."""
     summary = document.summary(outcome.report, outcome.uri)
-    termination.write(settings.termination_log, summary)
-    code = int(summary["exit_code"])
+    termination.write(settings.termination_log, summary.dump())
+    code = CommandExit(summary.exit_code)
     if settings.exit_zero and outcome.recorded:
-        code = 0
-    if summary["verdict"] == "error":
-        return Ended(code, "", summary, trouble=str(summary["message"]))
-    return Ended(code, page.words(outcome.report, outcome.uri), summary)
+        code = CommandExit.NO_DRIFT
+    if summary.verdict == DriftVerdict.ERROR:
+        return Ended(code, "", summary.dump(), trouble=summary.message)
+    return Ended(code, page.words(outcome.report, outcome.uri), summary.dump())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,8 @@ from driftlead_drift.statistics.null import Null, null_law
 from driftlead_drift.statistics.psi import Psi, psi
 from driftlead_drift.statistics.quality import Finding, findings
 from driftlead_formats.binning import FeatureBins
+from driftlead_formats.verdicts import DriftVerdict
 
-FeatureStatus = Literal["stable", "changed", "drift", "severe", "insufficient"]
 FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the shift
 
 
@@ -39,7 +39,7 @@ class FeatureJudgement:
 
     name: str
     kind: str
-    status: FeatureStatus
+    status: DriftVerdict
     psi: float
     psi_corrected: float
     psi_ci90: tuple[float, float]
@@ -113,9 +113,10 @@ def judge_features(
         extent = size(each.index.value, each.law, policy.confidence, excess_of(each.index))
         tau = policy.tau_prediction if has_prediction and i == len(measured) - 1 else policy.tau
         if policy.rule == "psi":
-            status: FeatureStatus = "drift" if each.index.value > policy.psi_threshold else "stable"
+            above = each.index.value > policy.psi_threshold
+            status = DriftVerdict.DRIFT if above else DriftVerdict.STABLE
         elif rows < FEWEST:
-            status = "insufficient"
+            status = DriftVerdict.INSUFFICIENT
         else:
             status = decide(
                 extent, significant=bool(p <= policy.q), enough=enough, tau=tau, severe=policy.severe
@@ -124,22 +125,22 @@ def judge_features(
     return tuple(out)
 
 
-def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe: float) -> FeatureStatus:
+def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe: float) -> DriftVerdict:
     """Real and surely large, real and large, real, surely small, or not to be told.
 
     With too few rows only a surely large shift is believed.
     """
     if significant and extent.low > severe:
-        return "severe"
+        return DriftVerdict.SEVERE
     if not enough:
-        return "insufficient"
+        return DriftVerdict.INSUFFICIENT
     if significant:
-        return "drift" if extent.corrected >= tau else "changed"
-    return "stable" if extent.high < tau else "insufficient"
+        return DriftVerdict.DRIFT if extent.corrected >= tau else DriftVerdict.CHANGED
+    return DriftVerdict.STABLE if extent.high < tau else DriftVerdict.INSUFFICIENT
 
 
 def _written(
-    each: Measured, extent: Size, status: FeatureStatus, *, p: float, policy: Policy, tests: int
+    each: Measured, extent: Size, status: DriftVerdict, *, p: float, policy: Policy, tests: int
 ) -> FeatureJudgement:
     independent = null_law(each.index).mean
     n, m = max(int(each.reference.sum()), 1), max(int(each.counts.sum()), 1)

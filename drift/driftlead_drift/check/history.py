@@ -11,6 +11,7 @@ import numpy as np
 from driftlead_drift.check.reference import Reference
 from driftlead_drift.statistics.dependence import Component
 from driftlead_formats.baseline import Baseline
+from driftlead_formats.verdicts import DriftVerdict
 
 LIVE_WINDOWS: Final = 8  # so many disjoint quiet windows say how much live traffic differs from itself
 
@@ -27,7 +28,7 @@ class PastRun:
     `psi`: feature -> (psi, dof, noise) with noise = 1/n + 1/m, for the estimate from live windows.
     """
 
-    status: str
+    status: DriftVerdict
     consecutive: int
     start: float | None = None
     end: float | None = None
@@ -45,7 +46,9 @@ def disjoint(history: Sequence[PastRun], start: float | None, version: str) -> l
     told = [
         r
         for r in history
-        if r.scheduled and r.version == version and r.status not in ("error", "insufficient")
+        if r.scheduled
+        and r.version == version
+        and r.status not in (DriftVerdict.ERROR, DriftVerdict.INSUFFICIENT)
     ]
     if start is None:
         return told[::-1]
@@ -84,7 +87,11 @@ def live_components(
 
     What the windows move by is taken to lie in one direction: the careful end of what is possible.
     """
-    quiet = [r for r in disjoint(history, np.inf, version) if r.status in ("stable", "changed") and r.psi]
+    quiet = [
+        r
+        for r in disjoint(history, np.inf, version)
+        if r.status in (DriftVerdict.STABLE, DriftVerdict.CHANGED) and r.psi
+    ]
     if len(quiet) < LIVE_WINDOWS:
         return reference
     names = [*baseline.names, *([baseline.prediction.name] if baseline.prediction else [])]

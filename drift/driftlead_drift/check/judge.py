@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,12 @@ from driftlead_drift.check.history import PastRun, consecutive_before, live_comp
 from driftlead_drift.check.reference import Independence, Reference, below_period, choose
 from driftlead_drift.policy import Policy
 from driftlead_formats.baseline import Baseline
+from driftlead_formats.verdicts import CommandExit, DriftVerdict
 
 __all__ = ["FeatureJudgement", "Judgement", "PastRun", "Policy", "WindowCounts", "judge"]
 
-Status = Literal["stable", "changed", "drift", "severe", "insufficient", "error"]
+SHIFTED: Final = (DriftVerdict.CHANGED, DriftVerdict.DRIFT, DriftVerdict.SEVERE)
 BROAD: Final = 3  # fewer features than this are named one by one
-NO_DRIFT: Final = 0
-CANNOT_JUDGE: Final = 1
-DRIFT: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,15 +65,15 @@ class WindowCounts:
 class Judgement:
     """The verdict, why, and what to do.
 
-    `exit_code`: 0 no drift found, 2 drift, 1 it could not be judged. `alarm`: this window alone shows drift.
+    `alarm`: this window alone shows drift.
     `consecutive`: disjoint windows in a row, this one included, that do; 0: this one does not.
     `reasons`: names of the features that decide, or "broad shift". `min_rows`: rows the rule asks for, None:
     the baseline itself is too small. `independence`: where knowledge of dependence between rows comes from.
     `expected_false_alarm_rate`: bound on the chance that a window without drift alarms.
     """
 
-    status: Status
-    exit_code: int
+    status: DriftVerdict
+    exit_code: CommandExit
     summary: str
     what_to_do: str
     rows: int
@@ -105,9 +103,23 @@ def judge(
     """Judge a window against a baseline; `history`: earlier recorded runs, oldest first."""
     mismatch = _mismatch(baseline, window)
     if mismatch:
-        return _unmeasured("error", CANNOT_JUDGE, mismatch, words.MISMATCH, window=window, policy=policy)
+        return _unmeasured(
+            DriftVerdict.ERROR,
+            CommandExit.CANNOT_JUDGE,
+            mismatch,
+            words.MISMATCH,
+            window=window,
+            policy=policy,
+        )
     if window.rows == 0:
-        return _unmeasured("insufficient", NO_DRIFT, words.NO_ROWS, words.WAIT, window=window, policy=policy)
+        return _unmeasured(
+            DriftVerdict.INSUFFICIENT,
+            CommandExit.NO_DRIFT,
+            words.NO_ROWS,
+            words.WAIT,
+            window=window,
+            policy=policy,
+        )
     with_prediction = baseline.prediction is not None and window.prediction is not None
     bins = [*baseline.features, *([baseline.prediction] if baseline.prediction and with_prediction else [])]
     counts = [*window.features, *([window.prediction] if window.prediction is not None else [])]
@@ -156,7 +168,13 @@ class _Facts:
 
 
 def _unmeasured(
-    status: Status, exit_code: int, summary: str, what_to_do: str, *, window: WindowCounts, policy: Policy
+    status: DriftVerdict,
+    exit_code: CommandExit,
+    summary: str,
+    what_to_do: str,
+    *,
+    window: WindowCounts,
+    policy: Policy,
 ) -> Judgement:
     return Judgement(
         status=status,
@@ -190,19 +208,20 @@ def _mismatch(baseline: Baseline, window: WindowCounts) -> str:
 
 
 def _conclude(facts: _Facts, history: Sequence[PastRun]) -> Judgement:
-    severe = [f for f in facts.deciding if f.status == "severe"]
-    large = [f for f in facts.deciding if f.status in ("severe", "drift")]
+    severe = [f for f in facts.deciding if f.status == DriftVerdict.SEVERE]
+    large = [f for f in facts.deciding if f.status.is_drift]
     broad = _broad(facts)
     alarm = bool(large or broad) and not facts.unseasoned
     window = facts.window
     consecutive = 1 + consecutive_before(history, window.start, window.end, window.version) if alarm else 0
     drifted = alarm and (bool(severe) or consecutive >= facts.policy.persistence)
-    status: Status = ("severe" if severe else "drift") if drifted else _calm(facts, alarm=alarm)
+    found = DriftVerdict.SEVERE if severe else DriftVerdict.DRIFT
+    status = found if drifted else _calm(facts, alarm=alarm)
     named = sorted(large, key=lambda f: -f.psi_corrected)
     reasons = tuple([f.name for f in named] + (["broad shift"] if broad else [])) if alarm else ()
     return Judgement(
         status=status,
-        exit_code=DRIFT if drifted else NO_DRIFT,
+        exit_code=CommandExit.DRIFT if drifted else CommandExit.NO_DRIFT,
         summary=_summary(facts, status, reasons, consecutive),
         what_to_do=_what_to_do(status, alarm=alarm),
         rows=window.rows,
@@ -225,36 +244,36 @@ def _conclude(facts: _Facts, history: Sequence[PastRun]) -> Judgement:
 def _broad(facts: _Facts) -> bool:
     """Half of the features changed at once, and their corrected indices add up to a large one."""
     features = [f for f in facts.judged[: len(facts.baseline.features)] if not f.calendar]
-    changed = [f for f in features if f.status in ("changed", "drift", "severe")]
+    changed = [f for f in features if f.status in SHIFTED]
     enough = len(changed) >= max(BROAD, facts.policy.broad_share * len(features))
     return enough and sum(f.psi_corrected for f in changed) >= facts.policy.broad_psi
 
 
-def _calm(facts: _Facts, *, alarm: bool) -> Status:
+def _calm(facts: _Facts, *, alarm: bool) -> DriftVerdict:
     """What a window is called that does not exit 2."""
     if facts.unseasoned:
-        return "insufficient"
+        return DriftVerdict.INSUFFICIENT
     statuses = [f.status for f in facts.deciding]
-    if alarm or any(s in ("changed", "drift", "severe") for s in statuses):
-        return "changed"
-    known = sum(s == "stable" for s in statuses)
-    return "stable" if 2 * known > len(statuses) else "insufficient"
+    if alarm or any(s in SHIFTED for s in statuses):
+        return DriftVerdict.CHANGED
+    known = sum(s == DriftVerdict.STABLE for s in statuses)
+    return DriftVerdict.STABLE if 2 * known > len(statuses) else DriftVerdict.INSUFFICIENT
 
 
-def _summary(facts: _Facts, status: Status, reasons: Sequence[str], consecutive: int) -> str:
+def _summary(facts: _Facts, status: DriftVerdict, reasons: Sequence[str], consecutive: int) -> str:
     rows = f"{facts.window.rows:,} rows"
-    if status in ("severe", "drift"):
+    if status.is_drift:
         sentences = [f"{f.name}: {f.sentence}" for f in facts.deciding if f.name == reasons[0]]
         return " ".join([f"{words.listed(reasons)} drifted in {rows}.", *sentences[:1]])
-    if status == "insufficient":
+    if status == DriftVerdict.INSUFFICIENT:
         return f"insufficient: {_why_insufficient(facts)}"
     if reasons:
         seen = f"{consecutive} of {facts.policy.persistence} windows in a row"
         return f"{words.listed(reasons)} shifted in {rows}, in {seen} that a verdict of drift needs"
-    if status == "changed":
-        changed = [f.name for f in facts.deciding if f.status == "changed"]
+    if status == DriftVerdict.CHANGED:
+        changed = [f.name for f in facts.deciding if f.status == DriftVerdict.CHANGED]
         return f"{words.listed(changed)} changed by more than chance in {rows}, but by little"
-    unknown = [f.name for f in facts.deciding if f.status == "insufficient"]
+    unknown = [f.name for f in facts.deciding if f.status == DriftVerdict.INSUFFICIENT]
     open_ = f"; of {words.listed(unknown)} a shift cannot be excluded" if unknown else ""
     return f"no drift in {rows}{open_}"
 
@@ -281,14 +300,14 @@ def _why_insufficient(facts: _Facts) -> str:
     )
 
 
-def _what_to_do(status: Status, *, alarm: bool) -> str:
-    if status in ("severe", "drift"):
+def _what_to_do(status: DriftVerdict, *, alarm: bool) -> str:
+    if status.is_drift:
         return words.RETRAIN
-    if status == "insufficient":
+    if status == DriftVerdict.INSUFFICIENT:
         return words.WAIT
     if alarm:
         return words.CONFIRM
-    return words.LOOK if status == "changed" else words.NOTHING
+    return words.LOOK if status == DriftVerdict.CHANGED else words.NOTHING
 
 
 def _not_tested(facts: _Facts) -> tuple[str, ...]:

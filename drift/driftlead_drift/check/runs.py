@@ -14,6 +14,7 @@ from driftlead_drift.check.history import PastRun
 from driftlead_drift.check.windows import Traffic, Window
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_formats.baseline import Baseline
+from driftlead_formats.verdicts import DriftVerdict
 
 KEPT_DAYS = 400
 """So long a run is remembered: a year of seasons and some days."""
@@ -29,7 +30,7 @@ class Run:
     window_to: datetime
     rows: int
     scheduled: bool
-    verdict: str
+    verdict: DriftVerdict
     exit_code: int
     consecutive: int
     message: str = ""
@@ -64,6 +65,7 @@ async def earlier(connection: asyncpg.Connection, traffic: Traffic) -> list[Run]
         Run(
             **{
                 **row,
+                "verdict": _known(row["verdict"]),
                 "features": orjson.loads(row["features"]),
                 "baseline_sha256": row["baseline_sha256"] or "",
             }
@@ -150,7 +152,7 @@ def from_report(report: Mapping[str, Any]) -> Run:
         window_to=datetime.fromisoformat(window["to"]),
         rows=window["rows"],
         scheduled=window.get("scheduled", True),
-        verdict=verdict["status"],
+        verdict=_known(verdict["status"]),
         exit_code=verdict["exit_code"],
         consecutive=verdict["consecutive"],
         message=verdict["summary"],
@@ -199,6 +201,11 @@ def save(folder: Path, report: Mapping[str, Any]) -> None:
         raise CannotJudgeError(
             f"the report cannot be kept in {folder}: {error.strerror or error}; name another --history"
         ) from error
+
+
+def _known(word: str) -> DriftVerdict:
+    """A recorded verdict; one of another release, which this one does not know, says nothing."""
+    return DriftVerdict(word) if word in set(DriftVerdict) else DriftVerdict.ERROR
 
 
 def _key(traffic: Traffic) -> Sequence[str]:

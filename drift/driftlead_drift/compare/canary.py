@@ -25,15 +25,14 @@ from driftlead_drift.compare.comparison import (
     Check,
     CheckName,
     PredictionCheck,
-    PredictionVerdict,
     SplitCheck,
-    Verdict,
 )
 from driftlead_drift.compare.truth import Tally
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.means import meeting, summed
 from driftlead_drift.statistics.quality import percent
 from driftlead_formats.histograms import LATENCY_EDGES_MS
+from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
 __all__ = [
     "Arm",
@@ -71,7 +70,7 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
     split = _split(prod, canary, policy, alpha)
     found = Findings(checks, measures, predictions, split)
     verdict = conclude(found, policy)
-    open_ = [c.requests_needed for c in checks if c.verdict == "undecided"]
+    open_ = [c.requests_needed for c in checks if c.verdict == CanaryVerdict.UNDECIDED]
     needed = max((n for n in open_ if n is not None), default=None) if None not in open_ else None
     return CanaryJudgement(
         verdict=verdict,
@@ -80,7 +79,7 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
         split=split,
         latency_threshold_ms=threshold,
         minutes=len(prod.requests),
-        requests_needed=needed if verdict == "undecided" else None,
+        requests_needed=needed if verdict == CanaryVerdict.UNDECIDED else None,
         summary=summarize(verdict, found, needed),
         not_tested=not_tested(found, near=_near(prod, canary)),
         measures=measures,
@@ -192,11 +191,15 @@ def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha
     log_worse = float(sequential.worse(n, k, m, j, margin).max(initial=0.0))
     log_good = float(sequential.not_worse(n, k, m, j, margin).max(initial=0.0))
     # Evidence for both can only be an accident; the careful word wins.
-    verdict: Verdict = "worse" if log_worse >= need else "non-inferior" if log_good >= need else "undecided"
+    verdict = CanaryVerdict.UNDECIDED
+    if log_worse >= need:
+        verdict = CanaryVerdict.WORSE
+    elif log_good >= need:
+        verdict = CanaryVerdict.NON_INFERIOR
     shares = (bad / total if total else 0.0, canary_bad / canary_total if canary_total else 0.0)
     enough = min(total, canary_total) > 0
     more = None
-    if verdict == "undecided" and enough:
+    if verdict == CanaryVerdict.UNDECIDED and enough:
         missing = need - (log_worse if shares[1] - shares[0] > margin else log_good)
         gain = sequential.growth(*shares, canary_total / (total + canary_total), margin)
         more = int(np.ceil(max(missing, 0.0) / gain)) if gain > need * 1e-8 else None
@@ -233,7 +236,7 @@ def _predictions(
     if prod.predictions is None or canary.predictions is None:
         sentence = "Predictions are not compared: the sides were not counted in the same bins."
         return PredictionCheck(
-            verdict="not tested",
+            verdict=PredictionShift.NOT_TESTED,
             shift=0.0,
             low=0.0,
             high=1.0,
@@ -254,7 +257,11 @@ def _predictions(
         same = high < policy.same_shift
     else:
         different, same = low > policy.max_shift, high < policy.max_shift
-    verdict: PredictionVerdict = "same" if same else "different" if different else "undecided"
+    verdict = PredictionShift.UNDECIDED
+    if same:
+        verdict = PredictionShift.SAME
+    elif different:
+        verdict = PredictionShift.DIFFERENT
     moved = int(np.argmax(np.abs(canary_total / max(m, 1) - total / max(n, 1)))) if n and m else 0
     before = f"{percent(total[moved], n)} of prod's do"
     example = f"{percent(canary_total[moved], m)} of the canary's fall where {before}"

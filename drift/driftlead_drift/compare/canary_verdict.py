@@ -11,8 +11,8 @@ from driftlead_drift.compare.comparison import (
     Measure,
     PredictionCheck,
     SplitCheck,
-    Verdict,
 )
+from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,44 +25,48 @@ class Findings:
     split: SplitCheck
 
     @property
-    def said(self) -> list[tuple[str, Verdict, str]]:
+    def said(self) -> list[tuple[str, CanaryVerdict, str]]:
         """Name, verdict and sentence of whatever decides by itself."""
-        checks: list[tuple[str, Verdict, str]] = [(c.name, c.verdict, c.sentence) for c in self.checks]
+        checks: list[tuple[str, CanaryVerdict, str]] = [(c.name, c.verdict, c.sentence) for c in self.checks]
         return checks + [(m.name, m.verdict, m.sentence) for m in self.measures if m.verdict is not None]
 
 
-def conclude(found: Findings, policy: CanaryPolicy) -> Verdict:
+def conclude(found: Findings, policy: CanaryPolicy) -> CanaryVerdict:
     """Worse if anything that decides is, non-inferior if all of it is, else undecided."""
     if found.split.mismatch:
-        return "undecided"
+        return CanaryVerdict.UNDECIDED
     said = {verdict for _, verdict, _ in found.said}
-    shifted = policy.max_shift is not None and found.predictions.verdict == "different"
-    if shifted or "worse" in said:
-        return "worse"
-    settled = policy.max_shift is None or found.predictions.verdict == "same"
+    shifted = policy.max_shift is not None and found.predictions.verdict == PredictionShift.DIFFERENT
+    if shifted or CanaryVerdict.WORSE in said:
+        return CanaryVerdict.WORSE
+    settled = policy.max_shift is None or found.predictions.verdict == PredictionShift.SAME
     told = policy.log_loss_margin is None or any(m.name == "log loss" for m in found.measures)
-    return "non-inferior" if settled and told and said == {"non-inferior"} else "undecided"
+    good = settled and told and said == {CanaryVerdict.NON_INFERIOR}
+    return CanaryVerdict.NON_INFERIOR if good else CanaryVerdict.UNDECIDED
 
 
-def summarize(verdict: Verdict, found: Findings, needed: int | None) -> str:
+def summarize(verdict: CanaryVerdict, found: Findings, needed: int | None) -> str:
     """The verdict in one sentence or two. `needed`: about so many more requests, None: not to be foreseen."""
     if found.split.mismatch:
         return f"undecided: {found.split.sentence} Compare again when traffic is split as meant."
-    by = {v: [name for name, s, _ in found.said if s == v] for v in ("worse", "non-inferior", "undecided")}
-    if verdict == "worse":
-        names: list[str] = [*by["worse"]] or ["predictions"]
-        first = next((sentence for _, s, sentence in found.said if s == "worse"), found.predictions.sentence)
+    by = {v: [name for name, s, _ in found.said if s == v] for v in CanaryVerdict}
+    if verdict == CanaryVerdict.WORSE:
+        names: list[str] = [*by[CanaryVerdict.WORSE]] or ["predictions"]
+        first = next(
+            (sentence for _, s, sentence in found.said if s == CanaryVerdict.WORSE),
+            found.predictions.sentence,
+        )
         return f"the canary is worse in {words.listed(names)}. {first}"
-    if verdict == "non-inferior":
-        return f"the canary is not worse than prod in {words.listed(by['non-inferior'])}"
-    if not by["undecided"]:
+    if verdict == CanaryVerdict.NON_INFERIOR:
+        return f"the canary is not worse than prod in {words.listed(by[CanaryVerdict.NON_INFERIOR])}"
+    if not by[CanaryVerdict.UNDECIDED]:
         return f"undecided: {found.predictions.sentence}"
     more = (
         f"about {needed:,} more requests should tell"
         if needed is not None
         else "too early to say how many more"
     )
-    return f"undecided in {words.listed(by['undecided'])}: {more}"
+    return f"undecided in {words.listed(by[CanaryVerdict.UNDECIDED])}: {more}"
 
 
 def not_tested(found: Findings, *, near: bool) -> tuple[str, ...]:
@@ -74,5 +78,5 @@ def not_tested(found: Findings, *, near: bool) -> tuple[str, ...]:
     out = list(missing.values())
     if "quality" in tested and not found.measures:
         out.append(words.NO_PROBABILITIES)
-    unseen = found.predictions.verdict == "not tested"
+    unseen = found.predictions.verdict == PredictionShift.NOT_TESTED
     return (*out, found.predictions.sentence) if unseen else tuple(out)

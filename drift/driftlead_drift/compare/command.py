@@ -13,8 +13,7 @@ from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CompareSettings
-
-WORSE, NOT_WORSE = 2, 0
+from driftlead_formats.verdicts import CanaryVerdict, CommandExit
 
 
 def run(settings: CompareSettings) -> Ended:
@@ -30,7 +29,7 @@ def run(settings: CompareSettings) -> Ended:
     )
     uri = record(settings, document)
     return Ended(
-        WORSE if look.judgement.verdict == "worse" else NOT_WORSE,
+        CommandExit.DRIFT if look.judgement.verdict == CanaryVerdict.WORSE else CommandExit.NO_DRIFT,
         canary_page.words(document, uri),
         canary_document.summary(document),
     )

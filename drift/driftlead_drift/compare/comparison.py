@@ -9,9 +9,8 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 from driftlead_drift.compare.truth import Tally
+from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
-Verdict = Literal["worse", "non-inferior", "undecided"]
-PredictionVerdict = Literal["same", "different", "undecided", "not tested"]
 CheckName = Literal["errors", "latency", "quality"]
 MeasureName = Literal["wrong", "log loss", "AUC"]
 
@@ -80,7 +79,7 @@ class Check:
     """
 
     name: CheckName
-    verdict: Verdict
+    verdict: CanaryVerdict
     prod: float
     canary: float
     prod_requests: int
@@ -98,7 +97,7 @@ class Check:
 class PredictionCheck:
     """`shift`: largest difference of the distribution functions; `low` to `high` holds at all looks."""
 
-    verdict: PredictionVerdict
+    verdict: PredictionShift
     shift: float
     low: float
     high: float
@@ -124,7 +123,7 @@ class Measure:
     interval: tuple[float, float] | None
     at_all_looks: bool
     margin: float | None
-    verdict: Verdict | None
+    verdict: CanaryVerdict | None
     sentence: str
 
 
@@ -145,7 +144,7 @@ class CanaryJudgement:
     A split that is not as configured makes it undecided: what is compared is then not the same traffic.
     """
 
-    verdict: Verdict
+    verdict: CanaryVerdict
     checks: tuple[Check, ...]
     predictions: PredictionCheck
     split: SplitCheck
@@ -157,7 +156,7 @@ class CanaryJudgement:
     measures: tuple[Measure, ...] = ()
 
     @property
-    def said(self) -> list[tuple[str, Verdict]]:
+    def said(self) -> list[tuple[str, CanaryVerdict]]:
         """Name and verdict of whatever decides by itself, predictions and split apart."""
-        checks: list[tuple[str, Verdict]] = [(check.name, check.verdict) for check in self.checks]
+        checks: list[tuple[str, CanaryVerdict]] = [(check.name, check.verdict) for check in self.checks]
         return checks + [(m.name, m.verdict) for m in self.measures if m.verdict is not None]

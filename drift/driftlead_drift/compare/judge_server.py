@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 from aiohttp import web
@@ -14,9 +15,19 @@ from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import CompareSettings
 from driftlead_formats.durations import duration
+from driftlead_formats.summaries import CanaryAssessment
+from driftlead_formats.verdicts import CanaryVerdict, CommandExit, PredictionShift
 
 log = structlog.get_logger(__name__)
-VALUES = {"worse": -1, "undecided": 0, "non-inferior": 1, "different": -1, "same": 1, "not tested": 0}
+VALUES: Mapping[CanaryVerdict | PredictionShift, int] = {
+    CanaryVerdict.WORSE: -1,
+    CanaryVerdict.UNDECIDED: 0,
+    CanaryVerdict.NON_INFERIOR: 1,
+    PredictionShift.DIFFERENT: -1,
+    PredictionShift.UNDECIDED: 0,
+    PredictionShift.SAME: 1,
+    PredictionShift.NOT_TESTED: 0,
+}
 
 
 class Metrics:
@@ -81,7 +92,7 @@ class Judge:
         self.settings = settings
         self.comparison = Comparison(settings)
         self.metrics = Metrics()
-        self.answer: dict[str, Any] | None = None
+        self._last: CanaryAssessment | None = None
         self.trouble = "the judge has not looked yet"
 
     async def look(self, now: datetime) -> None:
@@ -96,7 +107,15 @@ class Judge:
         self.metrics.looks.inc()
         self.metrics.tell(look)
         self.trouble = ""
-        self.answer = answer(look, now)
+        self._last = assess(look, now)
+
+    def answer(self) -> CanaryAssessment:
+        """The last assessment with the reason why it is old; undecided while there is none."""
+        if self._last is None:
+            return CanaryAssessment(
+                verdict=CanaryVerdict.UNDECIDED, message=self.trouble, trouble=self.trouble
+            )
+        return replace(self._last, trouble=self.trouble)
 
     async def follow(self) -> None:
         """Looks until it is cancelled."""
@@ -106,10 +125,8 @@ class Judge:
             await asyncio.sleep(pause)
 
     async def verdict(self, _: web.Request) -> web.Response:
-        """GET /verdict: the last answer, 503 while there is none."""
-        if self.answer is None:
-            return web.json_response({"verdict": "undecided", "message": self.trouble}, status=503)
-        return web.json_response({**self.answer, "trouble": self.trouble})
+        """GET /verdict: the last assessment, 503 while there is none."""
+        return web.json_response(self.answer().dump(), status=503 if self._last is None else 200)
 
     async def live(self, _: web.Request) -> web.Response:
         """GET /livez and /readyz: the process answers."""
@@ -122,28 +139,26 @@ class Judge:
         )
 
 
-def answer(look: Look, now: datetime) -> dict[str, Any]:
-    """What GET /verdict says (`canary-verdict/v1`); the operator reads `verdict` and `message`."""
+def assess(look: Look, now: datetime) -> CanaryAssessment:
+    """A look as the operator reads it."""
     judgement = look.judgement
-    return {
-        "schema": "canary-verdict/v1",
-        "verdict": judgement.verdict,
-        "message": judgement.summary,
-        "prod": look.prod.model_version,
-        "canary": look.canary.model_version,
-        "since": look.start.isoformat(),
-        "at": now.isoformat(),
-        "minutes": judgement.minutes,
-        "requests": {
-            "prod": sum(look.sides[0].requests.values()),
-            "canary": sum(look.sides[1].requests.values()),
-        },
-        "requests_needed": judgement.requests_needed,
-        "checks": dict(judgement.said),
-        "predictions": judgement.predictions.verdict,
-        "split_mismatch": judgement.split.mismatch,
-        "not_tested": list(judgement.not_tested),
-    }
+    prod, canary = (sum(side.requests.values()) for side in look.sides)
+    return CanaryAssessment(
+        verdict=judgement.verdict,
+        message=judgement.summary,
+        prod=look.prod.model_version,
+        canary=look.canary.model_version,
+        since=look.start.isoformat(),
+        at=now.isoformat(),
+        minutes=judgement.minutes,
+        prod_requests=prod,
+        canary_requests=canary,
+        requests_needed=judgement.requests_needed,
+        checks=dict(judgement.said),
+        predictions=judgement.predictions.verdict,
+        split_mismatch=judgement.split.mismatch,
+        not_tested=judgement.not_tested,
+    )
 
 
 def application(judge: Judge) -> web.Application:
@@ -163,7 +178,7 @@ def application(judge: Judge) -> web.Application:
 def serve(settings: CompareSettings) -> Ended:
     """Follows until SIGTERM or SIGINT."""
     judge = asyncio.run(_serve(settings))
-    return Ended(0, "stopped", judge.answer or {"verdict": "undecided", "message": judge.trouble})
+    return Ended(CommandExit.NO_DRIFT, "stopped", judge.answer().dump())
 
 
 async def _serve(settings: CompareSettings) -> Judge:

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from driftlead_drift import words
-from driftlead_drift.compare.comparison import CanaryPolicy, Measure, MeasureName, Verdict
+from driftlead_drift.compare.comparison import CanaryPolicy, Measure, MeasureName
 from driftlead_drift.compare.truth import CAP, Tally
 from driftlead_drift.statistics.means import Sums, difference, mean
 from driftlead_drift.statistics.ranking import Auc, auc
+from driftlead_formats.verdicts import CanaryVerdict
 
 Tallies = Sequence[Tally]
 
@@ -70,9 +71,7 @@ def _measure(
 ) -> Measure:
     sums = [_loss(side) if name == "log loss" else _wrong(side) for side in sides]
     scale = CAP if name == "log loss" else 1.0
-    verdict: Verdict | None = None
-    if margin is not None:
-        verdict = "worse" if ends[0] > margin else "non-inferior" if ends[1] < margin else "undecided"
+    verdict = None if margin is None else _beside(margin, ends)
     first, second = (scale * side.mean for side in sums)
     rows = int(sums[0].rows.sum()), int(sums[1].rows.sum())
     return Measure(
@@ -86,6 +85,12 @@ def _measure(
         verdict=verdict,
         sentence=words.measure(name, (first, second), rows, called, ends, verdict=verdict, margin=margin),
     )
+
+
+def _beside(margin: float, ends: tuple[float, float]) -> CanaryVerdict:
+    if ends[0] > margin:
+        return CanaryVerdict.WORSE
+    return CanaryVerdict.NON_INFERIOR if ends[1] < margin else CanaryVerdict.UNDECIDED
 
 
 def _ranked(first: Tallies, second: Tallies, called: tuple[str, str]) -> list[Measure]:

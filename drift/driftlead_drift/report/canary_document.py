@@ -34,7 +34,7 @@ def report(
             for name, value in asdict(policy).items()
         },
         "verdict": {
-            "status": judgement.verdict,
+            "status": str(judgement.verdict),
             "summary": judgement.summary,
             "requests_needed": judgement.requests_needed,
             "latency_threshold_ms": judgement.latency_threshold_ms,

@@ -9,35 +9,38 @@ from markupsafe import Markup
 
 from driftlead_drift.report import page, svg
 from driftlead_formats.durations import in_words
+from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift
 
+INFORMS = "informs"
 GLYPHS = {
-    "worse": "■",
-    "non-inferior": "○",
-    "undecided": "…",
-    "different": "◆",
-    "same": "○",
-    "not tested": "·",
-    "informs": "·",
+    CanaryVerdict.WORSE: "■",
+    CanaryVerdict.NON_INFERIOR: "○",
+    CanaryVerdict.UNDECIDED: "…",
+    PredictionShift.DIFFERENT: "◆",
+    PredictionShift.SAME: "○",
+    PredictionShift.NOT_TESTED: "·",
+    INFORMS: "·",
 }
 CLASSES = {
-    "worse": "severe",
-    "non-inferior": "stable",
-    "undecided": "insufficient",
-    "different": "changed",
-    "same": "stable",
-    "not tested": "insufficient",
-    "informs": "insufficient",
+    CanaryVerdict.WORSE: DriftVerdict.SEVERE,
+    CanaryVerdict.NON_INFERIOR: DriftVerdict.STABLE,
+    CanaryVerdict.UNDECIDED: DriftVerdict.INSUFFICIENT,
+    PredictionShift.DIFFERENT: DriftVerdict.CHANGED,
+    PredictionShift.SAME: DriftVerdict.STABLE,
+    PredictionShift.NOT_TESTED: DriftVerdict.INSUFFICIENT,
+    INFORMS: DriftVerdict.INSUFFICIENT,
 }
 """The drift page's colours for these verdicts."""
 HEADLINES = {
-    "worse": "The canary is worse",
-    "non-inferior": "The canary is not worse",
-    "undecided": "Too early to tell",
+    CanaryVerdict.WORSE: "The canary is worse",
+    CanaryVerdict.NON_INFERIOR: "The canary is not worse",
+    CanaryVerdict.UNDECIDED: "Too early to tell",
 }
 NEXT = {
-    "worse": "move the canary out of its stage, or promote nothing",
-    "non-inferior": "promote it when its predictions are as meant: driftlead never promotes by itself here",
-    "undecided": "let it run; the verdict may be looked at at any time",
+    CanaryVerdict.WORSE: "move the canary out of its stage, or promote nothing",
+    CanaryVerdict.NON_INFERIOR: "promote it when its predictions are as meant: "
+    "driftlead never promotes by itself here",
+    CanaryVerdict.UNDECIDED: "let it run; the verdict may be looked at at any time",
 }
 SPLIT = "mend the routing: what is compared must be the same traffic"
 MEASURES = {"wrong": "predicted wrongly", "log loss": "log loss, nats a row", "AUC": "AUC"}
@@ -135,7 +138,7 @@ def words(document: Mapping[str, Any], uri: str) -> str:
     lines = [verdict["summary"] if told else f"{verdict['status']}: {verdict['summary']}", f"  {sides}"]
     lines += [f"  {check['name']:<12} {check['verdict']:<13} {check['sentence']}" for check in checks]
     measures = [(m, m["name"]) for m in document["measures"]] + [(m, "prod's own") for m in document["own"]]
-    lines += [f"  {name:<12} {m['verdict'] or 'informs':<13} {m['sentence']}" for m, name in measures]
+    lines += [f"  {name:<12} {m['verdict'] or INFORMS:<13} {m['sentence']}" for m, name in measures]
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join([*lines, f"report: {uri}"] if uri else lines)
 

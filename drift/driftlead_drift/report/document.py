@@ -11,6 +11,8 @@ from driftlead_drift.check.runs import Run
 from driftlead_drift.policy import Policy
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.binning import FeatureBins
+from driftlead_formats.summaries import TOP_FEATURES, DriftSummary, TopFeature
+from driftlead_formats.verdicts import CommandExit, DriftVerdict
 
 SCHEMA = "drift-report/v1"
 SPARKS = 24
@@ -53,7 +55,7 @@ def report(
     *,
     policy: Policy,
     history: Sequence[Run],
-    exit_code: int,
+    exit_code: CommandExit,
 ) -> dict[str, Any]:
     """The document of a judged window; `exit_code` is the command's, --strict considered."""
     bins = {bins.name: bins for bins in baseline.features}
@@ -74,8 +76,8 @@ def report(
         },
         "policy": asdict(policy),
         "verdict": {
-            "status": judgement.status,
-            "exit_code": exit_code,
+            "status": str(judgement.status),
+            "exit_code": int(exit_code),
             "reasons": list(judgement.reasons),
             "consecutive": judgement.consecutive,
             "alarm": judgement.alarm,
@@ -93,7 +95,12 @@ def report(
         else _feature(judgement.prediction, baseline.prediction, past),
         "not_tested": list(judgement.not_tested),
         "history": [
-            {"run_id": run.run_id, "to": run.window_to.isoformat(), "rows": run.rows, "verdict": run.verdict}
+            {
+                "run_id": run.run_id,
+                "to": run.window_to.isoformat(),
+                "rows": run.rows,
+                "verdict": str(run.verdict),
+            }
             for run in past
         ],
     }
@@ -109,8 +116,8 @@ def failure(subject: Subject, sentence: str, policy: Policy, *, early: bool = Fa
         "baseline": None,
         "policy": asdict(policy),
         "verdict": {
-            "status": "insufficient" if early else "error",
-            "exit_code": 0 if early else 1,
+            "status": str(DriftVerdict.INSUFFICIENT if early else DriftVerdict.ERROR),
+            "exit_code": int(CommandExit.NO_DRIFT if early else CommandExit.CANNOT_JUDGE),
             "reasons": [],
             "consecutive": 0,
             "alarm": False,
@@ -161,7 +168,7 @@ def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[
     return {
         "name": judged.name,
         "kind": judged.kind,
-        "status": judged.status,
+        "status": str(judged.status),
         "calendar": judged.calendar,
         "psi": judged.psi,
         "psi_corrected": judged.psi_corrected,
@@ -185,29 +192,29 @@ def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[
     }
 
 
-def summary(document: Mapping[str, Any], uri: str) -> dict[str, Any]:
-    """`drift-summary/v1`: what the operator reads from the termination message."""
+def summary(document: Mapping[str, Any], uri: str) -> DriftSummary:
+    """What the operator reads from the termination message. `uri`: where the report's page is."""
     verdict, window = document["verdict"], document["window"]
     ranked = sorted(document["features"], key=lambda feature: feature["psi"], reverse=True)
-    return {
-        "schema": "drift-summary/v1",
-        "report": document["run_id"],
-        "version": document["model"]["version"],
-        "verdict": verdict["status"],
-        "exit_code": verdict["exit_code"],
-        "rows": window["rows"],
-        "consecutive": verdict["consecutive"],
-        "window": {"from": window["from"], "to": window["to"]},
-        "uri": uri,
-        "message": verdict["summary"],
-        "independence_assumed": verdict["independence_assumed"],
-        "top": [
-            {
-                "name": feature["name"],
-                "psi": f"{feature['psi']:.4g}",
-                "low": f"{feature['psi_ci90'][0]:.4g}",
-                "high": f"{feature['psi_ci90'][1]:.4g}",
-            }
-            for feature in ranked[:5]
-        ],
-    }
+    return DriftSummary(
+        report=document["run_id"],
+        version=document["model"]["version"],
+        verdict=DriftVerdict(verdict["status"]),
+        exit_code=verdict["exit_code"],
+        rows=window["rows"],
+        consecutive=verdict["consecutive"],
+        window_from=window["from"],
+        window_to=window["to"],
+        uri=uri,
+        message=verdict["summary"],
+        independence_assumed=verdict["independence_assumed"],
+        top=tuple(
+            TopFeature(
+                name=feature["name"],
+                value=f"{feature['psi']:.4g}",
+                low=f"{feature['psi_ci90'][0]:.4g}",
+                high=f"{feature['psi_ci90'][1]:.4g}",
+            )
+            for feature in ranked[:TOP_FEATURES]
+        ),
+    )

@@ -11,27 +11,35 @@ from markupsafe import Markup
 from driftlead_drift.policy import REASONS
 from driftlead_drift.report import svg
 from driftlead_formats.durations import in_words
+from driftlead_formats.verdicts import DriftVerdict
 
 CARDS = 60
 """So many features get a picture, the ones that moved most; the table and report.json hold all."""
 GLYPHS = {
-    "stable": "○",
-    "changed": "◆",
-    "drift": "▲",
-    "severe": "■",
-    "insufficient": "…",
-    "error": "✕",
+    DriftVerdict.STABLE: "○",
+    DriftVerdict.CHANGED: "◆",
+    DriftVerdict.DRIFT: "▲",
+    DriftVerdict.SEVERE: "■",
+    DriftVerdict.INSUFFICIENT: "…",
+    DriftVerdict.ERROR: "✕",
 }
 """A shape for each status, so that no colour is needed to tell them apart."""
 HEADLINES = {
-    "stable": "No drift",
-    "changed": "Changed, too little to matter",
-    "drift": "Drift",
-    "severe": "Severe drift",
-    "insufficient": "Not enough data to tell",
-    "error": "The check could not judge",
+    DriftVerdict.STABLE: "No drift",
+    DriftVerdict.CHANGED: "Changed, too little to matter",
+    DriftVerdict.DRIFT: "Drift",
+    DriftVerdict.SEVERE: "Severe drift",
+    DriftVerdict.INSUFFICIENT: "Not enough data to tell",
+    DriftVerdict.ERROR: "The check could not judge",
 }
-ORDER = ("severe", "drift", "changed", "insufficient", "stable", "error")
+ORDER = (
+    DriftVerdict.SEVERE,
+    DriftVerdict.DRIFT,
+    DriftVerdict.CHANGED,
+    DriftVerdict.INSUFFICIENT,
+    DriftVerdict.STABLE,
+    DriftVerdict.ERROR,
+)
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -83,7 +83,14 @@ def _status(last: Ended) -> dict[str, Any]:
         known: dict[str, Any] = {"verdict": ERROR, "message": message, "exitCode": last.exit_code}
         return {"lastRunTime": objects.stamp(last.at), **known}
     top = [
-        objects.without_empty({key: _text(each.get(key)) for key in ("name", "psi", "low", "high")})
+        objects.without_empty(
+            {
+                "name": _text(each.get("name")),
+                "psi": _text(each.get("value")),
+                "low": _text(each.get("low")),
+                "high": _text(each.get("high")),
+            }
+        )
         for each in objects.items(said.get("top"))[:5]
     ]
     status = {
