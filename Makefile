@@ -19,64 +19,63 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(UV) pip install --quiet --no-deps --editable . "uv>=0.9"
 	@touch $@
 
-lock: setup ## resolve the dependencies anew: the root lock, then one beside each Dockerfile
-	@$(PY) hack/lock.py
+lock: setup ## resolve the dependencies again: the root lock, then one beside each Dockerfile
+	@$(PY) -m hack.lock
 
 lint: setup ## ruff, mypy --strict, import-linter, the chart's copy of the CRD, and known vulnerabilities
 	@ruff check .
 	@ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@mypy
 	@lint-imports --no-logo --verbose 2>&1 | tail -n 12
-	@$(PY) hack/crds.py --check
-	@$(PY) hack/audit.py
+	@$(PY) -m hack.crds --check
+	@$(PY) -m hack.audit
 
 format: setup ## let ruff format and mend what it can
 	@ruff format --quiet . && ruff check --fix --quiet .
 
 crds: setup ## copy crds/ into the chart
-	@$(PY) hack/crds.py
-	@$(PY) hack/install.py
+	@$(PY) -m hack.crds
+	@$(PY) -m hack.install
 
 test: setup ## lint, unit, component, chart, docs and e2e, each with its time
-	@$(PY) hack/run_tests.py
+	@$(PY) -m hack.run_tests
 
 test-unit: setup ## the pure modules alone, in seconds
 	@pytest tests/unit
 
-fuzz: setup ## look for inputs that break a parser, ten minutes for each
+fuzz: setup ## search for inputs that break a parser, ten minutes for each
 	@$(PY) tests/fuzz -max_total_time=600
 
 test-e2e: setup images ## install, predict, promote, drift, retrain on a real cluster
-	@$(PY) hack/machine.py
+	@$(PY) -m hack.machine
 	@pytest tests/e2e
 
 test-platform: setup images ## faults, upgrades, leaders, policies, autoscaling, monitoring: end to end, minutes long
-	@$(PY) hack/machine.py
-	@$(PY) hack/tools.py metrics-server policies prometheus-operator > /dev/null
-	@pytest tests/e2e -m platform
+	@$(PY) -m hack.tools metrics-server policies prometheus-operator > /dev/null
+	@$(PY) -m hack.run_tests e2e-platform
 
 up: ## a real Kubernetes: kind where Docker runs, else one node without Docker
-	@python3 hack/cluster.py up
+	@python3 -m hack.local_cluster up
 
 down: ## stop that cluster and leave nothing behind
-	@python3 hack/cluster.py down
+	@python3 -m hack.local_cluster down
 
 images: up ## build every image that changed and load it into the cluster
-	@python3 hack/cluster.py images
+	@python3 -m hack.local_cluster images
 
 demo: setup images ## the closed loop on real flights, step by step
-	@$(PY) hack/demo
+	@$(PY) -m hack.demo
 
 demo-down: ## remove what the demo installed
-	@$(PY) hack/demo down
+	@$(PY) -m hack.demo down
 
 bench: setup ## repeat the measurements of benchmarks/README.md
-	@$(PY) benchmarks $(WHAT)
+	@$(PY) -m benchmarks $(WHAT)
 
-docs: setup ## write reference pages, dashboards and install.yaml anew
-	@$(PY) hack/reference.py
-	@$(PY) hack/values_reference.py
-	@$(PY) hack/dashboards
-	@$(PY) hack/install.py
+docs: setup ## write reference pages, dashboards and install.yaml from their sources
+	@$(PY) -m hack.reference
+	@$(PY) -m hack.values_reference
+	@$(PY) -m hack.dashboards
+	@$(PY) -m hack.install
 
 .PHONY: help setup lock lint format crds test test-unit fuzz test-e2e test-platform up down images demo demo-down bench docs

@@ -5,10 +5,8 @@ Each is a program of its own with its own options; this only runs them in turn, 
 
 import subprocess
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ALL = sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_"))
+ALL = ["drift", "drift_statistics", "inference", "operator_scale", "prediction_log"]
 
 
 def main(names: list[str]) -> int:
@@ -18,8 +16,8 @@ def main(names: list[str]) -> int:
         return 2
     failed = []
     for name in names or ALL:
-        print(f"\n=== benchmarks/{name}.py", flush=True)
-        if subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode:
+        print(f"\n=== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
             failed.append(name)
     if failed:
         print(f"failed: {', '.join(failed)}")

@@ -1,9 +1,9 @@
 """How fast a window becomes a verdict: by JSON, packed float32 and histograms, beside other libraries.
 
-    .venv/bin/python benchmarks/drift.py [--rows 1000000] [--large 10000000] [--rivals PYTHON]
+    .venv/bin/python -m benchmarks.drift [--rows 1000000] [--large 10000000] [--rivals PYTHON]
 
 Each way runs in a process of its own against one private PostgreSQL, so that its peak memory is its own;
-database CPU is the server process's. Goals (research of the drift room, G1-G5): JSON 5 s, 100 MB, 2.5 s of
+database CPU is the server process's. Goals (of its design, G1-G5): JSON 5 s, 100 MB, 2.5 s of
 database CPU; packed 0.6 s and flat memory; histograms 0.1 s; a whole check 3 s; counting 1 us a row in the
 server.
 
@@ -27,8 +27,6 @@ from pathlib import Path
 
 import asyncpg
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from driftlead_drift.__main__ import main as check
 from driftlead_drift.check.counting import Counter
@@ -253,8 +251,9 @@ def main() -> None:
             if not number:
                 continue
             asyncio.run(fill(dsn, number, baseline, start))
+            itself = [sys.executable, "-m", "benchmarks.drift"]
             for way in ways:
-                command = [sys.executable, __file__, "--way", way, "--dsn", dsn, "--folder", name]
+                command = [*itself, "--way", way, "--dsn", dsn, "--folder", name]
                 run = repeated([*command, "--start", str(start.timestamp())], given.times)
                 show(f"{number:,} rows by {way}", run)
         if given.rivals:

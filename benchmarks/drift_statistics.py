@@ -1,8 +1,8 @@
 """What the drift check and the canary's comparison promise, measured by seeded simulation.
 
-    python benchmarks/drift_statistics.py                # all but the flights, about ten minutes
-    python benchmarks/drift_statistics.py null power --runs 500
-    python benchmarks/drift_statistics.py flights --flights flights.parquet
+    python -m benchmarks.drift_statistics                # all but the flights, about ten minutes
+    python -m benchmarks.drift_statistics null power --runs 500
+    python -m benchmarks.drift_statistics flights --flights flights.parquet
 
 Prints Markdown tables and writes the figures beside this file, drift_statistics.json.
 """

@@ -1,7 +1,7 @@
 """Predictions per second and core, side by side: this server in its modes, and every other that serves
 scikit-learn.
 
-Run: python benchmarks/inference.py (14 minutes; the first time 3 more, which install the peers).
+Run: python -m benchmarks.inference (14 minutes; the first time 3 more, which install the peers).
 Needs two cores, wrk (apt-get install wrk), a PostgreSQL server, and root for scheduler weights; without root,
 a quiet machine. Some of it: --models forest, or --only "regression: wire, logged;regression: KServe".
 
@@ -23,19 +23,16 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+import structlog
 
-import structlog  # noqa: E402
-from side_by_side import data, report, steps  # noqa: E402
-from side_by_side.figures import Measured, plan_of  # noqa: E402
-from side_by_side.measure import measure  # noqa: E402
-from side_by_side.processes import LOAD_CORE, favour, started  # noqa: E402
-from side_by_side.servers import ALL, ASGI, OURS, WIRE, Server  # noqa: E402
-
-from driftlead_log.migrate import migrate  # noqa: E402
-from neighbours import postgres  # noqa: E402
-from neighbours.postgres import Postgres  # noqa: E402
+from benchmarks.side_by_side import data, report, steps
+from benchmarks.side_by_side.figures import Measured, plan_of
+from benchmarks.side_by_side.measure import measure
+from benchmarks.side_by_side.processes import LOAD_CORE, favour, started
+from benchmarks.side_by_side.servers import ALL, ASGI, OURS, WIRE, Server
+from driftlead_log.migrate import migrate
+from neighbours import postgres
+from neighbours.postgres import Postgres
 
 STEP_SECONDS = 6
 

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from binary import binaries, cache
-from side_by_side.processes import TICKS, stat
-
+from benchmarks.side_by_side.processes import TICKS, stat
 from driftlead_operator.cluster.api_server import ApiServer
+from hack.cache import cache
+from hack.devcluster.binary import binaries
+from hack.ports import free_port
 from neighbours import api_server
-from neighbours.processes import free_port, running
+from neighbours.processes import running
 
 KWOK = "v0.7.0"
 QPS = ["--kube-api-qps=500", "--kube-api-burst=1000"]
@@ -25,7 +26,7 @@ PROGRAMS = (
     "kube-scheduler",
     "kwok",
     "driftlead-operator",
-    "operator_scale.py",
+    "benchmarks.operator_scale",
 )
 OTHERS = "others"
 
@@ -87,8 +88,9 @@ def cpu_by_program() -> Counter[str]:
     found: Counter[str] = Counter()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):  # gone meanwhile, or a thread of the kernel
-            program, script = [*(folder / "cmdline").read_text().split("\0"), ""][:2]
+            program, script, module = [*(folder / "cmdline").read_text().split("\0"), "", ""][:3]
             name = Path(script if Path(program).name.startswith("python") else program).name
+            name = module if name == "-m" else name
             found[name if name in PROGRAMS else OTHERS] += cpu_seconds(int(folder.name))
     fields = Path("/proc/stat").read_text().split()
     found["idle"] = (int(fields[4]) + int(fields[5])) / TICKS

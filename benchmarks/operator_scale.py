@@ -1,6 +1,6 @@
 """How the operator scales: ModelDeployments from nothing to Ready, at rest, and after promotions.
 
-Run: python benchmarks/operator_scale.py [10 100 500 1000]. Each size has a fresh real control plane (etcd,
+Run: python -m benchmarks.operator_scale [10 100 500 1000]. Each size has a fresh real control plane (etcd,
 API server, controller manager, scheduler) and a real MLflow server; KWOK plays nodes and pods, whose /health
 nobody answers. Controller manager and scheduler may ask 500 times a second; their defaults of 20 and 50 would
 be the bound.
@@ -23,20 +23,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "hack/devcluster"))
-
 import aiohttp
 import kopf
-from kwok_cluster import OTHERS, PROGRAMS, control_plane, cpu_by_program, cpu_seconds, nodes
 from mlflow.webhooks.delivery import _generate_hmac_signature
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.kwok_cluster import OTHERS, PROGRAMS, control_plane, cpu_by_program, cpu_seconds, nodes
 from driftlead_operator.cluster.api_server import ApiServer, login
+from hack.ports import free_port
 from neighbours import mlflow_server
 from neighbours.mlflow import answers
 from neighbours.operators import declare, install_crd, mlflow, move, namespace, resource, until
-from neighbours.processes import free_port, running
+from neighbours.processes import running
 
 HERE = "bench"
 REST_SECONDS = 60

@@ -1,6 +1,6 @@
 """What the prediction log costs: append, histograms, delivery, bytes per row.
 
-Run: python benchmarks/prediction_log.py [DSN]. Without a DSN a private Postgres is started. Figures are
+Run: python -m benchmarks.prediction_log [DSN]. Without a DSN a private Postgres is started. Figures are
 medians; nothing is pinned to a core.
 """
 
@@ -16,8 +16,6 @@ from pathlib import Path
 
 import asyncpg
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from driftlead_formats.baseline import build
 from driftlead_inference.recorder import Identity, Recorder, RecorderSettings, Row

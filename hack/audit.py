@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from lock import ROOMS
-from sbom import ROOT, components
+from hack import ROOT
+from hack.lock import COMPONENTS
+from hack.sbom import components
 
-LOCKS = ("requirements.lock", *ROOMS)
+LOCKS = ("requirements.lock", *COMPONENTS)
 SECONDS = 300
 AWAY = ("connect", "timed out", "resolve", "max retries", "proxy")
 """Words of pip-audit where the database does not answer; any other failure is one."""

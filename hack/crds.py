@@ -10,8 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from editor_schema import editor_schema
-from freshness import ROOT, write_or_check
+from hack import ROOT
+from hack.editor_schema import editor_schema
+from hack.freshness import write_or_check
 
 SOURCE = ROOT / "crds"
 TARGET = ROOT / "charts/driftlead/templates/crds"

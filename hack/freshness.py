@@ -1,9 +1,9 @@
-"""Files that are made from others: written anew, or with `--check` compared."""
+"""Files that are made from others: written, or with `--check` compared."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from hack import ROOT
 
 
 def write_or_check(wanted: Mapping[Path, str], arguments: Sequence[str], mend: str) -> int:

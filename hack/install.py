@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
-from freshness import ROOT, write_or_check
-from tools import TOOLS
+from hack import ROOT
+from hack.freshness import write_or_check
+from hack.tools import path_of
 
 FOLDER = ROOT / "charts/install"
 TARGET = FOLDER / "install.yaml"
@@ -20,9 +22,9 @@ metadata:
 
 def rendered() -> str:
     """The namespace and everything that the chart makes in it, but not its tests."""
-    command = [TOOLS["helm"](), "template", "driftlead", ROOT / "charts/driftlead", "-n", "driftlead"]
-    values = ["--skip-tests", "-f", FOLDER / "values.yaml"]
-    done = subprocess.run([*command, *values], check=True, stdout=subprocess.PIPE, text=True)
+    options: list[str | Path] = ["--skip-tests", "-n", "driftlead", "-f", FOLDER / "values.yaml"]
+    command = [path_of("helm"), "template", "driftlead", ROOT / "charts/driftlead", *options]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return HEAD + done.stdout
 
 

@@ -1,19 +1,19 @@
 """Resolves the dependencies: requirements.lock for development, and one lock beside each Dockerfile.
 
-The rooms' locks are constrained by the root's, so that what the tests saw is what the images run.
+The components' locks are constrained by the root's, so that what the tests saw is what the images run.
 Locks carry hashes and no address of a registry: any mirror serves them.
 """
 
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from hack import ROOT
+
 COMPILE = [
     "uv", "pip", "compile", "pyproject.toml", "--quiet", "--universal", "--python-version", "3.11",
     "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url",
 ]  # fmt: skip
-ROOMS = {
+COMPONENTS = {
     "operator/requirements.lock": ["--extra", "operator"],
     "inference/requirements.lock": ["--extra", "inference"],
     "drift/requirements.lock": ["--extra", "drift"],
@@ -26,9 +26,9 @@ def main() -> int:
     """Writes every lock file."""
     everything = [*COMPILE, "--all-extras", "--group", "dev", "--output-file", "requirements.lock"]
     subprocess.run(everything, cwd=ROOT, check=True)
-    for target, extras in ROOMS.items():
-        room = [*COMPILE, *extras, "--constraint", "requirements.lock", "--output-file", target]
-        subprocess.run(room, cwd=ROOT, check=True)
+    for target, extras in COMPONENTS.items():
+        component = [*COMPILE, *extras, "--constraint", "requirements.lock", "--output-file", target]
+        subprocess.run(component, cwd=ROOT, check=True)
     return 0
 
 

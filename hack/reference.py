@@ -14,7 +14,8 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from driftlead_formats.settings_source import variable_names
-from freshness import ROOT, write_or_check
+from hack import ROOT
+from hack.freshness import write_or_check
 
 PAGES = ROOT / "docs/reference"
 NOTE = "<!-- Written by `make docs` from the code; edit that instead. -->\n"

@@ -4,8 +4,12 @@ A level that fails does not hide the next one. A skipped test is shown with its 
 is set it counts as a failure: there, a missing part must never look like a passing one. Only a test that
 "does not apply" misses nothing: that of the node without Docker, say, where Docker runs.
 
-Component tests mostly wait, the operator's nearly always, so three lanes run side by side; what runs
-beside the main lane says all that it has to say when it ends.
+Component tests mostly wait, the operator's nearly always, so three lanes run side by side; a lane beside the
+main one prints its output when a level of it ends.
+
+A cluster that these tests start ends with them. KEEP_CLUSTER=1 leaves it to whoever comes next: CI runs
+`make test-platform` after this, and a second node would have to load every image again. It cannot start the
+cluster before, since the tests of the node itself need a machine without one.
 """
 
 import os
@@ -18,16 +22,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tools import TOOLS
+from hack import ROOT, local_cluster
+from hack.ports import RANGE, VARIABLE, ranges
+from hack.tools import TOOLS
 
-ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".build/reports"
 PYTHON = sys.executable
 
 
 @dataclass(frozen=True)
 class Level:
-    """A name, the command, what must be made before it; `lane`: with whom it takes turns, "" is in front."""
+    """A name, the command, what must be made before it.
+
+    Levels of a lane run one after the other, the lanes beside one another; "" is the main lane.
+    """
 
     name: str
     command: Sequence[str]
@@ -54,14 +62,14 @@ def pytest_level(name: str, *words: str, before: Sequence[str] = (), lane: str =
     return Level(name, [PYTHON, "-m", "pytest", "-q", *places, report, *words], before, lane)
 
 
-def component(room: str) -> list[str]:
-    """The component tests of one room."""
-    return [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(f"tests/component/test_{room}_*.py"))]
+def component(of: str) -> list[str]:
+    """The component tests of one component, which their file names begin with."""
+    return [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(f"tests/component/test_{of}_*.py"))]
 
 
-def others(*rooms: str) -> list[str]:
-    """What leaves these rooms out of the component tests."""
-    return [f"--ignore-glob=*/test_{room}_*.py" for room in rooms]
+def others(*components: str) -> list[str]:
+    """What leaves out the component tests of these components."""
+    return [f"--ignore-glob=*/test_{each}_*.py" for each in components]
 
 
 LEVELS = [
@@ -77,6 +85,9 @@ LEVELS = [
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
 """`platform`, `operator`, `drift` and `cli` are component tests too, `component` are all others."""
+ON_DEMAND = [pytest_level("e2e-platform", "--timeout=1200", "tests/e2e", "-m", "platform")]
+"""What runs only where it is named: `make test-platform`, which makes the images before."""
+WHOLE_MACHINE = {"e2e", "e2e-platform"}
 
 
 def counts(report: Path) -> tuple[int, int, list[str]]:
@@ -98,8 +109,8 @@ def misses(skipped: Sequence[str]) -> bool:
     return any("does not apply" not in sentence for sentence in skipped)
 
 
-def run(level: Level) -> Outcome:
-    """Runs one level; its report, where it writes one, says what was in it."""
+def run(level: Level, ports: str = RANGE) -> Outcome:
+    """Runs one level with ports of its own; its report, where it writes one, says what was in it."""
     report = REPORTS / f"{level.name}.xml"
     report.unlink(missing_ok=True)
     title = f"\n=== {level.name}: {' '.join(level.command[-2:] if level.before else level.command)}"
@@ -114,6 +125,7 @@ def run(level: Level) -> Outcome:
             check=False,
             stdout=subprocess.PIPE if level.lane else None,
             stderr=subprocess.STDOUT if level.lane else None,
+            env={**os.environ, VARIABLE: ports},
         )
         code, said = code or done.returncode, said + (done.stdout or b"")
     if level.lane:
@@ -126,44 +138,60 @@ def run(level: Level) -> Outcome:
 
 def run_all(levels: Sequence[Level]) -> list[Outcome]:
     """Runs the lanes side by side; the end-to-end tests, which need the whole machine, after all others."""
-    lanes = {level.lane: ThreadPoolExecutor(1) for level in levels}
-    last = [level for level in levels if level.name == "e2e"]
-    started = [lanes[level.lane].submit(run, level) for level in levels if level not in last]
+    names = sorted({level.lane for level in levels})
+    lanes = {name: ThreadPoolExecutor(1) for name in names}
+    ports = dict(zip(names, ranges(len(names)), strict=True))
+    last = [level for level in levels if level.name in WHOLE_MACHINE]
+    started = [lanes[each.lane].submit(run, each, ports[each.lane]) for each in levels if each not in last]
     return [each.result() for each in started] + [run(level) for level in last]
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """One line a level, then each skipped test with its reason."""
-    lines = [f"{'level':<10} {'result':<7} {'passed':>6} {'failed':>6} {'skipped':>7} {'seconds':>8}"]
+    lines = [f"{'level':<12} {'result':<7} {'passed':>6} {'failed':>6} {'skipped':>7} {'seconds':>8}"]
     for each in outcomes:
         result = "ok" if each.ok else "FAILED"
         figures = f"{each.passed:>6} {each.failed:>6} {len(each.skipped):>7} {each.seconds:>8.1f}"
-        lines.append(f"{each.name:<10} {result:<7} {figures}")
+        lines.append(f"{each.name:<12} {result:<7} {figures}")
     lines += [f"skipped: {sentence}" for each in outcomes for sentence in each.skipped]
     return "\n".join(lines)
 
 
+def total(outcomes: Sequence[Outcome], seconds: float) -> str:
+    """The last line but one, in pytest's own form for whoever reads it by program."""
+    passed, failed = sum(each.passed for each in outcomes), sum(each.failed for each in outcomes)
+    skipped = sum(len(each.skipped) for each in outcomes)
+    return f"total: {passed} passed, {failed} failed, {skipped} skipped in {seconds:.0f} s"
+
+
+def cluster_is_up() -> bool:
+    """Whether a cluster runs; False also where none can."""
+    try:
+        return local_cluster.choose()[0].running()
+    except SystemExit:
+        return False
+
+
 def main(names: Sequence[str]) -> int:
     """Runs the named levels, or all; 0 only when every one of them is good."""
-    unknown = set(names) - {level.name for level in LEVELS}
-    if unknown:
-        print(f"no such level: {', '.join(unknown)}; there are {', '.join(level.name for level in LEVELS)}")
+    known = {level.name: level for level in (*LEVELS, *ON_DEMAND)}
+    if unknown := set(names) - known.keys():
+        print(f"no such level: {', '.join(unknown)}; there are {', '.join(known)}")
         return 2
     REPORTS.mkdir(parents=True, exist_ok=True)
     # Before anything runs side by side, so that nothing is built twice and no test waits for it.
-    for words in (["hack/machine.py"], ["hack/tools.py", *TOOLS]):
-        if subprocess.run([PYTHON, *words], cwd=ROOT, check=False).returncode:
+    for words in (["hack.machine"], ["hack.tools", *TOOLS]):
+        if subprocess.run([PYTHON, "-m", *words], cwd=ROOT, check=False).returncode:
             return 1
-    found_up = subprocess.run([PYTHON, "hack/cluster.py", "status"], cwd=ROOT, check=False).returncode == 0
+    stays = "KEEP_CLUSTER" in os.environ or cluster_is_up()
     started = time.monotonic()
     try:
-        outcomes = run_all([level for level in LEVELS if not names or level.name in names])
+        outcomes = run_all([known[name] for name in names] or LEVELS)
     finally:
-        # A cluster that these tests started ends with them; one that was there before stays.
-        if not found_up:
-            subprocess.run([PYTHON, "hack/cluster.py", "down"], cwd=ROOT, check=False)
+        if not stays:
+            subprocess.run([PYTHON, "-m", "hack.local_cluster", "down"], cwd=ROOT, check=False)
     failed = [each.name for each in outcomes if not each.ok]
-    print(f"\n{table(outcomes)}\ntotal {time.monotonic() - started:.0f} s")
+    print(f"\n{table(outcomes)}\n{total(outcomes, time.monotonic() - started)}")
     print(f"failed: {', '.join(failed)}" if failed else "every level passed")
     return 1 if failed else 0
 

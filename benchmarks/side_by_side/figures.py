@@ -4,7 +4,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from side_by_side.servers import OURS
+from benchmarks.side_by_side.servers import OURS
 
 CONNECTIONS = (32, 128)
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from side_by_side.figures import Measured
-from side_by_side.servers import ASGI, LIMIT, MLFLOW, OURS, PEER, RAW, UNCONVERTED, WIRE
+from benchmarks.side_by_side.figures import Measured
+from benchmarks.side_by_side.servers import ASGI, LIMIT, MLFLOW, OURS, PEER, RAW, UNCONVERTED, WIRE
 
 
 @dataclass(frozen=True)

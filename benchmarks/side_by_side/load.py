@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from side_by_side.processes import favour
+from benchmarks.side_by_side.processes import favour
 
 WRK = """
 wrk.method = "POST"

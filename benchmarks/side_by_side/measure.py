@@ -9,11 +9,11 @@ from pathlib import Path
 
 import asyncpg
 
-from side_by_side import data, load, processes
-from side_by_side.figures import CONNECTIONS, Measured, Plan
-from side_by_side.processes import SERVER_CORE, Running
-from side_by_side.servers import LIMIT, OURS, Server
-from tools import NotInstalledError
+from benchmarks.side_by_side import data, load, processes
+from benchmarks.side_by_side.figures import CONNECTIONS, Measured, Plan
+from benchmarks.side_by_side.processes import SERVER_CORE, Running
+from benchmarks.side_by_side.servers import LIMIT, OURS, Server
+from hack.tools import NotInstalledError
 
 CHECKED = 50
 ARRIVAL_SECONDS = 180

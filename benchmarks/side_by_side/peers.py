@@ -1,16 +1,13 @@
 """Programs that we are measured against or with: each in a virtualenv of its own, none a dependency.
 
 `benchmarks/peers/<name>.in` says what is wanted, `<name>.txt` what that came to; the first line of the latter
-says how it is made anew.
+says how it is made again.
 """
 
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "hack"))
-
-from tools import virtualenv  # noqa: E402
+from hack import ROOT
+from hack.tools import virtualenv
 
 LOCKS = ROOT / "benchmarks/peers"
 

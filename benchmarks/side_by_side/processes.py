@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from neighbours.processes import free_port, stop, wait_until  # noqa: E402
-from side_by_side import data, peers  # noqa: E402
-from side_by_side.servers import Server  # noqa: E402
+from benchmarks.side_by_side import data, peers
+from benchmarks.side_by_side.servers import Server
+from hack.ports import free_port
+from neighbours.processes import stop, wait_until
 
 SERVER_CORE, LOAD_CORE = 0, 1
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from side_by_side import goals, peers
-from side_by_side.figures import CONNECTIONS, Measured
-from side_by_side.servers import OURS
+from benchmarks.side_by_side import goals, peers
+from benchmarks.side_by_side.figures import CONNECTIONS, Measured
+from benchmarks.side_by_side.servers import OURS
 
 PEERS = ("kserve", "mlserver", "bentoml", "litserve")
 MINE = (

@@ -8,10 +8,10 @@ a request that the same server takes without being watched.
 import subprocess
 from pathlib import Path
 
-from side_by_side import load, peers, processes, report
-from side_by_side.processes import SERVER_CORE, Running
-from side_by_side.servers import Server
-from side_by_side.stacks import ORDER, shares
+from benchmarks.side_by_side import load, peers, processes, report
+from benchmarks.side_by_side.processes import SERVER_CORE, Running
+from benchmarks.side_by_side.servers import Server
+from benchmarks.side_by_side.stacks import ORDER, shares
 
 CONNECTIONS = 32
 HERTZ = 200

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
-HERE = Path(__file__).resolve().parent
-sys.path.append(str(HERE.parent))
-from freshness import ROOT, write_or_check  # noqa: E402 - the folder above is not on the path before
+from hack import ROOT
+from hack.freshness import write_or_check
 
+HERE = Path(__file__).resolve().parent
 DASHBOARDS = ROOT / "charts/driftlead/dashboards"
 WIDTH = 24
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -163,7 +163,7 @@ def main(arguments: list[str]) -> int:
     wanted = {
         DASHBOARDS / f"{page['uid']}.json": json.dumps(dashboard(page), indent=1) + "\n" for page in pages
     }
-    return write_or_check(wanted, arguments, "python hack/dashboards")
+    return write_or_check(wanted, arguments, "make docs")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The closed loop on real flights: `python hack/demo` runs it, `python hack/demo down` removes it.
+"""The closed loop on real flights: `python -m hack.demo` runs it, `python -m hack.demo down` removes it.
 
 Every step prints what it proves and the real output of the real commands, checks its outcome, and stops the
 demo with a sentence when it is not what was promised. `make demo` makes the cluster and the images before.
@@ -9,9 +9,9 @@ import os
 import sys
 import time
 
-from shell import OutcomeError, fail, say
-from steps import STEPS, Demo
-from system import System
+from hack.demo.shell import OutcomeError, fail, say
+from hack.demo.steps import STEPS, Demo
+from hack.demo.system import System
 
 
 def play(system: System) -> None:

@@ -1,13 +1,13 @@
 """MLflow's registry through a forwarded port, by the calls that a person would type."""
 
 import json
-import socket
 import subprocess
 from contextlib import AbstractContextManager
 from typing import Any
 
-from shell import OutcomeError, background, eventually, run, show
-from system import MODEL, System
+from hack.demo.shell import OutcomeError, background, eventually, run, show
+from hack.demo.system import MODEL, System
+from hack.ports import free_port
 
 
 class Registry:
@@ -15,9 +15,7 @@ class Registry:
 
     def __init__(self, system: System) -> None:
         """Forwards the port and waits until the registry answers."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         forward = system.kubectl("port-forward", f"svc/{system.release}-mlflow", f"{port}:5000")
         self._forward: AbstractContextManager[subprocess.Popen[str]] = background(*forward)

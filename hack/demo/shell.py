@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from hack import ROOT
+
 ENVIRONMENT = {
     **os.environ,
     "KUBECONFIG": os.environ.get("KUBECONFIG", str(ROOT / ".build/kubeconfig")),

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from registry import Registry
-from shell import ROOT, OutcomeError, background, check, eventually, run, say, show
-from system import MODEL, System, with_images
+from hack import ROOT
+from hack.demo.registry import Registry
+from hack.demo.shell import OutcomeError, background, check, eventually, run, say, show
+from hack.demo.system import MODEL, System, with_images
 
 COMPARISON = (
     "SELECT deployment, COUNT(*) AS n, AVG(latency_ms) AS avg_latency, AVG(prediction) AS avg_pred"

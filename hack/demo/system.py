@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shell import ROOT, eventually, run, show
+from hack import ROOT
+from hack.demo.shell import eventually, run, show
 
 VALUES = ROOT / ".build/images.values.yaml"
 IMAGES = ROOT / ".build/images.txt"

@@ -1,31 +1,12 @@
-"""A real Kubernetes on one Linux machine without Docker: `python3 hack/devcluster up`."""
+"""A real Kubernetes on one Linux machine without Docker: `python3 -m hack.devcluster up`."""
 
 import argparse
-import random
-import socket
 import sys
 from pathlib import Path
 
-import binary
-from layout import DEFAULT_STATE, Layout, Ports
-
-import cluster
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports on loopback that nobody listens on, below those that the kernel gives to clients.
-
-    A client that keeps knocking at a server which is down may be given that very port, connect to itself, and
-    keep the server from coming back.
-    """
-    found: list[int] = []
-    for port in random.sample(range(20_000, 32_000), 500):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) and len(found) < count:
-                found.append(port)
-        if len(found) == count:
-            return found
-    raise SystemExit("devcluster: no free port between 20000 and 32000 on 127.0.0.1")
+from hack.devcluster import binary, cluster
+from hack.devcluster.layout import DEFAULT_STATE, Layout, Ports
+from hack.ports import free_port
 
 
 def control_plane(state: Path, port: int | None) -> Layout:
@@ -33,7 +14,7 @@ def control_plane(state: Path, port: int | None) -> Layout:
     kept = state / "ports"
     if not kept.exists():
         state.mkdir(parents=True, exist_ok=True)
-        api, etcd, peer = free_ports(3)
+        api, etcd, peer = (free_port() for _ in range(3))
         kept.write_text(f"{port or api} {etcd} {peer}")
     api, etcd, peer = map(int, kept.read_text().split())
     return Layout(state=state, ports=Ports(api=api, etcd=etcd, etcd_peer=peer), control_plane_only=True)
@@ -41,7 +22,7 @@ def control_plane(state: Path, port: int | None) -> Layout:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="devcluster", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m hack.devcluster", description=__doc__)
     parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="its folder (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="start what does not run, and wait until it is ready")
@@ -79,7 +60,9 @@ def main() -> int:
     elif chosen.command == "images":
         print("\n".join(sorted(cluster.images(layout))))
     else:
-        return 0 if cluster.status(layout) else 1
+        for name, pid in cluster.pids(layout).items():
+            print(f"{name:<25} {f'runs, pid {pid}' if pid else 'does not run'}")
+        return 0 if cluster.running(layout) else 1
     return 0
 
 

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
+
+from hack.cache import cache, require_go
 
 HERE = Path(__file__).resolve().parent
 NAMES = (
@@ -16,11 +18,6 @@ VERSION = "k8s.io/component-base/version."
 STAMP = f"-s -w -X {VERSION}gitVersion={KUBERNETES} -X {VERSION}gitMajor=1 -X {VERSION}gitMinor=35"
 
 
-def cache() -> Path:
-    """Where built programs are kept."""
-    return Path(os.environ.get("DRIFTLEAD_CACHE", Path.home() / ".cache/driftlead"))
-
-
 def key() -> str:
     """What the binary depends on, in sixteen letters."""
     digest = hashlib.sha256(STAMP.encode())
@@ -29,20 +26,15 @@ def key() -> str:
     return digest.hexdigest()[:16]
 
 
-def go_version() -> str | None:
-    """What `go version` says, None where Go is not installed."""
-    if not shutil.which("go"):
-        return None
-    return subprocess.run(["go", "version"], check=True, capture_output=True, text=True).stdout.strip()
-
-
 def binaries() -> Path:
-    """The folder with the binary under each of its names; builds it when there is none for these sources."""
+    """The folder with the binary under each of its names; builds it when there is none for these sources.
+
+    Progress goes to standard error: callers print the folder.
+    """
     folder = cache() / f"kubernetes-{KUBERNETES}-{key()}"
     if (folder / NAMES[-1]).exists():
         return folder
-    if not go_version():
-        raise SystemExit("devcluster: Go is missing; install Go 1.25 or newer (https://go.dev/doc/install)")
+    require_go("Kubernetes")
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "devcluster"
     _build(target)
@@ -57,6 +49,7 @@ def _build(target: Path) -> None:
     began = time.monotonic()
     print(
         f"building Kubernetes {KUBERNETES}, etcd and CoreDNS as one binary (the first time: 5 to 9 minutes)",
+        file=sys.stderr,
         flush=True,
     )
     command = ["go", "build", "-trimpath", "-ldflags", STAMP, "-o", str(target), "."]
@@ -65,7 +58,7 @@ def _build(target: Path) -> None:
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
-            print(f"  still building after {time.monotonic() - began:.0f} s", flush=True)
+            print(f"  still building after {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     if process.returncode:
         raise SystemExit("devcluster: the Go build failed; what it said stands above")
-    print(f"  built in {time.monotonic() - began:.0f} s: {target}", flush=True)
+    print(f"  built in {time.monotonic() - began:.0f} s: {target}", file=sys.stderr, flush=True)

@@ -9,13 +9,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import binary
-import network
-import packages
-import pki
-import processes
-from components import PAUSE, components, files
-from layout import NODE, Layout
+from hack.cache import cache
+from hack.devcluster import binary, network, packages, pki, processes
+from hack.devcluster.components import PAUSE, components, files
+from hack.devcluster.layout import NODE, Layout
 
 
 def up(layout: Layout) -> None:
@@ -157,16 +154,18 @@ def images(layout: Layout) -> set[str]:
 def _pause(layout: Layout) -> None:
     wait(layout.socket.exists, "containerd", layout, time.monotonic())
     if PAUSE not in images(layout):
-        load(layout, packages.pause_image(binary.cache(), PAUSE))
+        load(layout, packages.pause_image(cache(), PAUSE))
 
 
-def status(layout: Layout) -> bool:
-    """Prints each component with its pid; True when all run and the API server answers."""
+def pids(layout: Layout) -> dict[str, int | None]:
+    """The process of each component, None where it does not run."""
     before, after = components(layout)
-    pids = {each.name: processes.pid_of(each.name, layout.logs) for each in [*before, *after]}
-    for name, pid in pids.items():
-        print(f"{name:<25} {f'runs, pid {pid}' if pid else 'does not run'}")
-    return all(pids.values()) and ready(layout)
+    return {each.name: processes.pid_of(each.name, layout.logs) for each in [*before, *after]}
+
+
+def running(layout: Layout) -> bool:
+    """Whether every component runs and the API server answers."""
+    return all(pids(layout).values()) and ready(layout)
 
 
 def down(layout: Layout) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from layout import NODE, Layout
+from hack.devcluster.layout import NODE, Layout
 
 PAUSE = "localhost/driftlead-pause:1"
 

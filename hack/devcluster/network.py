@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from layout import Layout
+from hack.devcluster.layout import Layout
 
 
 def run(*words: str, check: bool = True, text: str | None = None) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from components import Component
+from hack.devcluster.components import Component
 
 
 def started_at(pid: int) -> str | None:

@@ -1,23 +1,19 @@
 """The chart rendered by a real Helm: `render(values, files)` gives objects, `refusal(...)` Helm's words."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 import yaml
 
-from chart.rendering import ROOT, Objects, Render, template
+from chart.rendering import Objects, Render, template
+from hack.tools import path_of
 
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    printed = subprocess.run(
-        [sys.executable, ROOT / "hack/tools.py", "helm"], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return printed.stdout.split()[-1]
+    return str(path_of("helm"))
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,10 @@ from alembic.script import ScriptDirectory
 from mlflow.store.db.utils import _get_alembic_config
 
 from chart.rendering import CHART, Object, Render
+from hack.ports import free_port
 from neighbours import S3, Postgres, mlflow_server, postgres
 from neighbours.mlflow import answers
-from neighbours.processes import free_port, running
+from neighbours.processes import running
 
 DEV = {"devStack": {"enabled": True}}
 PASSWORDS = {"DRIFTLEAD_PASSWORD": 'it\'s a "secret"', "MLFLOW_PASSWORD": "$(id) \\ plain"}

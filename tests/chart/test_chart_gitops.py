@@ -11,6 +11,7 @@ import yaml
 
 from chart.rendering import ROOT, Objects
 from driftlead_cli.lint import lint
+from hack.tools import path_of
 from unit.operator_world import World
 
 HEALTH = ROOT / "charts/gitops/argocd/driftlead.dev/ModelDeployment"
@@ -87,10 +88,7 @@ def test_argo_cd_follows_what_the_operator_really_writes() -> None:
 
 @pytest.fixture(scope="module")
 def kubectl() -> str:
-    printed = subprocess.run(
-        [sys.executable, ROOT / "hack/tools.py", "kubectl"], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return printed.stdout.split()[-1]
+    return str(path_of("kubectl"))
 
 
 def built(kubectl: str, folder: Path) -> Objects:
@@ -101,8 +99,8 @@ def built(kubectl: str, folder: Path) -> Objects:
 
 
 def test_install_yaml_is_fresh() -> None:
-    check = [sys.executable, ROOT / "hack/install.py", "--check"]
-    done = subprocess.run(check, check=False, capture_output=True, text=True)
+    check = [sys.executable, "-m", "hack.install", "--check"]
+    done = subprocess.run(check, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from chart.rendering import CHART, ROOT, Object, Objects, Render, template
+from hack.tools import path_of
 
 FOREIGN = {"ServiceMonitor", "PodMonitor", "PrometheusRule", "CustomResourceDefinition", "ModelDeployment"}
 DEV = {"devStack": {"enabled": True}}
@@ -33,9 +34,7 @@ def test_lint_finds_nothing(helm: str) -> None:
 
 @pytest.mark.parametrize("file", ["everything", "production"])
 def test_helm_3_makes_the_same_objects_as_helm_4(file: str, render: Render) -> None:
-    tool = [sys.executable, ROOT / "hack/tools.py", "helm3"]
-    helm3 = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    done = template(helm3, {}, [file])
+    done = template(str(path_of("helm3")), {}, [file])
     assert done.returncode == 0, done.stderr
     older = [each for each in yaml.safe_load_all(done.stdout) if each]
     assert {identity(each): each for each in older} == {identity(each): each for each in render({}, file)}
@@ -269,14 +268,14 @@ def test_the_crd_is_the_repositorys_own_kept_and_switched_by_value(render: Rende
 
 
 def test_the_charts_copy_of_the_crds_is_fresh() -> None:
-    check = [sys.executable, ROOT / "hack/crds.py", "--check"]
-    done = subprocess.run(check, check=False, capture_output=True, text=True)
+    check = [sys.executable, "-m", "hack.crds", "--check"]
+    done = subprocess.run(check, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
 def test_schema_and_reference_page_are_fresh() -> None:
-    check = [sys.executable, ROOT / "hack/values_reference.py", "--check"]
-    done = subprocess.run(check, check=False, capture_output=True, text=True)
+    check = [sys.executable, "-m", "hack.values_reference", "--check"]
+    done = subprocess.run(check, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 

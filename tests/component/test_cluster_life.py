@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-import cluster as machine
+from hack import local_cluster
 
 ROOT = Path(__file__).resolve().parents[2]
 STATE = Path("/var/lib/driftlead-devcluster")
-DEVCLUSTER = [sys.executable, str(ROOT / "hack/devcluster")]
+DEVCLUSTER = [sys.executable, "-m", "hack.devcluster"]
 
 
 def devcluster(*words: str) -> str:
-    done = subprocess.run([*DEVCLUSTER, *words], check=False, capture_output=True, text=True)
+    done = subprocess.run([*DEVCLUSTER, *words], cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def kubectl(*words: str) -> str:
     command = [
-        str(machine.BUILD / "bin/kubectl"),
+        str(local_cluster.BUILD / "bin/kubectl"),
         "--kubeconfig",
         str(STATE / "etc/admin.kubeconfig"),
         *words,
@@ -53,14 +53,14 @@ def traces() -> dict[str, list[str]]:
 def node() -> Iterator[dict[str, list[str]]]:
     """What was on this machine before; afterwards the node is gone in any case."""
     try:
-        chosen, why = machine.choose()
+        chosen, why = local_cluster.choose()
     except SystemExit as missing:
         pytest.skip(str(missing))
-    if not isinstance(chosen, machine.Devcluster):
+    if not isinstance(chosen, local_cluster.Devcluster):
         pytest.skip(f"does not apply, the node of this machine is not ours: {why}")
     if chosen.running():
         pytest.skip("a cluster is up and would be ended; run: make down")
-    machine.link_tools()
+    local_cluster.link_tools()
     before = traces()
     yield before
     devcluster("down")

@@ -28,8 +28,8 @@ from driftlead_formats.histograms import (
     pack,
 )
 from driftlead_log.migrate import migrate
+from hack.ports import free_port
 from neighbours.logged import copy_rows
-from neighbours.processes import free_port
 
 MINUTES = 40
 

@@ -19,10 +19,10 @@ from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_log.migrate import migrate
+from hack.ports import free_port
 from neighbours import S3, mlflow_server, s3_server
 from neighbours.inference import Inference, failed_start, inference_server
 from neighbours.models import regression, rows, target
-from neighbours.processes import free_port
 
 NAME = "Demo"
 

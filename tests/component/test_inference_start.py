@@ -14,9 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
 from driftlead_formats.exit_codes import ExitCode
+from hack.ports import free_port
 from neighbours.inference import failed_start, inference_server
 from neighbours.models import named_frame, regression, rows, saved
-from neighbours.processes import free_port
 
 # The classes below travel inside the pickle: the server cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -6,8 +6,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import urllib.parse
 import urllib.request
@@ -23,7 +21,9 @@ from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.decisions.facts import Facts, Plan
 from driftlead_operator.errors import AwayError
 from driftlead_operator.kinds import KINDS
+from hack.ports import free_port
 from neighbours import operators
+from neighbours.apiserver import devcluster
 from neighbours.operators import (
     FOLLOW,
     decisions,
@@ -36,7 +36,7 @@ from neighbours.operators import (
     until,
     with_token,
 )
-from neighbours.processes import ROOT, free_port, wait_until
+from neighbours.processes import wait_until
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 
@@ -177,13 +177,10 @@ async def test_a_watch_that_is_silent_is_noticed_by_the_next_listing(
 @contextlib.contextmanager
 def control_plane() -> Iterator[tuple[Path, Callable[[str], None]]]:
     """An API server of its own, and a way to end it and to start it again."""
-    devcluster = [sys.executable, str(ROOT / "hack/devcluster")]
     with tempfile.TemporaryDirectory(prefix="driftlead-api-") as state:
 
         def run(*words: str) -> str:
-            command = [*devcluster, *words, "--state", state]
-            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            return done.stdout.strip()
+            return devcluster(*words, "--state", state).strip()
 
         path = Path(run("up", "--control-plane").splitlines()[-1])
 

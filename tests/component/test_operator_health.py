@@ -11,8 +11,8 @@ from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.decisions.facts import Facts, Plan
 from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.probes import serve
+from hack.ports import free_port
 from neighbours.operators import decisions, own_names, resource, running_operator, until
-from neighbours.processes import free_port
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
 

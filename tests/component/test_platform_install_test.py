@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from driftlead_log.migrate import migrate
+from hack.ports import free_port, listens
 from neighbours import S3
-from neighbours.processes import free_port, listens, running
+from neighbours.processes import running
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "charts/driftlead/files/test_install.py"

@@ -1,10 +1,11 @@
 """What Flux sees in a ModelDeployment, by the kstatus library that it judges with."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from hack.tools import path_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "charts/gitops/argocd/driftlead.dev/ModelDeployment/testdata"
@@ -23,8 +24,7 @@ SEEN = {
 
 @pytest.fixture(scope="module")
 def kstatus() -> str:
-    tool = [sys.executable, str(ROOT / "hack/tools.py"), "kstatus"]
-    return subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return str(path_of("kstatus"))
 
 
 @pytest.mark.parametrize("state", SEEN)

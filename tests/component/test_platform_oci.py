@@ -1,12 +1,12 @@
 """The chart as an OCI artifact: packed, pushed and rendered from there by Helm 3 and 4 as from the folder."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from hack.tools import path_of
 from neighbours.oci import oci_registry
 from neighbours.processes import ROOT
 
@@ -27,7 +27,7 @@ def run(*command: str | Path) -> str:
 
 @pytest.mark.parametrize("tool", ["helm", "helm3"])
 def test_the_pushed_chart_renders_what_its_folder_renders(tool: str, registry: str, tmp_path: Path) -> None:
-    helm = run(sys.executable, ROOT / "hack/tools.py", tool).split()[-1]
+    helm = path_of(tool)
     run(helm, "package", CHART, "--destination", tmp_path)
     (archive,) = tmp_path.glob("driftlead-*.tgz")
     place = f"oci://{registry}/{tool}/charts"

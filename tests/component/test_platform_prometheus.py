@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +22,7 @@ from driftlead_inference.metrics import Metrics
 from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics
 from driftlead_operator.fleet import Fleet
-from neighbours.processes import ROOT
+from hack.tools import path_of
 from neighbours.prometheus import DASHBOARDS, Prometheus, asked, prometheus_server, questions
 from neighbours.releases import CHART
 
@@ -144,10 +143,8 @@ def served(page: Render) -> Iterator[int]:
 
 def monitors() -> dict[str, dict[str, Any]]:
     """The endpoint of each monitor that the chart renders, by what it scrapes."""
-    tool = [sys.executable, str(ROOT / "hack/tools.py"), "helm"]
-    helm = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
     values = ["--set", "monitoring.serviceMonitor.enabled=true"]
-    command = [helm, "template", "driftlead", str(CHART), "-n", "driftlead", *values]
+    command = [path_of("helm"), "template", "driftlead", str(CHART), "-n", "driftlead", *values]
     rendered = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     found = [
         each

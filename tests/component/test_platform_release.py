@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hack.tools import path_of
 from neighbours import api_server
 from neighbours.processes import ROOT
 from neighbours.releases import CHART, older_chart
@@ -35,8 +36,7 @@ class Cluster:
     """kubectl and helm with one kubeconfig."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        tool = [sys.executable, str(ROOT / "hack/tools.py"), "kubectl", "helm"]
-        self.tools = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-2:]
+        self.tools = [path_of("kubectl"), path_of("helm")]
         self.kubeconfig = kubeconfig
 
     def try_(self, program: int, *words: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
@@ -195,8 +195,7 @@ def test_an_upgrade_that_changes_nothing_changes_no_pod_and_no_password(
 @pytest.fixture
 def prometheus_operator(cluster: Cluster) -> Iterator[None]:
     """An API server that knows Prometheus operator's own kinds."""
-    tool = [sys.executable, str(ROOT / "hack/tools.py"), "prometheus-crds"]
-    folder = Path(subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    folder = path_of("prometheus-crds")
     kinds = ("servicemonitors", "podmonitors", "prometheusrules")
     files = [word for kind in kinds for word in ("-f", str(folder / f"monitoring.coreos.com_{kind}.yaml"))]
     cluster.kubectl("apply", "--server-side", *files)

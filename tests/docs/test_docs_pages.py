@@ -50,7 +50,7 @@ def test_make_alone_prints_every_target_with_a_line() -> None:
 
 def test_generated_reference_pages_are_fresh() -> None:
     check = subprocess.run(
-        [sys.executable, "hack/reference.py", "--check"],
+        [sys.executable, "-m", "hack.reference", "--check"],
         cwd=ROOT,
         check=False,
         capture_output=True,

@@ -12,41 +12,41 @@ from pathlib import Path
 import pytest
 from pytest_kind import KindCluster
 
-import cluster as machine
 from e2e.serving import SOURCE
-from registry import Registry
-from steps import Demo, install
-from system import System, operators
+from hack import local_cluster
+from hack.demo.registry import Registry
+from hack.demo.steps import Demo, install
+from hack.demo.system import System, operators
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def cluster() -> machine.Cluster:
-    """Started if it was not; it stays, as after `make up` (hack/run_tests.py ends what it started)."""
+def cluster() -> local_cluster.Cluster:
+    """Started if it was not; it stays, as after `make up` (hack.run_tests ends what it started)."""
     try:
-        chosen, why = machine.choose()
+        chosen, why = local_cluster.choose()
     except SystemExit as missing:
         pytest.skip(str(missing))
-    machine.link_tools()
-    if isinstance(chosen, machine.Kind):
+    local_cluster.link_tools()
+    if isinstance(chosen, local_cluster.Kind):
         kind = KindCluster(
-            machine.NAME,
-            machine.KUBECONFIG,
+            local_cluster.NAME,
+            local_cluster.KUBECONFIG,
             kind_path=Path(shutil.which("kind") or ""),
-            kubectl_path=machine.BUILD / "bin/kubectl",
+            kubectl_path=local_cluster.BUILD / "bin/kubectl",
         )
         kind.create(ROOT / "kind-config.yaml")
     else:
         chosen.up()
     assert chosen.running(), why
-    if not (machine.BUILD / "images.txt").exists():
+    if not (local_cluster.BUILD / "images.txt").exists():
         pytest.fail("the images are not built; run: make images")
     return chosen
 
 
 @pytest.fixture(scope="session")
-def demo(cluster: machine.Cluster) -> Iterator[Demo]:
+def demo(cluster: local_cluster.Cluster) -> Iterator[Demo]:
     """The system, installed by the first step. Alone on the cluster it looks after every namespace."""
     unique = f"e2e-{uuid.uuid4().hex[:6]}"
     system = System(unique, release=f"driftlead-{unique}")  # its cluster-wide roles are named after it

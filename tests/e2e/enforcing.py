@@ -5,13 +5,13 @@ would send the packets to itself by an nftables rule; not every kernel has it, s
 """
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neighbours.processes import ROOT, running
-from shell import ENVIRONMENT
+from hack.demo.shell import ENVIRONMENT
+from hack.tools import path_of
+from neighbours.processes import running
 
 PODS = "10.244.0.0/24"
 QUEUE = "100"
@@ -26,11 +26,10 @@ JUDGED = [
 @contextmanager
 def enforced(node: str, folder: Path) -> Iterator[None]:
     """Policies hold until the end of the block."""
-    tool = [sys.executable, str(ROOT / "hack/tools.py"), "policies"]
-    program = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
     log = folder / "policies.log"
     words = [f"--kubeconfig={ENVIRONMENT['KUBECONFIG']}", f"--node={node}", f"--queue={QUEUE}"]
-    with running([program, *words], log=log, answers=lambda: "Syncing nftables" in log.read_text()):
+    command = [path_of("policies"), *words]
+    with running(command, log=log, answers=lambda: "Syncing nftables" in log.read_text()):
         made: list[list[str]] = []
         try:
             for rule in (NODES_OWN, *JUDGED):

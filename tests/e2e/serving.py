@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hack.demo.registry import Registry
+from hack.demo.shell import eventually, run
+from hack.demo.system import System
 from neighbours.releases import CHART
-from registry import Registry
-from shell import eventually, run
-from system import System
 
 SOURCE = "flights"
 """The model whose versions the tests register under names of their own."""

@@ -21,9 +21,9 @@ from e2e.serving import (
     starts,
     version_is,
 )
-from registry import Registry
-from shell import eventually, run
-from system import System
+from hack.demo.registry import Registry
+from hack.demo.shell import eventually, run
+from hack.demo.system import System
 
 pytestmark = pytest.mark.cluster
 

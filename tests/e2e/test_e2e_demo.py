@@ -7,9 +7,9 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftlead_operator.kinds import KINDS
-from shell import run
-from steps import STEPS, Demo
-from system import System
+from hack.demo.shell import run
+from hack.demo.steps import STEPS, Demo
+from hack.demo.system import System
 
 pytestmark = pytest.mark.cluster
 FAILED: list[str] = []

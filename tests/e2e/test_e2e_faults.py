@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import cluster as machine
 from e2e.serving import (
     SOURCE,
     ZEROS,
@@ -24,9 +23,10 @@ from e2e.serving import (
     template,
     version_is,
 )
-from registry import Registry
-from shell import eventually, run
-from system import System
+from hack import local_cluster
+from hack.demo.registry import Registry
+from hack.demo.shell import eventually, run
+from hack.demo.system import System
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 FIRST_WRITE = 15
@@ -181,9 +181,9 @@ def process_of(system: System, pod: str) -> int:
 
 
 @pytest.fixture
-def two_operators(cluster: machine.Cluster, system: System) -> Iterator[None]:
+def two_operators(cluster: local_cluster.Cluster, system: System) -> Iterator[None]:
     """One leads, the other stands by."""
-    if isinstance(cluster, machine.Kind):
+    if isinstance(cluster, local_cluster.Kind):
         pytest.skip("does not apply: the node's processes are in a container of Docker's")
     deployment = f"deployment/{system.release}-operator"
     run(*system.kubectl("scale", deployment, "--replicas=2"))

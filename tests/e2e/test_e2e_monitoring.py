@@ -9,8 +9,6 @@ import base64
 import gzip
 import json
 import re
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -21,14 +19,16 @@ from typing import Any
 import pytest
 import yaml
 
-import cluster as machine
 from e2e.serving import upgrade
-from neighbours.processes import ROOT, free_port, listens, running
+from hack import local_cluster
+from hack.demo.shell import ENVIRONMENT, eventually, run
+from hack.demo.steps import STEPS, Demo
+from hack.demo.system import System
+from hack.ports import free_port, listens
+from hack.tools import path_of
+from neighbours.processes import running
 from neighbours.prometheus import Prometheus, asked, prometheus_server, questions
 from neighbours.releases import CHART
-from shell import ENVIRONMENT, eventually, run
-from steps import STEPS, Demo
-from system import System
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 INTERVAL = "5s"
@@ -164,16 +164,14 @@ def discovery(system: System, folder: Path, made: dict[str, Any]) -> Iterator[No
 
 @pytest.fixture(scope="module")
 def watched(
-    cluster: machine.Cluster, system: System, tmp_path_factory: pytest.TempPathFactory
+    cluster: local_cluster.Cluster, system: System, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     """The first release with its monitors, and a server that scrapes as they say."""
-    if isinstance(cluster, machine.Kind):
+    if isinstance(cluster, local_cluster.Kind):
         pytest.skip("does not apply: pods of a node in Docker are not reached from this machine")
-    tool = [sys.executable, str(ROOT / "hack/tools.py"), "prometheus-crds", "prometheus-operator"]
-    crds, operator = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-2:]
     folder = tmp_path_factory.mktemp("prometheus")
     kubeconfig = ENVIRONMENT["KUBECONFIG"]
-    files = ["-f", crds]
+    files = ["-f", str(path_of("prometheus-crds"))]
     run("kubectl", "apply", "--server-side", *files)
     run("kubectl", "wait", "--for=condition=Established", *files, "--timeout=60s")
     with ExitStack() as stack:
@@ -182,12 +180,12 @@ def watched(
         off = {each: {"enabled": False} for each in VALUES["monitoring"]}
         stack.callback(upgrade, system, values={"monitoring": off})
         proxy, port = free_port(), free_port()
-        command = [machine.BUILD / "bin/kubectl", "proxy", f"--port={proxy}", f"--kubeconfig={kubeconfig}"]
+        command = [path_of("kubectl"), "proxy", f"--port={proxy}", f"--kubeconfig={kubeconfig}"]
         stack.enter_context(running(command, log=folder / "proxy.log", answers=lambda: listens(proxy)))
-        words = [f"--apiserver=http://127.0.0.1:{proxy}", f"--namespaces={system.namespace}"]
-        words += [f"--web.listen-address=127.0.0.1:{port}"]
+        command = [path_of("prometheus-operator"), f"--apiserver=http://127.0.0.1:{proxy}"]
+        command += [f"--namespaces={system.namespace}", f"--web.listen-address=127.0.0.1:{port}"]
         log = folder / "operator.log"
-        stack.enter_context(running([operator, *words], log=log, answers=lambda: listens(port)))
+        stack.enter_context(running(command, log=log, answers=lambda: listens(port)))
         run(*system.kubectl("apply", "-f", "-"), given=prometheus(proxy))
         made = configuration(system, folder)
         stack.enter_context(discovery(system, folder, made))

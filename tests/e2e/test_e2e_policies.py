@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import pytest
 
-import cluster as machine
 from e2e.enforcing import enforced
 from e2e.serving import SOURCE, served, upgrade, version_is
-from registry import Registry
-from shell import eventually, run
-from system import System, image
+from hack import local_cluster
+from hack.demo.registry import Registry
+from hack.demo.shell import eventually, run
+from hack.demo.system import System, image
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 MONITORING = "kubernetes.io/metadata.name"
@@ -59,10 +59,10 @@ def stranger(system: System) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def policies(
-    cluster: machine.Cluster, system: System, stranger: System, tmp_path_factory: pytest.TempPathFactory
+    cluster: local_cluster.Cluster, system: System, stranger: System, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """The first release with policies for what comes in and what the operator may reach, enforced."""
-    if isinstance(cluster, machine.Kind):
+    if isinstance(cluster, local_cluster.Kind):
         pytest.skip("does not apply: kind's own network plugin enforces policies")
     prometheus = {"namespaceSelector": {"matchLabels": {MONITORING: f"{system.namespace}-monitoring"}}}
     VALUES["networkPolicy"]["metricsFrom"] = [prometheus]

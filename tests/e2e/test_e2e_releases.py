@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from e2e.serving import SOURCE, condition, resource, served, starts, template, upgrade, version_is
+from hack.demo.registry import Registry
+from hack.demo.shell import OutcomeError, eventually, run
+from hack.demo.steps import Demo
+from hack.demo.system import VALUES, System, image
 from neighbours.releases import CHART, older_chart
-from registry import Registry
-from shell import OutcomeError, eventually, run
-from steps import Demo
-from system import VALUES, System, image
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 OLDER_IMAGE = "images.inference.registry=docker.io"

@@ -1,20 +1,20 @@
 """Prod's size on a real node: as a person says, as a drain allows, as an autoscaler measures."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import cluster as machine
 from e2e.serving import ZEROS, predict, served, starts
-from neighbours.processes import ROOT, free_port, listens, running
-from registry import Registry
-from shell import ENVIRONMENT, OutcomeError, background, eventually, run
-from steps import Demo
-from system import System
+from hack import local_cluster
+from hack.demo.registry import Registry
+from hack.demo.shell import ENVIRONMENT, OutcomeError, background, eventually, run
+from hack.demo.steps import Demo
+from hack.demo.system import System
+from hack.ports import free_port, listens
+from hack.tools import path_of
+from neighbours.processes import running
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform]
 NODE, ADDRESS = "devcluster", "10.244.0.1"
@@ -22,9 +22,9 @@ NAME = "metrics-server"
 
 
 @pytest.fixture(scope="module")
-def core(cluster: machine.Cluster, registry: Registry, system: System) -> Iterator[str]:
+def core(cluster: local_cluster.Cluster, registry: Registry, system: System) -> Iterator[str]:
     """A model that serves in two pods, each of which asks for a tenth of a processor."""
-    if isinstance(cluster, machine.Kind):
+    if isinstance(cluster, local_cluster.Kind):
         pytest.skip("does not apply: the node is this machine's own in these tests")
     inference = {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}}}
     prod = {"stage": "Production", "replicas": 2}
@@ -93,8 +93,6 @@ def registration(port: int) -> str:
 @pytest.fixture(scope="module")
 def metrics_server(core: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The real one, on this machine, where the API server finds it."""
-    tool = [sys.executable, str(ROOT / "hack/tools.py"), NAME]
-    program = subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1]
     folder: Path = tmp_path_factory.mktemp(NAME)
     port, kubeconfig = free_port(), ENVIRONMENT["KUBECONFIG"]
     words = [f"--{each}kubeconfig={kubeconfig}" for each in ("", "authentication-", "authorization-")]
@@ -102,7 +100,7 @@ def metrics_server(core: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     words += ["--kubelet-insecure-tls", "--kubelet-preferred-address-types=InternalIP"]
     words += ["--kubelet-request-timeout=5s"]
     manifest = registration(port)
-    with running([program, *words], log=folder / "log", answers=lambda: listens(port)):
+    with running([path_of(NAME), *words], log=folder / "log", answers=lambda: listens(port)):
         run("kubectl", "apply", "-f", "-", given=manifest)
         try:
             available = ["--for=condition=Available", "--timeout=90s"]

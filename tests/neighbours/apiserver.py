@@ -13,15 +13,15 @@ from neighbours.processes import ROOT
 @contextmanager
 def api_server() -> Iterator[Path]:
     """The path of an administrator's kubeconfig; the control plane is gone afterwards."""
-    devcluster = [sys.executable, str(ROOT / "hack/devcluster")]
     with tempfile.TemporaryDirectory(prefix="driftlead-api-") as state:
         try:
-            up = subprocess.run(
-                [*devcluster, "up", "--control-plane", "--state", state],
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            yield Path(up.stdout.strip().splitlines()[-1])
+            printed = devcluster("up", "--control-plane", "--state", state)
+            yield Path(printed.strip().splitlines()[-1])
         finally:
-            subprocess.run([*devcluster, "down", "--state", state], check=True, stdout=subprocess.DEVNULL)
+            devcluster("down", "--state", state)
+
+
+def devcluster(*words: str) -> str:
+    """What a command of the node without Docker prints. Its processes are no children of the tests' own."""
+    command = [sys.executable, "-m", "hack.devcluster", *words]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,7 +11,9 @@ from typing import Any
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import ConflictError
 from driftlead_operator.kinds import KINDS
-from neighbours.processes import ROOT, free_port, running
+from hack.devcluster.binary import binaries
+from hack.ports import free_port
+from neighbours.processes import running
 
 Json = dict[str, Any]
 
@@ -20,13 +21,9 @@ Json = dict[str, Any]
 @contextlib.contextmanager
 def controller_manager(kubeconfig: Path, home: Path) -> Iterator[None]:
     """A real kube-controller-manager: Deployments, ReplicaSets, garbage collection and all the rest."""
-    spec = importlib.util.spec_from_file_location("devcluster_binary", ROOT / "hack/devcluster/binary.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     words = ["--leader-elect=false", "--bind-address=127.0.0.1", f"--secure-port={free_port()}"]
     words += ["--horizontal-pod-autoscaler-sync-period=1s"]
-    command = [module.binaries() / "kube-controller-manager", *words, f"--kubeconfig={kubeconfig}"]
+    command = [binaries() / "kube-controller-manager", *words, f"--kubeconfig={kubeconfig}"]
     with running(command, log=home / "controllers.log", answers=lambda: True):
         yield
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hack.ports import free_port
 from neighbours.mlflow import answers
-from neighbours.processes import free_port, running
+from neighbours.processes import running
 
 COMMAND = [sys.executable, "-m", "driftlead_inference", "serve"]
 

@@ -2,7 +2,6 @@
 
 import secrets
 import ssl
-import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -10,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hack.ports import free_port
+from hack.tools import path_of
 from neighbours.certificates import Authority
-from neighbours.processes import ROOT, free_port, running
+from neighbours.processes import running
 
 ADMIN = ("admin", "an admin's pass-word: with colon")
 """The user and password of a server that asks for one."""
@@ -27,8 +28,7 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 
 def installed(line: str) -> Path:
     """The server of MLflow's line "2" or "3", in an environment of its own."""
-    tool = [sys.executable, ROOT / "hack/tools.py", f"mlflow{line}"]
-    return Path(subprocess.run(tool, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
+    return path_of(f"mlflow{line}")
 
 
 @contextmanager

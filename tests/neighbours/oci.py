@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hack.ports import free_port
 from neighbours.mlflow import answers
-from neighbours.processes import free_port, running
+from neighbours.processes import running
 
 SETTINGS = """\
 version: 0.1

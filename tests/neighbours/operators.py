@@ -22,8 +22,9 @@ from driftlead_operator.errors import ConflictError
 from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
+from hack.ports import free_port
 from neighbours.mlflow import answers
-from neighbours.processes import ROOT, free_port, running
+from neighbours.processes import IMPORTS, ROOT, running
 
 Json = dict[str, Any]
 
@@ -243,7 +244,7 @@ def operator_process(home: Path, name: str, **settings: Any) -> Iterator[subproc
         [sys.executable, "-m", "neighbours.operators", *words],
         log=home / f"{name}.log",
         answers=lambda: answers(f"http://127.0.0.1:{port}/readyz"),
-        environment={"PYTHONPATH": f"{ROOT / 'tests'}", "TRAP": str(home / f"{name}.trap")},
+        environment={"PYTHONPATH": IMPORTS, "TRAP": str(home / f"{name}.trap")},
     ) as process:
         yield process
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import asyncpg
 
+from hack.ports import free_port, listens
 from neighbours.postgres import Postgres, unprivileged
-from neighbours.processes import free_port, listens, running
+from neighbours.processes import running
 
 SESSIONS = 4
 SETTINGS = """\

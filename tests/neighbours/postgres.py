@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hack.ports import free_port
 from neighbours.certificates import Authority
-from neighbours.processes import free_port, running
+from neighbours.processes import running
 
 
 @dataclass

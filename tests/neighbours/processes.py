@@ -1,9 +1,7 @@
 """Starts a server, waits until it answers, and ends just that process."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on, below those that the kernel gives to clients.
-
-    Else a client that knocks while a server is restarted may be given the server's port, and keep it.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        if not listens(port):
-            return port
+IMPORTS = os.pathsep.join(filter(None, [str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH")]))
+"""A PYTHONPATH by which a Python of its own finds these helpers too."""
 
 
 def wait_until(answers: Callable[[], bool], what: str, seconds: float, alive: Callable[[], bool]) -> None:
@@ -81,10 +70,3 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
         except subprocess.TimeoutExpired:
             continue
     process.wait(seconds)
-
-
-def listens(port: int) -> bool:
-    """Whether something accepts connections on this loopback port."""
-    with socket.socket() as probe:
-        probe.settimeout(0.2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0

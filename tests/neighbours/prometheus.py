@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from neighbours.processes import free_port, running
+from hack.ports import free_port
+from neighbours.processes import running
 from neighbours.releases import CHART
 
 DASHBOARDS = sorted((CHART / "dashboards").glob("*.json"))

@@ -18,7 +18,7 @@ import numpy as np
 
 from driftlead_formats.baseline import Baseline, build
 from driftlead_inference.recorder import Identity, Recorder, RecorderSettings, Row
-from neighbours.processes import ROOT
+from neighbours.processes import IMPORTS
 
 FEATURES = 5
 IDENTITY = Identity("flights", "3", "prod", "cluster", "team", "demo", "demo-prod-0")
@@ -126,7 +126,7 @@ def kill_all() -> None:
 
 def start(name: str, dsn: str, folder: Path, **options: Any) -> Child:
     """Starts a server whose clients send requests named `name-n` without end."""
-    os.environ["PYTHONPATH"] = str(ROOT / "tests")
+    os.environ["PYTHONPATH"] = IMPORTS
     receiving, sending = _context.Pipe(duplex=False)
     process = _context.Process(target=_run, args=(name, dsn, folder, options, sending), daemon=True)
     process.start()

@@ -1,8 +1,6 @@
 """The operator's account with the rights that the chart gives it."""
 
 import contextlib
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +9,9 @@ import yaml
 from chart.rendering import template
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import ConflictError
+from hack.tools import path_of
 from neighbours import operators
 from neighbours.operators import Json, with_token
-from neighbours.processes import ROOT
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PATHS = {"ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings"}
@@ -22,10 +20,7 @@ NAMESPACED = {"Role": "roles", "RoleBinding": "rolebindings"}
 
 def rendered(values: dict[str, Any]) -> list[Json]:
     """What the chart renders with these values."""
-    tool = subprocess.run(
-        [sys.executable, ROOT / "hack/tools.py", "helm"], check=True, stdout=subprocess.PIPE, text=True
-    )
-    done = template(tool.stdout.split()[-1], values, [])
+    done = template(str(path_of("helm")), values, [])
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 

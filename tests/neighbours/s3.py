@@ -2,8 +2,6 @@
 
 import shutil
 import ssl
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +10,11 @@ from pathlib import Path
 
 import boto3
 
+from hack.ports import free_port
+from hack.tools import path_of
 from neighbours.certificates import Authority
 from neighbours.mlflow import answers
-from neighbours.processes import ROOT, free_port, running
+from neighbours.processes import running
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,12 @@ def s3_server(
 
     `domain`: below which it knows buckets as hosts; `authority`: who signs its certificate, if it speaks TLS.
     """
-    tool = subprocess.run(
-        [sys.executable, ROOT / "hack/tools.py", "minio"], check=True, stdout=subprocess.PIPE, text=True
-    )
     with tempfile.TemporaryDirectory(prefix="driftlead-s3-") as folder:
         home, port = Path(folder), free_port()
         (home / "certificates").mkdir()
         server = S3(f"{'https' if authority else 'http'}://{domain or '127.0.0.1'}:{port}")
         command = [
-            tool.stdout.split()[-1], "server", "--quiet", "--certs-dir", home / "certificates",
+            path_of("minio"), "server", "--quiet", "--certs-dir", home / "certificates",
             "--address", f"127.0.0.1:{port}", home / "data",
         ]  # fmt: skip
         if authority:

@@ -1,15 +1,11 @@
 """What the inference benchmark concludes from figures and stacks; it is a program beside the packages."""
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from side_by_side import goals, peers, report, servers, stacks
-from side_by_side.figures import Measured, plan_of
+from benchmarks.side_by_side import goals, peers, report, servers, stacks
+from benchmarks.side_by_side.figures import Measured, plan_of
 
 LOOP = "run (uvloop/__init__.py:92);run_forever (loop.c:33192);"
 

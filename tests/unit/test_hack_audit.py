@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import audit
+from hack import audit
 
 WHERE = {"good==1": ["requirements.lock"], "bad==2": ["requirements.lock", "drift/requirements.lock"]}
 FLAW = {"id": "PYSEC-2026-1", "fix_versions": ["2.1"], "aliases": [], "description": ""}

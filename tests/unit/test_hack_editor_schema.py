@@ -1,27 +1,15 @@
 """The CRD's rules in JSON Schema's words: which can be said, and what each says."""
 
-import importlib.util
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-ROOT = Path(__file__).resolve().parents[2]
+from hack import ROOT, editor_schema
+
 CRD = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
-
-
-@pytest.fixture(scope="module")
-def made() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("editor_schema", ROOT / "hack/editor_schema.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def every_rule(schema: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
@@ -33,13 +21,13 @@ def every_rule(schema: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], M
         yield from every_rule(schema["items"])
 
 
-def test_every_rule_of_the_crd_is_translated_but_those_that_compare_fields(made: ModuleType) -> None:
+def test_every_rule_of_the_crd_is_translated_but_those_that_compare_fields() -> None:
     left = []
     root = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     for schema, rule in every_rule(root):
         try:
-            made.translate(made.python(rule["rule"]), schema)
-        except made.UntranslatableError:
+            editor_schema.translate(editor_schema.python(rule["rule"]), schema)
+        except editor_schema.UntranslatableError:
             left.append(rule["rule"])
     assert left == ["self == oldSelf", "self.minReplicas <= self.maxReplicas"]
 
@@ -60,11 +48,9 @@ def test_every_rule_of_the_crd_is_translated_but_those_that_compare_fields(made:
         ("has(self.a.b) && self.a.b == 'x'", {"a": {"b": "x"}}, {"a": {}}),
     ],
 )
-def test_a_rule_holds_as_a_schema_where_it_holds_in_cel(
-    rule: str, good: Any, bad: Any, made: ModuleType
-) -> None:
+def test_a_rule_holds_as_a_schema_where_it_holds_in_cel(rule: str, good: Any, bad: Any) -> None:
     schema = {"properties": {"a": {}, "b": {}, "c": {"default": "default"}}}
-    validator = Draft202012Validator(made.translate(made.python(rule), schema))
+    validator = Draft202012Validator(editor_schema.translate(editor_schema.python(rule), schema))
     assert validator.is_valid(good)
     assert not validator.is_valid(bad)
 
@@ -72,7 +58,7 @@ def test_a_rule_holds_as_a_schema_where_it_holds_in_cel(
 @pytest.mark.parametrize(
     "rule", ["self.a < self.b", "self == oldSelf", "size(self.a) > 1", "self.a.foo('x')"]
 )
-def test_what_a_schema_cannot_say_is_left_to_the_server(rule: str, made: ModuleType) -> None:
-    with pytest.raises(made.UntranslatableError):
-        made.translate(made.python(rule), {})
-    assert made.rules({"x-kubernetes-validations": [{"rule": rule, "message": "m"}]}) == []
+def test_what_a_schema_cannot_say_is_left_to_the_server(rule: str) -> None:
+    with pytest.raises(editor_schema.UntranslatableError):
+        editor_schema.translate(editor_schema.python(rule), {})
+    assert editor_schema.rules({"x-kubernetes-validations": [{"rule": rule, "message": "m"}]}) == []

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from images import OURS, ROOT, Image
+from hack import ROOT
+from hack.images.definitions import OURS, Image
 
 # The example stands on an image of ours and adds an example's own requirements.
 LOCKED = [image for image in OURS if image.name != "flights"]

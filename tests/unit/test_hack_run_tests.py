@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from run_tests import counts, misses
+from hack.run_tests import counts, misses
 
 REPORT = """<testsuites><testsuite tests="4" failures="1" errors="0">
 <testcase classname="room" name="passes"/><testcase classname="room" name="fails"/>

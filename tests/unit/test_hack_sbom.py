@@ -1,31 +1,19 @@
 """The bill of materials names what the lock files pin, and nothing else."""
 
-import importlib.util
 import json
 import subprocess
 import sys
-from pathlib import Path
-from types import ModuleType
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-ROOT = Path(__file__).resolve().parents[2]
+from hack import ROOT, sbom
+
 IMAGES = ("operator", "inference", "drift", "train", "mlflow")
 
 
-@pytest.fixture(scope="module")
-def made() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sbom", ROOT / "hack/sbom.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_a_pin_is_a_component_with_its_address_and_every_hash(made: ModuleType) -> None:
+def test_a_pin_is_a_component_with_its_address_and_every_hash() -> None:
     lines = [
         "# by uv",
         "A_b.c==1.2 \\",
@@ -35,18 +23,18 @@ def test_a_pin_is_a_component_with_its_address_and_every_hash(made: ModuleType) 
         "",
     ]
     lock = "\n".join(lines)
-    first, second = made.components(lock)
+    first, second = sbom.components(lock)
     assert first["purl"] == "pkg:pypi/a-b-c@1.2"
     assert [each["content"] for each in first["hashes"]] == ["0" * 64, "1" * 64]
     assert (second["purl"], second["hashes"]) == ("pkg:pypi/d@3", [])
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_every_pin_of_an_image_s_locks_is_in_its_document_once(image: str, made: ModuleType) -> None:
-    document = made.sbom(image)
+def test_every_pin_of_an_image_s_locks_is_in_its_document_once(image: str) -> None:
+    document = sbom.sbom(image)
     pins = {
         line.split("==")[0]
-        for lock in made.LOCKS[image]
+        for lock in sbom.LOCKS[image]
         for line in (ROOT / lock).read_text().splitlines()
         if "==" in line and not line.startswith(("#", " "))
     }
@@ -54,21 +42,21 @@ def test_every_pin_of_an_image_s_locks_is_in_its_document_once(image: str, made:
     references = [each["bom-ref"] for each in document["components"]]
     assert len(references) == len(set(references))
     assert all(each["hashes"] for each in document["components"])
-    assert made.sbom(image) == document
+    assert sbom.sbom(image) == document
 
 
 @pytest.mark.parametrize("image", IMAGES)
-def test_every_document_is_cyclonedx_by_its_own_strict_schema(image: str, made: ModuleType) -> None:
+def test_every_document_is_cyclonedx_by_its_own_strict_schema(image: str) -> None:
     validator = JsonStrictValidator(SchemaVersion.V1_6)
-    assert validator.validate_str(json.dumps(made.sbom(image))) is None
-    wrong = {**made.sbom(image), "serialNumber": "none"}
+    assert validator.validate_str(json.dumps(sbom.sbom(image))) is None
+    wrong = {**sbom.sbom(image), "serialNumber": "none"}
     assert "none" in str(validator.validate_str(json.dumps(wrong)))
 
 
 def test_the_command_prints_json_and_refuses_what_is_no_image() -> None:
-    command = [sys.executable, ROOT / "hack/sbom.py"]
-    done = subprocess.run([*command, "operator"], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "hack.sbom"]
+    done = subprocess.run([*command, "operator"], cwd=ROOT, check=True, capture_output=True, text=True)
     assert json.loads(done.stdout)["bomFormat"] == "CycloneDX"
-    refused = subprocess.run([*command, "kernel"], check=False, capture_output=True, text=True)
+    refused = subprocess.run([*command, "kernel"], cwd=ROOT, check=False, capture_output=True, text=True)
     assert refused.returncode == 2
     assert "name one of operator, inference" in refused.stderr

@@ -1,6 +1,6 @@
 """A Kubernetes for development: kind where Docker runs, else one node without Docker (hack/devcluster).
 
-    python3 hack/cluster.py up | down | images | status
+    python3 -m hack.local_cluster up | down | images | status
 
 Writes .build/kubeconfig and .build/bin/{kubectl,helm}. `up` and `down` need Python's standard library alone.
 """
@@ -15,10 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
-import images
-import tools
+from hack import ROOT, tools
+from hack.cache import cache
+from hack.devcluster import cluster as devcluster
+from hack.devcluster.layout import Layout
+from hack.images import content
+from hack.images.builders import Buildah, Docker, shown
+from hack.images.definitions import OURS, STACK
 
-ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 KUBECONFIG = BUILD / "kubeconfig"
 NAME = "driftlead"
@@ -27,7 +31,9 @@ NAME = "driftlead"
 class Cluster(Protocol):
     """What both kinds of cluster can do."""
 
-    builder: images.Docker | images.Buildah
+    @property
+    def builder(self) -> Docker | Buildah:
+        """What builds its images."""
 
     def up(self) -> None:
         """Starts what does not run and waits until it is ready."""
@@ -50,7 +56,7 @@ class Kind:
 
     def __init__(self) -> None:
         """Builds with the same Docker."""
-        self.builder = images.Docker()
+        self.builder = Docker()
 
     def up(self) -> None:
         """Makes the cluster of kind-config.yaml, unless it is there."""
@@ -101,43 +107,36 @@ class Kind:
 class Devcluster:
     """This machine itself is the node."""
 
-    command = (sys.executable, str(ROOT / "hack/devcluster"))
+    layout = Layout()
 
     def __init__(self) -> None:
         """Builds with buildah, on bases of Debian's packages."""
-        self.builder = images.Buildah(tools.cache(), tools.minio)
+        self.builder = Buildah(cache(), tools.minio)
 
     def up(self) -> None:
         """Starts what does not run; the kubeconfig is a link to the cluster's own."""
-        done = subprocess.run([*self.command, "up"], check=False, stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise SystemExit(done.returncode)
-        *said, path = done.stdout.strip().splitlines()
-        print("\n".join(said))
+        devcluster.up(self.layout)
         KUBECONFIG.unlink(missing_ok=True)
-        KUBECONFIG.symlink_to(path)
+        KUBECONFIG.symlink_to(self.layout.kubeconfig())
 
     def down(self) -> None:
         """Ends it and removes its state."""
-        subprocess.run([*self.command, "down"], check=True)
+        devcluster.down(self.layout)
         KUBECONFIG.unlink(missing_ok=True)
 
     def running(self) -> bool:
         """Whether every component runs."""
-        return subprocess.run([*self.command, "status"], check=False, capture_output=True).returncode == 0
+        return devcluster.running(self.layout)
 
     def missing(self, names: list[str]) -> list[str]:
         """Asks the node's containerd."""
-        there = subprocess.run(
-            [*self.command, "images"], check=True, capture_output=True, text=True
-        ).stdout.split()
+        there = devcluster.images(self.layout)
         return [name for name in names if f"docker.io/{name}" not in there]
 
     def load(self, name: str) -> None:
-        """Hands the image over as an archive."""
-        assert isinstance(self.builder, images.Buildah)
+        """Imports the image as an archive."""
         with tempfile.TemporaryDirectory() as folder:
-            subprocess.run([*self.command, "load", self.builder.archive(name, Path(folder))], check=True)
+            devcluster.load(self.layout, self.builder.archive(name, Path(folder)))
 
 
 def choose() -> tuple[Cluster, str]:
@@ -183,20 +182,20 @@ def load_all(cluster: Cluster, names: list[str]) -> None:
 def build_images(cluster: Cluster) -> None:
     """Builds and loads what changed; writes the chart's values that name the images by content."""
     began = time.monotonic()
-    wanted = [*images.OURS, *(images.STACK if isinstance(cluster, Devcluster) else [])]
+    wanted = [*OURS, *(STACK if isinstance(cluster, Devcluster) else [])]
     if any("wheel" in image.inputs for image in wanted):
-        images.wheel()
+        content.wheel()
     tags: dict[str, str] = {}
     for image in wanted:
         ours = image.base in tags
         base = f"driftlead/{image.base}:{tags[image.base]}" if ours else cluster.builder.base(image)
-        tags[image.name] = images.tag(image, base)
+        tags[image.name] = content.tag(image, base)
         name = f"{image.repository}:{tags[image.name]}"
         if not cluster.builder.has(name):
-            images.shown(f"building {name}", lambda: cluster.builder.build(image, name, base))  # noqa: B023 (called at once)
+            shown(f"building {name}", lambda: cluster.builder.build(image, name, base))  # noqa: B023 (called at once)
     names = [f"{image.repository}:{tags[image.name]}" for image in wanted]
     load_all(cluster, cluster.missing(names))
-    BUILD.joinpath("images.values.yaml").write_text(images.values(tags, wanted))
+    BUILD.joinpath("images.values.yaml").write_text(content.values(tags, wanted))
     BUILD.joinpath("images.txt").write_text("\n".join(names) + "\n")
     print(f"{len(names)} images are on the node ({time.monotonic() - began:.1f} s)", flush=True)
 

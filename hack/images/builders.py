@@ -1,144 +1,21 @@
-"""The images of this repository: what each is made of, its tag by content, and how it is built.
-
-A tag is a hash of everything that goes in: an image that exists is the right one, and nothing is built twice.
-"""
+"""How an image is built: by Docker on bases that are pulled, or by buildah on bases of Debian's packages."""
 
 import hashlib
-import json
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ("operator/driftlead_operator", "operator/driftlead_cli", "inference/driftlead_inference",
-           "drift/driftlead_drift", "formats/driftlead_formats", "log/driftlead_log")  # fmt: skip
+from hack import ROOT
+from hack.images.definitions import Image
 
-
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """One image: its Dockerfile, the files that go in, the value of the chart that names it."""
-
-    name: str
-    dockerfile: str
-    inputs: Sequence[str] = ()
-    target: str = ""
-    base: str = ""
-    value: str = ""
-
-    @property
-    def repository(self) -> str:
-        """Its name without a tag."""
-        return f"driftlead/{self.name}"
-
-
-OURS = [
-    Image(
-        name="operator",
-        dockerfile="operator/Dockerfile",
-        inputs=["operator/requirements.lock", "wheel"],
-        value="images.operator",
-    ),
-    Image(
-        name="inference",
-        dockerfile="inference/Dockerfile",
-        inputs=["inference/requirements.lock", "wheel"],
-        value="images.inference",
-    ),
-    Image(
-        name="drift",
-        dockerfile="drift/Dockerfile",
-        target="drift",
-        inputs=["drift/requirements.lock", "wheel"],
-        value="images.drift",
-    ),
-    Image(
-        name="train",
-        dockerfile="drift/Dockerfile",
-        target="train",
-        inputs=["drift/requirements.lock", "drift/requirements-train.lock", "wheel"],
-        value="images.train",
-    ),
-    Image(
-        name="flights",
-        dockerfile="examples/flights/Dockerfile",
-        inputs=[
-            "examples/flights/requirements.txt",
-            *(
-                f"examples/flights/{name}.py"
-                for name in ("flights", "models", "train", "retrain", "replay", "compare")
-            ),
-        ],
-        base="train",
-    ),
-    Image(
-        name="mlflow",
-        dockerfile="hack/images/mlflow/Dockerfile",
-        inputs=["hack/images/mlflow/requirements.lock"],
-        value="devStack.mlflow.image",
-    ),
-]
-# Where nothing can be pulled these two are built as well; elsewhere the chart's own defaults are pulled.
-STACK = [
-    Image(
-        name="postgres",
-        dockerfile="hack/images/postgres/Dockerfile",
-        inputs=["hack/images/postgres"],
-        base="debian-postgres",
-        value="devStack.postgres.image",
-    ),
-    Image(
-        name="minio",
-        dockerfile="hack/images/minio/Dockerfile",
-        inputs=["hack/tools.py"],
-        value="devStack.minio.image",
-    ),
-]
 DEBIAN = {
     "debian-python": ["ca-certificates", "python3", "python3-venv", "curl"],
     "debian-postgres": ["ca-certificates", "postgresql-15"],
 }
 """Bases made of Debian's packages, for nodes that can pull no image."""
-
-
-def digest(paths: Sequence[Path], *words: str) -> str:
-    """Twelve letters that change with the content of any of the files, their names, or the words."""
-    seen = hashlib.sha256("\0".join(words).encode())
-    for path in sorted(paths):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and "__pycache__" not in file.parts:
-                seen.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
-    return seen.hexdigest()[:12]
-
-
-def wheel_inputs() -> list[Path]:
-    """What the wheel is made of."""
-    return [ROOT / "pyproject.toml", ROOT / "README.md", *(ROOT / source for source in SOURCES)]
-
-
-def wheel() -> Path:
-    """The distribution's wheel, built once for each content of its sources."""
-    stamp, folder = ROOT / "dist/.content", ROOT / "dist"
-    wanted = digest(wheel_inputs())
-    found = list(folder.glob("*.whl"))
-    if len(found) == 1 and stamp.exists() and stamp.read_text() == wanted:
-        return found[0]
-    for old in found:
-        old.unlink()
-    subprocess.run(
-        [ROOT / ".venv/bin/uv", "build", "--quiet", "--wheel", "--out-dir", folder], cwd=ROOT, check=True
-    )
-    stamp.write_text(wanted)
-    return next(folder.glob("*.whl"))
-
-
-def tag(image: Image, base: str) -> str:
-    """The tag by content: the Dockerfile, what is copied in, and the base."""
-    paths = [ROOT / image.dockerfile, *(ROOT / each for each in image.inputs if each != "wheel")]
-    return digest([*paths, *(wheel_inputs() if "wheel" in image.inputs else [])], base, image.target)
 
 
 def shown(what: str, work: Callable[[], object]) -> None:
@@ -147,19 +24,6 @@ def shown(what: str, work: Callable[[], object]) -> None:
     began = time.monotonic()
     work()
     print(f"  {time.monotonic() - began:.0f} s", flush=True)
-
-
-def values(tags: dict[str, str], images: Sequence[Image]) -> str:
-    """The chart's values that name these images. JSON is YAML."""
-    tree: dict[str, object] = {}
-    for image in images:
-        if not image.value:
-            continue
-        node = tree
-        for word in image.value.split("."):
-            node = node.setdefault(word, {})  # type: ignore[assignment]
-        node |= {"repository": image.repository, "tag": tags[image.name]}
-    return json.dumps(tree, indent=2) + "\n"
 
 
 class Docker:

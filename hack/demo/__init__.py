@@ -1,0 +1,1 @@
+"""The closed loop on real flights, step by step; its system is the end-to-end tests' too."""
