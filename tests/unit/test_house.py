@@ -1,6 +1,9 @@
 """The house itself: traps that would only show far from where they were set."""
 
 import operator
+import os
+import subprocess
+import sys
 import sysconfig
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +16,23 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_our_operator_folder_never_shadows_the_standard_library() -> None:
     assert not (ROOT / "operator/__init__.py").exists()
     assert Path(operator.__file__).parent == Path(sysconfig.get_paths()["stdlib"])
+
+
+def test_nor_does_it_where_the_root_is_the_first_place_that_python_looks_at() -> None:
+    """As in `python -m hack.tools`, and for a module that nothing has imported before."""
+    script = "import sys; sys.modules.pop('operator', None); import operator; print(operator.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
+    )  # fmt: skip
+    assert done.stdout.split() == [str(Path(sysconfig.get_paths()["stdlib"]) / "operator.py")]
+
+
+def test_the_cluster_is_made_by_a_python_without_packages() -> None:
+    """`make up` and `make images` run before `make setup`."""
+    command = [sys.executable, "-S", "-m", "hack.local_cluster"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    assert "up | down | images | status" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(
