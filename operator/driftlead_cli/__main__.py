@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.live import Live
 
 from driftlead_cli import render
-from driftlead_cli.abort import ABORT, given_up
+from driftlead_cli.abort import given_up
 from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, condition, name_of, status_of
 from driftlead_cli.lint import lint as lint_text
-from driftlead_cli.promote import PROMOTE, Wish, curl, refuse_without_target, wanted_version
+from driftlead_cli.promote import Wish, curl, refuse_without_target, wanted_version
 from driftlead_cli.why import why as explain
+from driftlead_operator.decisions import names
 
 if TYPE_CHECKING:
     from driftlead_cli.cluster import Cluster
@@ -97,7 +98,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     resource = cluster.resource(name)
     refuse_without_target(resource)
     chosen = wanted_version(resource, version)
-    wish = Wish(PROMOTE, chosen)
+    wish = Wish(names.PROMOTE, chosen)
     if dry_run:
         print(f"version {chosen} would be promoted. By hand:")
     else:
@@ -138,7 +139,7 @@ def abort(
     """Ask the operator to give up a version that is on its way to prod, or the canary."""
     cluster = connect(context, namespace)
     resource = cluster.resource(name)
-    wish = Wish(ABORT, given_up(resource, version))
+    wish = Wish(names.ABORT, given_up(resource, version))
     if dry_run:
         print(f"version {wish.value} would be given up. By hand:")
     else:

@@ -4,8 +4,6 @@ from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, name_of, status_of
 from driftlead_cli.promote import checked
 
-ABORT = "driftlead.dev/abort"
-
 
 def on_its_way(resource: Manifest) -> str | None:
     """The version that prod is to serve and does not serve on all pods yet."""

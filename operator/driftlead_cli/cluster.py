@@ -11,9 +11,10 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from driftlead_cli.errors import Refused
-from driftlead_cli.facts import NAME_LABEL, Family, Manifest
+from driftlead_cli.facts import Family, Manifest
+from driftlead_operator.decisions.names import GROUP, RESOURCE_NAME
 
-GROUP, VERSION, PLURAL = "driftlead.dev", "v1alpha1", "modeldeployments"
+VERSION, PLURAL = "v1alpha1", "modeldeployments"
 TIMEOUT = 10.0
 FORBIDDEN = 403
 NOT_FOUND = 404
@@ -101,7 +102,7 @@ class Cluster:
     def family(self, name: str) -> Family:
         """The resource and the children that carry its label; kinds that this user may not list are named."""
         resource = self.resource(name)
-        selector = f"{NAME_LABEL}={name}"
+        selector = f"{RESOURCE_NAME}={name}"
         sources: dict[str, Callable[[], Sequence[Manifest]]] = {
             "deployments": lambda: self._list("apps", "v1", "deployments", selector),
             "cronjobs": lambda: self._list("batch", "v1", "cronjobs", selector),

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Manifest = Mapping[str, Any]
+from driftlead_operator.decisions import names
 
-NAME_LABEL = "driftlead.dev/name"
-COMPONENT_LABEL = "app.kubernetes.io/component"
-VERSION_LABEL = "driftlead.dev/version"
+Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +34,12 @@ def name_of(manifest: Manifest) -> str:
 
 def component(manifest: Manifest) -> str:
     """Which part of a ModelDeployment an object is: prod, canary, drift, retrain or judge."""
-    return str(manifest["metadata"].get("labels", {}).get(COMPONENT_LABEL, ""))
+    return str(manifest["metadata"].get("labels", {}).get(names.COMPONENT, ""))
 
 
 def version_label(manifest: Manifest) -> str:
     """The model version that a pod serves, empty where there is none."""
-    return str(manifest["metadata"].get("labels", {}).get(VERSION_LABEL, ""))
+    return str(manifest["metadata"].get("labels", {}).get(names.VERSION, ""))
 
 
 def status_of(manifest: Manifest) -> Manifest:

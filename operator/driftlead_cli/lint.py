@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from driftlead_cli.errors import Refused
+from driftlead_operator.decisions.names import GROUP
 from driftlead_operator.decisions.spec import parse
 
-API_VERSION = "driftlead.dev/v1alpha1"
+API_VERSION = f"{GROUP}/v1alpha1"
 KIND = "ModelDeployment"
 UNTRANSLATED = "autoscaling.minReplicas must not be more than autoscaling.maxReplicas"
 
@@ -53,7 +54,7 @@ def is_ours(document: object) -> bool:
     if not isinstance(document, Mapping):
         return False
     group = str(document.get("apiVersion", "")).split("/")[0]
-    return document.get("kind") == KIND or group == "driftlead.dev"
+    return document.get("kind") == KIND or group == GROUP
 
 
 def _place(parts: Sequence[str | int]) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, name_of, status_of
 
-PROMOTE = "driftlead.dev/promote"
 VERSION = re.compile(r"[1-9][0-9]*")
 
 

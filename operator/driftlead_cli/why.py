@@ -16,6 +16,7 @@ from driftlead_cli.facts import (
     status_of,
 )
 from driftlead_cli.view import STAGES, Mark, feature_words, health
+from driftlead_operator.decisions import names
 
 EVENTS_FROM = timedelta(hours=1)
 EVENTS_SHOWN = 5
@@ -85,7 +86,7 @@ def _retry(family: Family, reason: str) -> str:
     namespace, name = family.resource["metadata"].get("namespace", "default"), name_of(family.resource)
     return (
         f"{RETRIED[reason]}, or try this one again: kubectl annotate modeldeployment {name}"
-        f" -n {namespace} --overwrite driftlead.dev/requestedAt=$(date -u +%FT%TZ)"
+        f" -n {namespace} --overwrite {names.REQUESTED_AT}=$(date -u +%FT%TZ)"
     )
 
 

@@ -9,8 +9,8 @@ import structlog
 
 from driftlead_operator.cluster.api_server import Cluster, Json
 from driftlead_operator.decisions.facts import Event, Manifest
+from driftlead_operator.decisions.names import MANAGER
 from driftlead_operator.errors import ConflictError, OperatorError
-from driftlead_operator.kinds import MANAGER
 
 log = structlog.get_logger(__name__)
 

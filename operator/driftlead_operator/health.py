@@ -13,9 +13,9 @@ from driftlead_operator import metrics
 from driftlead_operator.cluster.cache import Cache, owner_of
 from driftlead_operator.decisions.facts import Manifest, Undelivered
 from driftlead_operator.decisions.loop import undelivered
+from driftlead_operator.decisions.names import COMPONENT
 from driftlead_operator.kinds import Key
 
-LABEL_COMPONENT = "app.kubernetes.io/component"
 PATHS = {"prod": "/health", "canary": "/health", "judge": "/verdict"}
 AT_ONCE = 32
 TIMEOUT_SECONDS = 2.0
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
 def asked_of(pod: Manifest) -> Asked | None:
     """How to ask a pod, None when there is nothing to ask or nobody to answer yet."""
     metadata, status = pod["metadata"], pod.get("status") or {}
-    path = PATHS.get((metadata.get("labels") or {}).get(LABEL_COMPONENT, ""))
+    path = PATHS.get((metadata.get("labels") or {}).get(COMPONENT, ""))
     address, key = status.get("podIP"), owner_of("Pod", pod)
     if not (path and address and key) or status.get("phase") != "Running" or "deletionTimestamp" in metadata:
         return None

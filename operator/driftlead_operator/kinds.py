@@ -2,12 +2,10 @@
 
 from typing import NamedTuple
 
-GROUP = "driftlead.dev"
+from driftlead_operator.decisions import names
+
 RESOURCE = "ModelDeployment"
-MANAGER = "driftlead-operator"
-LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
-LABEL_NAME = f"{GROUP}/name"
-SELECTOR = f"{LABEL_MANAGED_BY}={MANAGER}"
+SELECTOR = f"{names.MANAGED_BY}={names.MANAGER}"
 
 
 class Kind(NamedTuple):
@@ -33,7 +31,7 @@ class Kind(NamedTuple):
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(RESOURCE, GROUP, "v1alpha1", "modeldeployments"),
+        Kind(RESOURCE, names.GROUP, "v1alpha1", "modeldeployments"),
         Kind("Deployment", "apps", "v1", "deployments"),
         Kind("ReplicaSet", "apps", "v1", "replicasets"),
         Kind("Pod", "", "v1", "pods"),

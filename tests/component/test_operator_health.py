@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 
 from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Facts, Plan
-from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.probes import serve
 from hack.ports import free_port
 from neighbours.operators import decisions, own_names, resource, running_operator, until
@@ -46,7 +46,7 @@ async def run_pod(api: ApiServer, where: str, name: str, *, component: str, addr
     path = f"/api/v1/namespaces/{where}"
     if await get(api, f"{path}/serviceaccounts/default") is None:
         await api.request("create", "ServiceAccount", "POST", f"{path}/serviceaccounts", body=account)
-    labels = {LABEL_MANAGED_BY: MANAGER, LABEL_NAME: "demo", "app.kubernetes.io/component": component}
+    labels = {names.MANAGED_BY: names.MANAGER, names.RESOURCE_NAME: "demo", names.COMPONENT: component}
     container = {"name": "server", "image": "none", "ports": [{"name": "http", "containerPort": port}]}
     spec = {"containers": [container], "automountServiceAccountToken": False}
     metadata = {"name": name, "namespace": where, "labels": labels}

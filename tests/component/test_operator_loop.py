@@ -8,8 +8,9 @@ import pytest
 from driftlead_operator import metrics
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Facts, Plan, Ref, RegistryWrite
-from driftlead_operator.kinds import LABEL_MANAGED_BY, MANAGER, Key
+from driftlead_operator.kinds import Key
 from neighbours import operators
 from neighbours.operators import (
     FOLLOW,
@@ -74,11 +75,11 @@ async def test_a_child_that_was_edited_or_deleted_by_hand_returns(
         await until(serves(api, where, "1"))
         await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
         await until(serves(api, where, "1"))
-        await api.merge("Service", where, "demo", {"metadata": {"labels": {LABEL_MANAGED_BY: None}}})
+        await api.merge("Service", where, "demo", {"metadata": {"labels": {names.MANAGED_BY: None}}})
 
         async def labelled() -> bool:
             child = await api.get("Service", where, "demo")
-            return bool(child and child["metadata"]["labels"].get(LABEL_MANAGED_BY) == MANAGER)
+            return bool(child and child["metadata"]["labels"].get(names.MANAGED_BY) == names.MANAGER)
 
         await until(labelled)
         child = await api.get("Service", where, "demo")

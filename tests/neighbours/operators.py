@@ -17,9 +17,9 @@ import yaml
 from driftlead_operator import logs
 from driftlead_operator.assembly import Operator
 from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Deletion, Event, Facts, Plan, Ref
 from driftlead_operator.errors import ConflictError
-from driftlead_operator.kinds import LABEL_MANAGED_BY, LABEL_NAME, MANAGER
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
 from hack.ports import free_port
@@ -166,7 +166,7 @@ def service(facts: Facts, version: str) -> Json:
         "metadata": {
             "name": metadata["name"],
             "namespace": metadata["namespace"],
-            "labels": {LABEL_MANAGED_BY: MANAGER, LABEL_NAME: metadata["name"]},
+            "labels": {names.MANAGED_BY: names.MANAGER, names.RESOURCE_NAME: metadata["name"]},
             "ownerReferences": [{**owner, "name": metadata["name"], "uid": metadata["uid"]}],
         },
         "spec": {"ports": [{"port": 80}], "selector": {"serves": version}},

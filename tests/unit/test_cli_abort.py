@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from driftlead_cli.abort import ABORT, given_up
+from driftlead_cli.abort import given_up
 from driftlead_cli.errors import Refused
 from driftlead_cli.promote import Wish
+from driftlead_operator.decisions import names
 
 
 def resource(target: str, served: str | None, canary: str | None = None, **metadata: Any) -> dict[str, Any]:
@@ -49,10 +50,10 @@ def test_what_cannot_be_given_up_is_refused_with_the_reason(
 
 
 def test_the_same_wish_twice_needs_the_first_one_withdrawn_and_forgotten() -> None:
-    wish = Wish(ABORT, "5")
-    seen = resource("5", "3", annotations={ABORT: "5"})
+    wish = Wish(names.ABORT, "5")
+    seen = resource("5", "3", annotations={names.ABORT: "5"})
     seen["status"]["handled"] = {"abort": "5"}
     assert wish.stands(seen) and not wish.is_forgotten(seen)
-    assert wish.withdrawal() == {"metadata": {"annotations": {ABORT: None}}}
+    assert wish.withdrawal() == {"metadata": {"annotations": {names.ABORT: None}}}
     fresh = resource("5", "3")
     assert not wish.stands(fresh) and wish.is_forgotten(fresh)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from driftlead_cli.errors import Refused
-from driftlead_cli.promote import PROMOTE, Wish, curl, refuse_without_target, wanted_version
+from driftlead_cli.promote import Wish, curl, refuse_without_target, wanted_version
+from driftlead_operator.decisions import names
 
 
 def resource(prod: dict[str, str], canary: str | None = None) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def test_the_curl_for_an_alias_moves_the_alias() -> None:
 
 
 def test_the_wish_is_one_annotation() -> None:
-    wish = Wish(PROMOTE, "5")
+    wish = Wish(names.PROMOTE, "5")
     assert wish.patch() == {"metadata": {"annotations": {"driftlead.dev/promote": "5"}}}
     assert wish.kubectl(STAGED) == (
         "kubectl annotate modeldeployment demo -n models --overwrite driftlead.dev/promote=5"

@@ -2,11 +2,11 @@
 
 import pytest
 
+from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Ref
 from unit.operator_world import World, writes
 
 CANARY = Ref("Deployment", "demo-canary")
-ABORT = "driftlead.dev/abort"
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_the_same_version_can_be_given_up_twice(world: World) -> None:
     half_rolled(world)
     world.annotate(abort="5")
     world.settle()
-    del world.resource["metadata"]["annotations"][ABORT]
+    del world.resource["metadata"]["annotations"][names.ABORT]
     world.annotate(requestedAt="again")
     world.reconcile()
     world.step()

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from driftlead_operator.cluster.cache import Cache, Change
-from driftlead_operator.kinds import LABEL_NAME, RESOURCE, Key
+from driftlead_operator.decisions import names
+from driftlead_operator.kinds import RESOURCE, Key
 
 KEY = Key("team", "demo")
 
 
 def thing(name: str, version: int, *, uid: str = "u1", owner: str = "demo", **more: Any) -> dict[str, Any]:
-    labels = {LABEL_NAME: owner} if owner else {}
+    labels = {names.RESOURCE_NAME: owner} if owner else {}
     metadata = {"namespace": "team", "name": name, "uid": uid, "resourceVersion": str(version)}
     return {"metadata": metadata | {"labels": labels} | more.pop("metadata", {}), **more}
 
@@ -68,8 +69,8 @@ def test_owned_gives_all_but_the_resource_itself_sorted(cache: Cache) -> None:
     cache.put("Deployment", thing("demo-prod", 3, uid="b"))
     cache.put("Service", thing("demo", 4, uid="c"))
     cache.put("Service", thing("else", 5, uid="d", owner="else"))
-    names = [(kind, each["metadata"]["name"]) for kind, each in cache.owned(KEY)]
-    assert names == [("Deployment", "demo-prod"), ("Service", "demo"), ("Service", "demo-prod")]
+    found = [(kind, each["metadata"]["name"]) for kind, each in cache.owned(KEY)]
+    assert found == [("Deployment", "demo-prod"), ("Service", "demo"), ("Service", "demo-prod")]
 
 
 def test_what_was_read_can_be_changed_without_harm(cache: Cache) -> None:

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
+from driftlead_operator.decisions import names
 from driftlead_operator.health import asked_of, gist, is_ready
-from driftlead_operator.kinds import LABEL_NAME, Key
+from driftlead_operator.kinds import Key
 
 
 def pod(
     *, component: str = "prod", address: str = "10.0.0.7", phase: str = "Running", **more: Any
 ) -> dict[str, Any]:
-    labels = {LABEL_NAME: "demo", "app.kubernetes.io/component": component}
+    labels = {names.RESOURCE_NAME: "demo", names.COMPONENT: component}
     ports = [{"name": "metrics", "containerPort": 9000}, {"name": "http", "containerPort": 8001}]
     metadata = {"name": "p", "namespace": "team", "uid": "u", "labels": labels}
     return {
@@ -43,7 +44,7 @@ def test_a_running_pod_is_asked_at_its_port_named_http(seen: dict[str, Any], url
         pod(phase="Pending"),
         pod(address=""),
         pod(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}),
-        pod(metadata={"labels": {"app.kubernetes.io/component": "prod"}}),
+        pod(metadata={"labels": {names.COMPONENT: "prod"}}),
     ],
     ids=["a drift check", "one that waits", "one without an address", "one that goes", "a stranger"],
 )

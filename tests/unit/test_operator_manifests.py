@@ -10,7 +10,7 @@ from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSett
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.settings_source import variable_names
 from driftlead_inference import settings as inference_settings
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Defaults, Manifest, Ref
 from driftlead_operator.decisions.plan import plan
 from driftlead_operator.decisions.render import manifests, pod_template
@@ -77,7 +77,14 @@ def test_each_child_is_valid_for_kubernetes_to_the_last_field(spec: dict[str, An
 
 
 def test_everything_has_every_kind_of_child() -> None:
-    assert {ref.kind for ref in rendered(**EVERYTHING)} == set(manifests.API_VERSIONS)
+    assert {ref.kind for ref in rendered(**EVERYTHING)} == {
+        "Deployment",
+        "Service",
+        "CronJob",
+        "Job",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+    }
 
 
 def test_every_child_is_owned_labelled_and_among_the_names_that_could_be_ours() -> None:
@@ -212,7 +219,7 @@ def test_a_template_holds_no_clock_and_no_chance() -> None:
 def test_a_very_large_template_is_not_kept_in_an_annotation() -> None:
     env = [{"name": f"V{each}", "value": "x" * 4000} for each in range(20)]
     child = rendered(inference={"overlay": {"env": env}})[Ref("Deployment", "demo-prod")]
-    assert manifests.TEMPLATE not in objects.annotations(child)
+    assert names.TEMPLATE not in objects.annotations(child)
 
 
 def test_only_codes_from_three_to_nine_blame_a_model() -> None:

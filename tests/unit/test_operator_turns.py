@@ -12,9 +12,10 @@ from driftlead_operator.assembly import Operator
 from driftlead_operator.carry_out import CarryOut
 from driftlead_operator.cluster.api_server import SERVICES_AT_ONCE, ApiServer
 from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Deletion, Plan, Ref
 from driftlead_operator.errors import AwayError, ConflictError, DeposedError
-from driftlead_operator.kinds import LABEL_NAME, Key
+from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Notes
 from driftlead_operator.reconciler import Reconciler
 from driftlead_operator.settings import OperatorSettings
@@ -25,7 +26,7 @@ KEY = Key("shop", "demo")
 
 def thing(kind: str, name: str, version: int) -> dict[str, Any]:
     metadata = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}
-    return {"kind": kind, "metadata": {**metadata, "labels": {LABEL_NAME: "demo"}}, "spec": {}}
+    return {"kind": kind, "metadata": {**metadata, "labels": {names.RESOURCE_NAME: "demo"}}, "spec": {}}
 
 
 async def test_children_that_change_together_get_one_turn_and_the_resource_gets_its_own_at_once(

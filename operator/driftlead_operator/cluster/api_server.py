@@ -12,9 +12,10 @@ import orjson
 from driftlead_operator import metrics
 from driftlead_operator.cluster.lean import kopf
 from driftlead_operator.decisions.facts import Manifest
+from driftlead_operator.decisions.names import MANAGER
 from driftlead_operator.errors import AwayError, ConflictError, NotFoundError, OperatorError, RefusedError
 from driftlead_operator.exchange import exchange
-from driftlead_operator.kinds import KINDS, MANAGER
+from driftlead_operator.kinds import KINDS
 
 Json = dict[str, Any]
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

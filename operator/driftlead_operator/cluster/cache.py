@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from driftlead_operator.decisions.facts import Manifest
-from driftlead_operator.kinds import LABEL_NAME, RESOURCE, Key
+from driftlead_operator.decisions.names import RESOURCE_NAME
+from driftlead_operator.kinds import RESOURCE, Key
 
 Json = dict[str, Any]
 Name = tuple[str, str, str]
@@ -54,7 +55,7 @@ def version_of(thing: Manifest) -> int:
 def owner_of(kind: str, thing: Manifest) -> Key | None:
     """The resource that an object belongs to: itself, or the one that its label names."""
     metadata = thing["metadata"]
-    name = metadata["name"] if kind == RESOURCE else (metadata.get("labels") or {}).get(LABEL_NAME, "")
+    name = metadata["name"] if kind == RESOURCE else (metadata.get("labels") or {}).get(RESOURCE_NAME, "")
     return Key(metadata["namespace"], name) if name else None
 
 

@@ -13,8 +13,8 @@ import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.cluster.api_server import Cluster, Json
+from driftlead_operator.decisions.names import HOOKS_AT, MANAGER
 from driftlead_operator.errors import ConflictError, OperatorError
-from driftlead_operator.kinds import GROUP, MANAGER
 
 log = structlog.get_logger(__name__)
 
@@ -23,8 +23,6 @@ LEASE_SECONDS = 8
 RENEW_SECONDS = 5.0
 RETRY_SECONDS = 1.0
 REQUEST_SECONDS = 3.0
-HOOKS_AT = f"{GROUP}/hooks-at"
-"""Annotation of the Lease: where the leader takes webhooks."""
 
 
 class Leader:

@@ -1,7 +1,7 @@
 """Reading plain Kubernetes objects, whatever is or is not in them."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -137,8 +137,3 @@ def moment(text: Any) -> datetime | None:
 def without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping without what says nothing: None, empty text, empty lists and mappings."""
     return {key: each for key, each in value.items() if each is not None and each not in ("", [], {})}
-
-
-def numbers(versions: Sequence[str]) -> Iterator[int]:
-    """Versions as numbers, others left out."""
-    return (int(version) for version in versions if version.isdecimal())

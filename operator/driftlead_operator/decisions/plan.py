@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from driftlead_operator.decisions import cron, objects
+from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
 from driftlead_operator.decisions.loop import (
     drift,
@@ -29,7 +29,6 @@ from driftlead_operator.decisions.stage.rollout import StageDecision
 from driftlead_operator.decisions.stage.stage_view import Children
 from driftlead_operator.decisions.stage.targets import Target
 
-REQUESTED_AT = "driftlead.dev/requestedAt"
 # While the registry is to be told something, what it says is looked at again soon.
 TELL_AGAIN = 10.0
 # The answer itself is an event; this is for the case that it gets lost.
@@ -76,7 +75,7 @@ class Writes:
     """The children as wanted against those that are: what to apply and what to delete."""
 
     def __init__(
-        self, children: Children, wanted: Sequence[Manifest], left_alone: set[Ref], names: set[Ref]
+        self, children: Children, wanted: Sequence[Manifest], left_alone: set[Ref], refs: set[Ref]
     ) -> None:
         sealed = {objects.ref(each): apply_diff.sealed(each) for each in wanted}
         free = {ref: each for ref, each in sealed.items() if ref not in children.taken}
@@ -89,7 +88,7 @@ class Writes:
         self.delete = tuple(
             Deletion(ref=ref, uid=objects.uid(live))
             for ref, live in sorted(children.ours.items())
-            if ref in names - set(sealed) - left_alone and not objects.terminating(live)
+            if ref in refs - set(sealed) - left_alone and not objects.terminating(live)
         )
         going = {ref for ref in free if objects.terminating(children.ours.get(ref))}
         self.behind = frozenset({objects.ref(each) for each in self.apply} | going)
@@ -98,13 +97,13 @@ class Writes:
 
 def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes]:
     context = Context.of(facts, spec)
-    names = {ref for ref in manifests.child_refs(facts.resource) if ref.kind != "Job"}
-    children = stage_view.sort_children(facts, sorted(names))
+    refs = {ref for ref in manifests.child_refs(facts.resource) if ref.kind != "Job"}
+    children = stage_view.sort_children(facts, sorted(refs))
     prod = _prod(facts, context, children)
     canary_stage = _canary(facts, context, children, prod)
     wanted = list(_children(facts, context, prod, canary_stage))
-    writes = Writes(children, wanted, _left_alone(facts, context), names)
-    found = drift.decide(facts, children.ours.get(Ref("CronJob", f"{context.name}-drift")))
+    writes = Writes(children, wanted, _left_alone(facts, context), refs)
+    found = drift.decide(facts, children.ours.get(Ref("CronJob", names.drift_check(context.name))))
     promoted = promotion.decide(facts, spec, prod.target, serves=prod.serves, aborted=abort.wish(facts, spec))
     look = Look(
         facts=facts,
@@ -126,7 +125,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
 
 def _handled(facts: Facts, spec: Spec, promoted: str | None) -> dict[str, object]:
     before = objects.dig(facts.resource, "status", "handled", "requestedAt")
-    asked = objects.annotations(facts.resource).get(REQUESTED_AT)
+    asked = objects.annotations(facts.resource).get(names.REQUESTED_AT)
     return objects.without_empty(
         {
             "promote": promoted,
@@ -138,7 +137,7 @@ def _handled(facts: Facts, spec: Spec, promoted: str | None) -> dict[str, object
 
 def _asked_again(facts: Facts, spec: Spec) -> bool:
     """Whether a person asks to try again what was given up."""
-    asked = objects.annotations(facts.resource).get(REQUESTED_AT)
+    asked = objects.annotations(facts.resource).get(names.REQUESTED_AT)
     return (
         bool(asked)
         and not spec.suspend
@@ -159,7 +158,9 @@ def _seen(facts: Facts, context: Context, children: Children, stage: StageName) 
     before = objects.mapping(objects.dig(facts.resource, "status", stage))
     return Seen(
         target=_target(facts, context.spec.stage(stage), before),
-        view=stage_view.view(facts, stage, children.ours.get(Ref("Deployment", f"{context.name}-{stage}"))),
+        view=stage_view.view(
+            facts, stage, children.ours.get(Ref("Deployment", names.of_stage(context.name, stage)))
+        ),
         before=before,
     )
 
@@ -219,7 +220,7 @@ def _children(
         yield from filter(None, [manifests.autoscaler(context)])
     if canary_stage is not None and _is_judged(context, prod, canary_stage):
         yield manifests.judge(context, canary=str(canary_stage.served))
-    cronjob = Ref("CronJob", f"{context.name}-drift")
+    cronjob = Ref("CronJob", names.drift_check(context.name))
     if context.spec.drift and cronjob not in _left_alone(facts, context):
         yield manifests.drift_cronjob(context, context.spec.drift, version=prod.judged)
 
@@ -236,7 +237,7 @@ def _left_alone(facts: Facts, context: Context) -> set[Ref]:
     unusable = not (facts.registry.declared and facts.registry.namespace_allowed and context.tracking_uri)
     schedule = context.spec.drift.schedule if context.spec.drift else None
     if schedule is not None and (unusable or cron.fault(schedule)):
-        return {Ref("CronJob", f"{context.name}-drift")}
+        return {Ref("CronJob", names.drift_check(context.name))}
     return set()
 
 

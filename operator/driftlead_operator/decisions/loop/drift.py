@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest
 from driftlead_operator.decisions.reasons import Happening
-from driftlead_operator.decisions.render.manifests import DRIFT_CONTAINER
 
 SCHEMA = "drift-summary/v1"
 DRIFTED = ("drift", "severe")
@@ -67,7 +66,7 @@ def decide(facts: Facts, cronjob: Manifest | None) -> DriftDecision:
         for ref, child in facts.children.items()
         if ref.kind == "Job" and cronjob is not None and objects.owned_by(child, cronjob)
     ]
-    last = next(reversed(ended(facts, jobs, DRIFT_CONTAINER)), None)
+    last = next(reversed(ended(facts, jobs, names.DRIFT)), None)
     seen = objects.moment(objects.dig(before, "lastRunTime"))
     if last is None or (seen is not None and last.at <= seen):
         return DriftDecision(status=before)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, RegistryWrite
 from driftlead_operator.decisions.reasons import Happening
 from driftlead_operator.decisions.spec import Spec
@@ -20,7 +20,6 @@ from driftlead_operator.decisions.stage.targets import Target, find
 
 # Times in status are cut to whole seconds.
 ONE_SECOND = timedelta(seconds=1)
-PROMOTE = "driftlead.dev/promote"
 PENDING, WRITTEN, SUPERSEDED, FORBIDDEN = "Pending", "Written", "Superseded", "Forbidden"
 STALE, ABORTED = "Stale", "Aborted"
 
@@ -119,7 +118,7 @@ def _intend(
 
 
 def _annotated(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
-    asked = objects.annotations(facts.resource).get(PROMOTE)
+    asked = objects.annotations(facts.resource).get(names.PROMOTE)
     if not asked or asked == before.handled:
         # Taken away and set again, the same version is another wish.
         return before if asked else replace(before, handled=None)
@@ -140,16 +139,16 @@ def _annotated(before: Promotion, facts: Facts, spec: Spec, target: Target) -> P
 def _why_stale(asked: str, facts: Facts, spec: Spec, target: Target) -> str:
     if find(facts.registry, asked) is None:
         return (
-            f"annotation {PROMOTE} asks for version {asked[:40]!r}, which {spec.model} does not have in "
-            f"registry {facts.registry.name}"
+            f"annotation {names.PROMOTE} asks for version {asked[:40]!r}, which {spec.model} does not "
+            f"have in registry {facts.registry.name}"
         )
     if not spec.prod.followed:
         return (
-            f"annotation {PROMOTE} asks for version {asked}, but prod follows neither a stage nor an alias; "
-            "change spec.prod.version instead"
+            f"annotation {names.PROMOTE} asks for version {asked}, but prod follows neither a stage nor an "
+            "alias; change spec.prod.version instead"
         )
     if target.followed == asked:
-        return f"annotation {PROMOTE} asks for version {asked}, which is {spec.prod.followed} already"
+        return f"annotation {names.PROMOTE} asks for version {asked}, which is {spec.prod.followed} already"
     return ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
 from driftlead_operator.decisions.loop import drift
 from driftlead_operator.decisions.reasons import Happening
@@ -101,7 +101,8 @@ def _consider(
             events=[event] if held != before.get("message") else [],
             again_at=midnight,
         )
-    name = f"{context.name}-retrain-{wish.champion}-{objects.digest([wish.report_id, wish.attempts + 1], 5)}"
+    cause = objects.digest([wish.report_id, wish.attempts + 1], 5)
+    name = names.retraining(context.name, wish.champion, cause)
     if Ref("Job", name) in facts.children:
         # Status was lost after this Job was made: it is followed, and not made again.
         follow = {"lastJob": name, "lastReport": wish.report_id, "lastResult": RUNNING}
@@ -163,7 +164,7 @@ def _follow(
 
 def _result(facts: Facts, job: Manifest, before: Mapping[str, Any]) -> RetrainingDecision | None:
     """What the Job's pod said, or how it ended without a word; None while it runs."""
-    last = next(reversed(drift.ended(facts, [job], manifests.RETRAIN_CONTAINER)), None)
+    last = next(reversed(drift.ended(facts, [job], names.RETRAIN)), None)
     said = last.summary(SCHEMA) if last else {}
     if said:
         words = str(said.get("message") or "")[:1024]
@@ -192,7 +193,7 @@ def _missing(
         return _finish(before, FAILED, f"Job {name} could not be made: {refused}")
     if context.spec.suspend:
         return RetrainingDecision(status=before)
-    champion = name.removeprefix(f"{context.name}-retrain-").rpartition("-")[0]
+    champion = names.champion_of(context.name, name)
     job = manifests.retrain_job(
         context, retraining, name=name, champion=champion, report=str(before.get("lastReport"))
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Undelivered
 from driftlead_operator.decisions.reasons import Happening
 
@@ -63,6 +63,6 @@ def of_answer(pod: str, answer: Mapping[str, Any], at: datetime) -> Undelivered 
 def drained(pod: Mapping[str, Any]) -> bool:
     """Whether the server has ended by itself with its log delivered or handed over: exit code 0."""
     statuses = objects.items(objects.dig(pod, "status", "containerStatuses"))
-    server = next((each for each in statuses if each.get("name") == "server"), {})
+    server = next((each for each in statuses if each.get("name") == names.SERVER), {})
     terminated = objects.mapping(objects.dig(server, "state", "terminated"))
     return bool(terminated) and terminated.get("exitCode") == 0

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Manifest
 
-APPLIED = "driftlead.dev/applied"
 # These the API server replaces as a whole, so a further key is a difference too.
 WHOLE = frozenset({"selector", "nodeSelector"})
 QUANTITIES = frozenset({"limits", "requests"})
@@ -38,7 +37,7 @@ def sealed(manifest: Manifest) -> dict[str, Any]:
         **manifest,
         "metadata": {
             **manifest["metadata"],
-            "annotations": {**objects.annotations(manifest), APPLIED: seal},
+            "annotations": {**objects.annotations(manifest), names.APPLIED: seal},
         },
     }
 

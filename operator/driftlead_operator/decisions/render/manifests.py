@@ -3,29 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Manifest, Ref, StageName
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Drift, Retraining, Stage, seconds
-from driftlead_operator.decisions.stage.stage_view import VERSION_LABEL
+from driftlead_operator.kinds import KINDS, RESOURCE
 
-API_VERSIONS = {
-    "Deployment": "apps/v1",
-    "Service": "v1",
-    "CronJob": "batch/v1",
-    "Job": "batch/v1",
-    "HorizontalPodAutoscaler": "autoscaling/v2",
-    "PodDisruptionBudget": "policy/v1",
-}
-INPUTS = "driftlead.dev/inputs"
-TEMPLATE = "driftlead.dev/template"
-# Beyond this an annotation is a burden; the template is then made anew each time.
+# Beyond this an annotation is a burden; the template is then rendered again each time.
 LARGEST_TEMPLATE = 64 * 1024
 KEPT_JOBS = 10
-DRIFT_CONTAINER = "drift"
-RETRAIN_CONTAINER = "retrain"
-JUDGE_CONTAINER = "judge"
+STAGES: tuple[StageName, ...] = ("prod", "canary")
+OF_EACH_STAGE = ("Deployment", "Service", "PodDisruptionBudget")
 DRIFT_DEADLINE = 3600
 MISSED_START = 600
 FINISHED_JOB_SECONDS = 7 * 86400
@@ -36,19 +25,18 @@ def child_refs(resource: Manifest) -> set[Ref]:
     name = objects.name(resource)
     last_job = objects.dig(resource, "status", "retraining", "lastJob")
     return {
-        Ref("Service", name),
-        Ref("Deployment", f"{name}-judge"),
-        *(Ref(kind, f"{name}-{stage}") for stage in ("prod", "canary") for kind in ("Deployment", "Service")),
-        *(Ref("PodDisruptionBudget", f"{name}-{stage}") for stage in ("prod", "canary")),
-        Ref("HorizontalPodAutoscaler", f"{name}-prod"),
-        Ref("CronJob", f"{name}-drift"),
+        Ref("Service", names.stable(name)),
+        *(Ref(kind, names.of_stage(name, stage)) for stage in STAGES for kind in OF_EACH_STAGE),
+        Ref("HorizontalPodAutoscaler", names.of_stage(name, "prod")),
+        Ref("Deployment", names.judge(name)),
+        Ref("CronJob", names.drift_check(name)),
         *([Ref("Job", str(last_job))] if last_job else []),
     }
 
 
 def _child(context: Context, kind: str, name: str, component: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "apiVersion": API_VERSIONS[kind],
+        "apiVersion": KINDS[kind].api_version,
         "kind": kind,
         "metadata": {
             "name": name,
@@ -56,8 +44,8 @@ def _child(context: Context, kind: str, name: str, component: str, spec: Mapping
             "labels": pod_template.labels(context, component),
             "ownerReferences": [
                 {
-                    "apiVersion": "driftlead.dev/v1alpha1",
-                    "kind": "ModelDeployment",
+                    "apiVersion": KINDS[RESOURCE].api_version,
+                    "kind": RESOURCE,
                     "name": context.name,
                     "uid": context.uid,
                     "controller": True,
@@ -84,17 +72,17 @@ def deployment(
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": template,
     }
-    child = _child(context, "Deployment", f"{context.name}-{stage}", stage, spec)
-    annotations, kept = {INPUTS: f"{inputs}-{objects.digest(template)}"}, objects.canonical(template)
+    child = _child(context, "Deployment", names.of_stage(context.name, stage), stage, spec)
+    annotations, kept = {names.INPUTS: f"{inputs}-{objects.digest(template)}"}, objects.canonical(template)
     if len(kept) <= LARGEST_TEMPLATE:
-        annotations[TEMPLATE] = kept.decode()
+        annotations[names.TEMPLATE] = kept.decode()
     child["metadata"]["annotations"] = annotations
     return child
 
 
 def seal(manifest: Manifest | None) -> tuple[str, str]:
     """The inputs and the digest of the template that a Deployment, or a ReplicaSet of it, stands for."""
-    inputs, _, digest = str(objects.annotations(manifest).get(INPUTS) or "").partition("-")
+    inputs, _, digest = str(objects.annotations(manifest).get(names.INPUTS) or "").partition("-")
     return inputs, digest
 
 
@@ -110,12 +98,12 @@ def service(context: Context, name: str, component: str, stage: StageName) -> di
 
 def stage_service(context: Context, stage: StageName) -> dict[str, Any]:
     """The Service of one stage."""
-    return service(context, f"{context.name}-{stage}", stage, stage)
+    return service(context, names.of_stage(context.name, stage), stage, stage)
 
 
 def stable_service(context: Context) -> dict[str, Any]:
     """The Service that callers use: prod's pods."""
-    return service(context, context.name, "stable", "prod")
+    return service(context, names.stable(context.name), "stable", "prod")
 
 
 def autoscaler(context: Context) -> dict[str, Any] | None:
@@ -123,10 +111,10 @@ def autoscaler(context: Context) -> dict[str, Any] | None:
     autoscaling = context.spec.prod.autoscaling
     if autoscaling is None:
         return None
-    name = f"{context.name}-prod"
+    name = names.of_stage(context.name, "prod")
     cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": autoscaling.target_cpu}}
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "scaleTargetRef": {"apiVersion": KINDS["Deployment"].api_version, "kind": "Deployment", "name": name},
         "minReplicas": autoscaling.min_replicas,
         "maxReplicas": autoscaling.max_replicas,
         "metrics": [{"type": "Resource", "resource": cpu}],
@@ -144,7 +132,7 @@ def disruption_budget(context: Context, stage: StageName) -> dict[str, Any] | No
         "selector": {"matchLabels": pod_template.selector(context, stage)},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return _child(context, "PodDisruptionBudget", f"{context.name}-{stage}", stage, spec)
+    return _child(context, "PodDisruptionBudget", names.of_stage(context.name, stage), stage, spec)
 
 
 def judge(context: Context, *, canary: str) -> dict[str, Any]:
@@ -163,14 +151,14 @@ def judge(context: Context, *, canary: str) -> dict[str, Any]:
     pod = pod_template.answering(
         pod_template.job(
             context,
-            JUDGE_CONTAINER,
+            names.JUDGE,
             image=context.defaults.drift_image,
             args=["compare", "--follow", "--port", str(pod_template.PORT)],
             env=pod_template.environment(values),
             resources=pod_template.JUDGE_RESOURCES,
         )
     )
-    pod["metadata"]["labels"][VERSION_LABEL] = canary
+    pod["metadata"]["labels"][names.VERSION] = canary
     spec = {
         "replicas": 1,
         "revisionHistoryLimit": 0,
@@ -178,7 +166,7 @@ def judge(context: Context, *, canary: str) -> dict[str, Any]:
         "strategy": {"type": "Recreate"},
         "template": pod,
     }
-    return _child(context, "Deployment", f"{context.name}-judge", JUDGE_CONTAINER, spec)
+    return _child(context, "Deployment", names.judge(context.name), names.JUDGE, spec)
 
 
 def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dict[str, Any]:
@@ -199,7 +187,7 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
     }
     pod = pod_template.job(
         context,
-        DRIFT_CONTAINER,
+        names.DRIFT,
         image=context.defaults.drift_image,
         args=args,
         env=pod_template.environment(values),
@@ -213,11 +201,11 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
         "successfulJobsHistoryLimit": KEPT_JOBS,
         "failedJobsHistoryLimit": KEPT_JOBS,
         "jobTemplate": {
-            "metadata": {"labels": pod_template.labels(context, "drift")},
+            "metadata": {"labels": pod_template.labels(context, names.DRIFT)},
             "spec": {"backoffLimit": 0, "activeDeadlineSeconds": DRIFT_DEADLINE, "template": pod},
         },
     }
-    return _child(context, "CronJob", f"{context.name}-drift", "drift", spec)
+    return _child(context, "CronJob", names.drift_check(context.name), names.DRIFT, spec)
 
 
 def retrain_job(
@@ -238,7 +226,7 @@ def retrain_job(
     }
     pod = pod_template.job(
         context,
-        RETRAIN_CONTAINER,
+        names.RETRAIN,
         image=retraining.image or context.defaults.train_image,
         args=["retrain", retraining.function],
         env=[*pod_template.environment(values), *retraining.env],
@@ -251,4 +239,4 @@ def retrain_job(
         "ttlSecondsAfterFinished": FINISHED_JOB_SECONDS,
         "template": pod,
     }
-    return _child(context, "Job", name, "retrain", spec)
+    return _child(context, "Job", name, names.RETRAIN, spec)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Defaults, Facts, StageName
 from driftlead_operator.decisions.render import apply_diff
 from driftlead_operator.decisions.spec import Spec
-from driftlead_operator.decisions.stage.stage_view import CONTAINER, VERSION_LABEL
 
 Template = dict[str, Any]
 PORT = 8000
@@ -60,23 +59,23 @@ class Context:
 def labels(context: Context, component: str) -> dict[str, str]:
     """The labels of a child."""
     return {
-        "app.kubernetes.io/name": "driftlead-model",
-        "app.kubernetes.io/instance": context.name,
-        "app.kubernetes.io/component": component,
-        "app.kubernetes.io/managed-by": "driftlead-operator",
-        "app.kubernetes.io/part-of": "driftlead",
-        "driftlead.dev/name": context.name,
+        names.APP_NAME: "driftlead-model",
+        names.APP_INSTANCE: context.name,
+        names.COMPONENT: component,
+        names.MANAGED_BY: names.MANAGER,
+        names.APP_PART_OF: "driftlead",
+        names.RESOURCE_NAME: context.name,
     }
 
 
 def selector(context: Context, stage: StageName) -> dict[str, str]:
     """Selects the pods of a stage; never by version, which changes."""
-    return {"driftlead.dev/name": context.name, "driftlead.dev/stage": stage}
+    return {names.RESOURCE_NAME: context.name, names.STAGE: stage}
 
 
 def judge_selector(context: Context) -> dict[str, str]:
     """Selects the judge's pod."""
-    return {"driftlead.dev/name": context.name, "app.kubernetes.io/component": "judge"}
+    return {names.RESOURCE_NAME: context.name, names.COMPONENT: names.JUDGE}
 
 
 def image(context: Context) -> str:
@@ -108,8 +107,8 @@ def serving(context: Context, stage: StageName, version: str) -> Template:
         "labels": {
             **objects.mapping(overlay.get("labels")),
             **labels(context, stage),
-            "driftlead.dev/stage": stage,
-            VERSION_LABEL: version,
+            names.STAGE: stage,
+            names.VERSION: version,
         },
         "annotations": dict(objects.mapping(overlay.get("annotations"))),
     }
@@ -173,7 +172,7 @@ def _server(context: Context, stage: StageName, version: str) -> dict[str, Any]:
         *objects.items(inference.overlay.get("volumeMounts")),
     ]
     server = {
-        "name": CONTAINER,
+        "name": names.SERVER,
         "image": image(context),
         "imagePullPolicy": context.defaults.image_pull_policy,
         "args": ["serve"],

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Event, Facts, Ref
 from driftlead_operator.decisions.loop.drift import DriftDecision
 from driftlead_operator.decisions.loop.promotion import Promotion
@@ -57,7 +58,7 @@ class Look:
 
     def done(self, stage: StageDecision) -> bool:
         """Whether a stage serves its wanted version, by its wanted template, on all pods that count."""
-        here = Ref("Deployment", f"{self.facts.resource['metadata']['name']}-{stage.name}")
+        here = Ref("Deployment", names.of_stage(self.facts.resource["metadata"]["name"], stage.name))
         as_wanted = here not in self.behind and here not in self.taken
         return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
-from driftlead_operator.decisions.stage.abort import ABORT
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
@@ -27,7 +26,7 @@ def words(look: Look, stage: StageDecision) -> str:
     changes = "the target changes" if aborted else "the target or spec changes"
     return (
         f"{gone}: {failure_words(last_failure(look, stage))}; {instead}; it is tried again when {changes}, "
-        "or at annotation driftlead.dev/requestedAt"
+        f"or at annotation {names.REQUESTED_AT}"
     )
 
 
@@ -45,7 +44,7 @@ def last_failure(look: Look, stage: StageDecision) -> Mapping[str, Any]:
         return objects.mapping(objects.dig(look.facts.resource, "status", stage.name, "lastFailure"))
     ending = rejection.ending
     if ending is None:
-        asked = {"reason": str(Reason.ABORTED), "message": f"annotation {ABORT} asks for it"}
+        asked = {"reason": str(Reason.ABORTED), "message": f"annotation {names.ABORT} asks for it"}
         return {"version": rejection.version, **asked, "at": objects.stamp(look.facts.now)}
     return {
         "version": rejection.version,

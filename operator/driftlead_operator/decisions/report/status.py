@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Manifest
 from driftlead_operator.decisions.reasons import Condition, Happening, Reason
 from driftlead_operator.decisions.render import pod_template
@@ -89,7 +89,7 @@ def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
         ),
         "outdated": stage.outdated or None,
         "loadState": _load_state(look, stage),
-        "url": _url(look, f"{name}-{stage.name}"),
+        "url": _url(look, names.of_stage(name, stage.name)),
         "ambiguous": list(target.ambiguous),
         "lastFailure": rejections.last_failure(look, stage),
         "rejected": rejection and _rejected(rejection),

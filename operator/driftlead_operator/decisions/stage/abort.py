@@ -8,7 +8,7 @@ nor is all that prod has: to leave such a version is to promote another one.
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
 from driftlead_operator.decisions.reasons import Happening
 from driftlead_operator.decisions.spec import Spec
@@ -20,12 +20,10 @@ from driftlead_operator.decisions.stage.rollout import (
 )
 from driftlead_operator.decisions.stage.stage_view import StageView
 
-ABORT = "driftlead.dev/abort"
-
 
 def wish(facts: Facts, spec: Spec) -> str | None:
     """The version that a person asks to give up, and that was not given up for this annotation yet."""
-    asked = objects.annotations(facts.resource).get(ABORT)
+    asked = objects.annotations(facts.resource).get(names.ABORT)
     handled = objects.dig(facts.resource, "status", "handled", "abort")
     return str(asked) if asked and asked != handled and not spec.suspend else None
 
@@ -33,7 +31,7 @@ def wish(facts: Facts, spec: Spec) -> str | None:
 def handled(facts: Facts, spec: Spec) -> str | None:
     """The annotation that status echoes. Taking it away and setting it again is another wish."""
     before = objects.dig(facts.resource, "status", "handled", "abort")
-    return before if spec.suspend else objects.annotations(facts.resource).get(ABORT)
+    return before if spec.suspend else objects.annotations(facts.resource).get(names.ABORT)
 
 
 def decide(
@@ -70,7 +68,7 @@ def events(facts: Facts, spec: Spec, *stages: StageDecision | None) -> list[Even
     asked = wish(facts, spec)
     if asked is None or any(each and each.rejection and each.rejection.heard for each in stages):
         return []
-    words = f"annotation {ABORT} asks to give up version {asked[:40]!r}, {_why_not(asked, stages)}"
+    words = f"annotation {names.ABORT} asks to give up version {asked[:40]!r}, {_why_not(asked, stages)}"
     return [Event(reason=Happening.ABORT_STALE, message=words, type="Warning")]
 
 

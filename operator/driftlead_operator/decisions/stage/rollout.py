@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import StageName
 from driftlead_operator.decisions.render import manifests, pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Stage
 from driftlead_operator.decisions.stage.stage_view import (
-    CONTAINER,
-    HASH_LABEL,
     Ending,
     ReplicaSet,
     StageView,
 )
 from driftlead_operator.decisions.stage.targets import Target
-from driftlead_operator.kinds import MANAGER
 
 # A round of five minutes, in which each resource has half a minute of its own.
 SLOTS = 10
@@ -200,7 +197,7 @@ def _replicas(block: Stage, view: StageView) -> int:
 def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: StageView) -> Mapping[str, Any]:
     """Leaves replicas out under an autoscaler once another manager owns them; before, it would reset them."""
     owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
-    others = [each for each in owners if each.get("manager") != MANAGER and _owns_replicas(each)]
+    others = [each for each in owners if each.get("manager") != names.MANAGER and _owns_replicas(each)]
     if not block.autoscaling or not others or not view.asked:
         return manifest
     return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
@@ -238,7 +235,7 @@ def slot_opens(context: Context) -> datetime:
 def image_of(manifest: Any) -> str:
     """The image of a Deployment's server."""
     containers = objects.items(objects.dig(manifest, "spec", "template", "spec", "containers"))
-    return next((str(each.get("image")) for each in containers if each.get("name") == CONTAINER), "")
+    return next((str(each.get("image")) for each in containers if each.get("name") == names.SERVER), "")
 
 
 def kept(view: StageView) -> tuple[Template, str] | None:
@@ -252,7 +249,7 @@ def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
 
 
 def _annotated(manifest: Any) -> tuple[Template, str] | None:
-    template = objects.parse_json(objects.annotations(manifest).get(manifests.TEMPLATE))
+    template = objects.parse_json(objects.annotations(manifest).get(names.TEMPLATE))
     inputs, digest = manifests.seal(manifest)
     return (dict(template), inputs) if template and objects.digest(template) == digest else None
 
@@ -261,7 +258,9 @@ def _bare(manifest: Any) -> tuple[Template, str]:
     """A live template without what controllers add to it."""
     template = objects.mapping(objects.dig(manifest, "spec", "template"))
     meta = {
-        "labels": {key: value for key, value in objects.labels(template).items() if key != HASH_LABEL},
+        "labels": {
+            key: value for key, value in objects.labels(template).items() if key != names.POD_TEMPLATE_HASH
+        },
         "annotations": dict(objects.annotations(template)),
     }
     return {"metadata": objects.without_empty(meta), "spec": dict(objects.mapping(template.get("spec")))}, ""

@@ -9,13 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
-from driftlead_operator.decisions import objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Facts, Manifest, Ref, StageName
-
-CONTAINER = "server"
-VERSION_LABEL = "driftlead.dev/version"
-HASH_LABEL = "pod-template-hash"
-REVISION = "deployment.kubernetes.io/revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +99,7 @@ def _seen_by_controller(deployment: Manifest) -> bool:
 
 def template_version(template: Any) -> str | None:
     """The version that a pod template names."""
-    version = objects.labels(template).get(VERSION_LABEL)
+    version = objects.labels(template).get(names.VERSION)
     return str(version) if version else None
 
 
@@ -114,7 +109,7 @@ def view(facts: Facts, stage: StageName, deployment: Manifest | None) -> StageVi
         return StageView(name=stage)
     sets = {objects.uid(each): each for each in facts.replicasets if objects.owned_by(each, deployment)}
     parsed = sorted((_replica_set(each) for each in sets.values()), key=lambda each: each.revision)
-    revision = objects.whole(objects.annotations(deployment).get(REVISION), default=-1)
+    revision = objects.whole(objects.annotations(deployment).get(names.REVISION), default=-1)
     return StageView(
         name=stage,
         deployment=deployment,
@@ -129,8 +124,8 @@ def _replica_set(manifest: Manifest) -> ReplicaSet:
     return ReplicaSet(
         name=objects.name(manifest),
         version=template_version(objects.dig(manifest, "spec", "template")) or "",
-        template=str(objects.labels(manifest).get(HASH_LABEL) or objects.name(manifest)),
-        revision=objects.whole(objects.annotations(manifest).get(REVISION)),
+        template=str(objects.labels(manifest).get(names.POD_TEMPLATE_HASH) or objects.name(manifest)),
+        revision=objects.whole(objects.annotations(manifest).get(names.REVISION)),
         available=objects.whole(objects.dig(manifest, "status", "availableReplicas")),
         manifest=manifest,
     )
@@ -146,13 +141,13 @@ def _pods(facts: Facts, sets: Mapping[str, Manifest]) -> Iterator[Pod]:
 
 def _pod(manifest: Manifest, owner: Manifest) -> Pod:
     statuses = objects.items(objects.dig(manifest, "status", "containerStatuses"))
-    server = next((each for each in statuses if each.get("name") == CONTAINER), {})
+    server = next((each for each in statuses if each.get("name") == names.SERVER), {})
     waiting = objects.mapping(objects.dig(server, "state", "waiting"))
     scheduled = objects.condition(manifest, "PodScheduled")
     return Pod(
         name=objects.name(manifest),
-        version=str(objects.labels(manifest).get(VERSION_LABEL) or ""),
-        template=str(objects.labels(owner).get(HASH_LABEL) or objects.name(owner)),
+        version=str(objects.labels(manifest).get(names.VERSION) or ""),
+        template=str(objects.labels(owner).get(names.POD_TEMPLATE_HASH) or objects.name(owner)),
         ready=objects.condition(manifest, "Ready").get("status") == "True",
         created=str(objects.metadata(manifest).get("creationTimestamp") or ""),
         ending=_ending(server),
@@ -188,20 +183,20 @@ class Children:
     taken: Sequence[Ref] = ()
 
 
-def sort_children(facts: Facts, names: Iterator[Ref] | Sequence[Ref]) -> Children:
+def sort_children(facts: Facts, refs: Sequence[Ref]) -> Children:
     """Whose the objects of these names are.
 
     Ours are controlled by this resource, or are its orphans by their labels.
     """
     ours, taken = {}, []
-    for name in names:
-        child = facts.children.get(name)
+    for ref in refs:
+        child = facts.children.get(ref)
         if child is None:
             continue
         if is_ours(child, facts.resource):
-            ours[name] = child
+            ours[ref] = child
         else:
-            taken.append(name)
+            taken.append(ref)
     return Children(ours=ours, taken=sorted(taken))
 
 
@@ -210,6 +205,6 @@ def is_ours(child: Manifest, resource: Manifest) -> bool:
     if objects.controller(child):
         return objects.owned_by(child, resource)
     labels = objects.labels(child)
-    return labels.get("app.kubernetes.io/managed-by") == "driftlead-operator" and labels.get(
-        "driftlead.dev/name"
-    ) == objects.name(resource)
+    return labels.get(names.MANAGED_BY) == names.MANAGER and labels.get(names.RESOURCE_NAME) == objects.name(
+        resource
+    )
