@@ -132,7 +132,7 @@ def test_the_tree_shows_our_children_and_no_stranger(kubeconfig: Path) -> None:
 def test_why_says_that_nobody_has_looked_yet(kubeconfig: Path) -> None:
     done = run(kubeconfig, "why", "demo")
     assert "Pending: Ready is Unknown" in done.stdout
-    assert "the operator has not looked at this resource yet" in done.stdout
+    assert "the operator has not reconciled this resource yet" in done.stdout
 
 
 @pytest.mark.usefixtures("demo")

@@ -53,7 +53,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
         "1001 is greater than the maximum of 1000",
     ),
     "stage": ({"prod": {"stage": "Prod"}}, "spec.prod.stage", "'Prod' is not one of ['Production'"),
-    "cron": ({"drift": {"schedule": "hourly"}}, "spec.drift.schedule", "a schedule has cron's five fields"),
+    "cron": ({"drift": {"schedule": "hourly"}}, "spec.drift.schedule", "a schedule has five cron fields"),
     "window": ({"drift": {**DRIFT, "window": "1 day"}}, "spec.drift.window", "'1 day' does not match"),
     "no drift": (
         {**OFFER, "retraining": RETRAIN},
@@ -93,17 +93,17 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "the operator's label": (
         {"inference": {"overlay": {"labels": {"app.kubernetes.io/name": "x"}}}},
         "spec.inference.overlay.labels",
-        "are the operator's or Kubernetes' own",
+        "are reserved for the operator and Kubernetes",
     ),
     "the operator's volume": (
         {"inference": {"overlay": {"volumes": [{"name": "tmp"}]}}},
         "spec.inference.overlay.volumes[0]",
-        "take another name",
+        "use another name",
     ),
     "a parameter": (
         {"drift": DRIFT, **OFFER, "retraining": {**RETRAIN, "parameters": {"a-b": "1"}}},
         "spec.retraining.parameters",
-        "names of parameters hold only letters",
+        "names of parameters contain only letters",
     ),
 }
 

@@ -259,7 +259,7 @@ def test_the_tree_of_a_broken_version_says_why_and_what_it_could_not_see() -> No
 
 
 def test_a_resource_that_nobody_has_seen_is_not_taken_for_ready() -> None:
-    unseen = resource(condition("Ready", "Unknown", "Pending", "the operator has not looked at it yet"))
+    unseen = resource(condition("Ready", "Unknown", "Pending", "the operator has not reconciled it yet"))
     unseen["status"] = {"conditions": unseen["status"]["conditions"]}
     family = Family(resource=unseen, now=NOW)
     assert "Status:  ✖ Pending" in printed(render.overview(family))

@@ -42,7 +42,7 @@ class Condition(Documented):
 class Reason(Documented):
     """Why a condition is as it is."""
 
-    PENDING = "Pending", "the operator has not looked at the resource yet"
+    PENDING = "Pending", "the operator has not reconciled the resource yet"
     SERVING = "Serving", "prod serves the wanted version on all pods"
     SCALED_TO_ZERO = "ScaledToZero", "no pod is asked for"
     SUSPENDED = "Suspended", "spec.suspend is true: nothing is changed, what serves goes on serving"

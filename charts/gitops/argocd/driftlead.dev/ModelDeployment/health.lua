@@ -1,4 +1,4 @@
--- Argo CD's view of a ModelDeployment. Drift is no illness: a sync must not turn red because the world changed.
+-- Health of a ModelDeployment for Argo CD. Drift does not make it unhealthy: an Application must not turn red because traffic changed.
 local function condition(kind)
   if obj.status == nil or obj.status.conditions == nil then
     return nil
@@ -29,7 +29,7 @@ if obj.spec ~= nil and obj.spec.suspend == true then
   return { status = "Suspended", message = "spec.suspend is true" }
 end
 if ready == nil or ready.status == "Unknown" then
-  return { status = "Progressing", message = "the operator has not looked at it yet" }
+  return { status = "Progressing", message = "the operator has not reconciled it yet" }
 end
 if obj.metadata.generation ~= nil and obj.status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "the operator has not seen the newest spec yet" }
