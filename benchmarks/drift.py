@@ -29,11 +29,12 @@ import asyncpg
 import numpy as np
 
 from driftlead_drift.__main__ import main as check
-from driftlead_drift.check.counting import Counter
-from driftlead_drift.check.judge import WindowCounts, judge
-from driftlead_drift.check.reading import copy_json, copy_packed, count_histograms
-from driftlead_drift.check.windows import Traffic, Window, in_stretch
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.judging.judge import WindowCounts, judge
+from driftlead_drift.judging.policy import Policy
+from driftlead_drift.traffic.counting import Counter
+from driftlead_drift.traffic.reading import copy_json, copy_packed, count_histograms
+from driftlead_drift.traffic.windows import in_stretch
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
 from driftlead_log.migrate import migrate

@@ -19,8 +19,13 @@ import numpy as np
 from scipy import special, stats
 from scipy.signal import lfilter
 
-from driftlead_drift.check.judge import PastRun, Policy, WindowCounts, judge
-from driftlead_drift.compare.truth import CAP
+from driftlead_drift.judging.judge import (
+    PastRun,
+    Policy,
+    WindowCounts,
+    judge,
+)
+from driftlead_drift.judging.truth import CAP
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.intervals import excess_of, size
 from driftlead_drift.statistics.means import Sums, difference, summed

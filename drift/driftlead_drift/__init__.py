@@ -7,15 +7,15 @@ For a notebook or a training script: `driftlead_drift.log_model(model, X, regist
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from driftlead_drift.baseline import LoggedVersion, log_baseline, log_model
+    from driftlead_drift.training import LoggedVersion, log_baseline, log_model
 
 __all__ = ["LoggedVersion", "log_baseline", "log_model"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: the operator imports the settings from this package and has no numpy.
+    # Loaded at first use: who wants the settings alone need not wait for numpy.
     if name in __all__:
-        from driftlead_drift import baseline  # noqa: PLC0415
+        from driftlead_drift import training  # noqa: PLC0415
 
-        return getattr(baseline, name)
+        return getattr(training, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from driftlead_drift.command_result import Ended
 from driftlead_drift.commandline import Parser, add_settings, settings_from
-from driftlead_drift.ending import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import (
     BaselineSettings,

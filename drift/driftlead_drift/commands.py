@@ -1,9 +1,9 @@
 """The short commands: baseline, retrain, migrate."""
 
-from driftlead_drift.check.files import epoch_seconds, read_table
-from driftlead_drift.ending import Ended
+from driftlead_drift.command_result import Ended
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
+from driftlead_drift.traffic.files import epoch_seconds, read_table
 from driftlead_formats.baseline import BaselineError, build
 from driftlead_formats.verdicts import CommandExit
 
@@ -50,7 +50,7 @@ def make_baseline_file(settings: BaselineSettings) -> Ended:
 
 def retrain_command(settings: RetrainSettings) -> Ended:
     """Trains by the user's function; ends with 0 also where the champion stays. Raises CannotJudgeError."""
-    from driftlead_drift.retrain import retrain, utc_now  # noqa: PLC0415 - pulls in what only training needs
+    from driftlead_drift.retraining.command import retrain, utc_now  # noqa: PLC0415 - pulls in what only training needs
 
     summary = retrain(settings, utc_now())
     return Ended(CommandExit.NO_DRIFT, f"{summary.result}: {summary.message}", summary.dump())

@@ -58,7 +58,7 @@ class Connections(ConnectedSettings):
 
 
 class Rule(Connections):
-    """When a difference is drift; why each default is what it is, says `driftlead_drift.policy`."""
+    """When a difference is drift; why each default is what it is, says `driftlead_drift.judging.policy`."""
 
     rule: Literal["corrected", "psi"] = Field(
         "corrected",

@@ -3,7 +3,7 @@
 import flights
 import models
 
-from driftlead_drift.retrain import RetrainContext, Trained
+from driftlead_drift.retraining import RetrainContext, Trained
 
 
 def train(context: RetrainContext) -> Trained:

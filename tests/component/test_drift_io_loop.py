@@ -19,8 +19,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 import driftlead_drift
 from driftlead_drift.__main__ import main
-from driftlead_drift.champion import failed_attempts
-from driftlead_drift.registry import Registry
+from driftlead_drift.retraining.champion import failed_attempts
+from driftlead_drift.storage.registry import Registry
 from neighbours import S3, Postgres
 from neighbours.logged import copy_rows
 from neighbours.processes import ROOT
@@ -30,7 +30,7 @@ TRAINER = """
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
-from driftlead_drift.retrain import RetrainContext, Trained
+from driftlead_drift.retraining import RetrainContext, Trained
 
 
 def rows(seed, shift):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from driftlead_drift.check import reading
-from driftlead_drift.check.reading import count
-from driftlead_drift.check.windows import Traffic, Window, find_window
+from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.traffic import reading
+from driftlead_drift.traffic.reading import count
+from driftlead_drift.traffic.windows import find_window
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
 from driftlead_log.migrate import apply

@@ -13,13 +13,12 @@ import numpy as np
 import pytest
 
 from driftlead_drift.__main__ import main
-from driftlead_drift.check.windows import Traffic
-from driftlead_drift.compare.arms import Minutes
-from driftlead_drift.compare.canary import judge_canary
-from driftlead_drift.compare.comparison import Arm, CanaryPolicy
-from driftlead_drift.compare.evidence import Look
-from driftlead_drift.compare.performance import changed
-from driftlead_drift.compare.truth import Labelled, Tally, seen
+from driftlead_drift.judging.canary import judge_canary
+from driftlead_drift.judging.comparison import Arm, CanaryPolicy
+from driftlead_drift.judging.evidence import Look, Minutes
+from driftlead_drift.judging.facts import Traffic
+from driftlead_drift.judging.performance import changed
+from driftlead_drift.judging.truth import Labelled, Tally, seen
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
 from driftlead_formats.baseline import build

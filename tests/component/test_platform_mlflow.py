@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.registry import Registry as DriftRegistry
-from driftlead_drift.registry import wanted
+from driftlead_drift.storage.registry import Registry as DriftRegistry
+from driftlead_drift.storage.registry import wanted
 from driftlead_formats import tracking
 from driftlead_operator.decisions.facts import RegistryWrite
 from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError

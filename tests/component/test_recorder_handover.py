@@ -10,8 +10,8 @@ import asyncpg
 import boto3
 import pytest
 
-from driftlead_drift.handed_over import bring_in
 from driftlead_drift.settings import Connections
+from driftlead_drift.traffic.import_segments import bring_in
 from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings
 from driftlead_log.spool.handover import Imported, import_segments, prefix

@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 from aiohttp import web
 
-from driftlead_drift import retrain
 from driftlead_drift.check import command
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.check.judge import WindowCounts
-from driftlead_drift.check.windows import Traffic
-from driftlead_drift.compare import arms, judge_server
-from driftlead_drift.compare.canary import CanaryPolicy, judge_canary
-from driftlead_drift.compare.evidence import Look
+from driftlead_drift.compare import judge_server
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.gate import Comparison
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.canary import CanaryPolicy, judge_canary
+from driftlead_drift.judging.evidence import Look, Minutes, arms
+from driftlead_drift.judging.facts import Traffic
+from driftlead_drift.judging.judge import WindowCounts
+from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report.document import Subject, failure
+from driftlead_drift.retraining import Trained
+from driftlead_drift.retraining import command as retrain
+from driftlead_drift.retraining.gate import Comparison
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
 from driftlead_formats import termination
 from driftlead_formats.baseline import build
@@ -134,12 +135,12 @@ def test_the_longest_summary_that_fits_is_still_read(world: World, tmp_path: Pat
     assert 0 < len(status["topFeatures"]) < 5
 
 
-class Trained:
+class WithoutMlflow:
     """What `retrain` needs of MLflow, without one."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, low: float) -> None:
         comparison = Comparison(champion=0.7, challenger=0.74, low=low, high=0.06, rows=900)
-        trained = retrain.Trained(model=None, features=None)
+        trained = Trained(model=None, features=None)
         for name, value in {
             "_check": lambda _: None,
             "_prepare_environment": lambda _: None,
@@ -151,7 +152,7 @@ class Trained:
         monkeypatch.setattr(retrain.champion, "remember_failure", lambda *_: None)
         monkeypatch.setattr("mlflow.MlflowClient", lambda: None)
         monkeypatch.setattr(
-            "driftlead_drift.baseline.log_model", lambda *_, **__: type("Version", (), {"version": "4"})
+            "driftlead_drift.training.log_model", lambda *_, **__: type("Version", (), {"version": "4"})
         )
 
 
@@ -183,7 +184,7 @@ def end(world: World, message: str) -> dict[str, Any]:
 def test_a_challenger_that_a_retraining_registers_is_what_the_operator_tells_of(
     retraining: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Trained(monkeypatch, low=0.01)
+    WithoutMlflow(monkeypatch, low=0.01)
     status = end(retraining, retrained(tmp_path))
     assert (status["lastResult"], status["lastVersion"]) == ("Registered", "4")
     assert "0.74 against the champion's 0.7" in status["message"]
@@ -193,7 +194,7 @@ def test_a_challenger_that_a_retraining_registers_is_what_the_operator_tells_of(
 def test_a_challenger_that_is_not_better_leaves_no_version(
     retraining: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Trained(monkeypatch, low=-0.01)
+    WithoutMlflow(monkeypatch, low=-0.01)
     status = end(retraining, retrained(tmp_path))
     assert status["lastResult"] == "NotBetter" and "lastVersion" not in status
 
@@ -211,7 +212,7 @@ def looked(*, failed: int) -> Look:
     sides = []
     for version, errors in (("3", 1), ("4", failed)):
         traffic = Traffic(model_name="Flights", model_version=version, deployment="prod")
-        side = arms.Minutes(traffic, failures_known=True)
+        side = Minutes(traffic, failures_known=True)
         for minute in minutes:
             side.requests[minute], side.errors[minute] = 200, errors
             side.latency[minute] = np.zeros(LATENCY_BINS, dtype=np.int64)
@@ -222,7 +223,7 @@ def looked(*, failed: int) -> Look:
         canary=canary.traffic,
         start=NOW,
         end=minutes[-1],
-        judgement=judge_canary(*arms.arms(prod, canary, minutes), CanaryPolicy()),
+        judgement=judge_canary(*arms(prod, canary, minutes), CanaryPolicy()),
         bins=None,
         sides=(prod, canary),
         notes=(),
@@ -258,7 +259,7 @@ def test_what_a_judge_finds_is_the_canarys_health(
     async def look() -> Look:
         return looked(failed=failed)
 
-    monkeypatch.setattr(judge.comparison, "look", look)
+    monkeypatch.setattr(judge.reader, "look", look)
     asyncio.run(judge.look(NOW))
     status, document = answered(judge)
     assessment = CanaryAssessment.parse(document)

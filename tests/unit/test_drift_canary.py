@@ -5,8 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_drift.compare.canary import Arm, CanaryJudgement, CanaryPolicy, judge_canary
-from driftlead_drift.compare.truth import Tally
+from driftlead_drift.judging.canary import (
+    Arm,
+    CanaryJudgement,
+    CanaryPolicy,
+    judge_canary,
+)
+from driftlead_drift.judging.truth import Tally
 from driftlead_drift.statistics import sequential
 from driftlead_formats.histograms import LATENCY_EDGES_MS, latency_counts
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from driftlead_drift import gate
-from driftlead_drift.champion import level
+from driftlead_drift.retraining import gate
+from driftlead_drift.retraining.champion import level
 
 
 def accuracy(target: np.ndarray, answers: np.ndarray) -> float:

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from driftlead_drift.check.counting import Counter, Counts
 from driftlead_drift.check.from_database import not_kept, notes
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.check.judge import WindowCounts, judge
-from driftlead_drift.check.windows import Window
 from driftlead_drift.commandline import settings_from
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.facts import Window
+from driftlead_drift.judging.judge import WindowCounts, judge
+from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
+from driftlead_drift.traffic.counting import Counter, Counts
 from driftlead_formats.baseline import Baseline, build
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

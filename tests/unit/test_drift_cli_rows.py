@@ -2,10 +2,11 @@ import numpy as np
 import orjson
 import pytest
 
-from driftlead_drift.check.counting import Counter
-from driftlead_drift.check.rows import count_lines
-from driftlead_drift.check.windows import Traffic, condition, literal
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.judging.facts import Traffic
+from driftlead_drift.traffic.counting import Counter
+from driftlead_drift.traffic.rows import count_lines
+from driftlead_drift.traffic.windows import condition, literal
 from driftlead_formats.baseline import Baseline, build
 
 RANDOM = np.random.default_rng(7)

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_drift.check.judge import Judgement, Policy, WindowCounts, judge
+from driftlead_drift.judging.judge import (
+    Judgement,
+    Policy,
+    WindowCounts,
+    judge,
+)
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.blocks import Blocks
 

@@ -7,9 +7,15 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from driftlead_drift.check.history import PastRun
-from driftlead_drift.check.judge import FeatureJudgement, Judgement, Policy, WindowCounts, judge
-from driftlead_drift.policy import REASONS
+from driftlead_drift.judging.history import PastRun
+from driftlead_drift.judging.judge import (
+    FeatureJudgement,
+    Judgement,
+    Policy,
+    WindowCounts,
+    judge,
+)
+from driftlead_drift.judging.policy import REASONS
 from driftlead_formats.baseline import Baseline, build, from_counts
 
 RNG = np.random.default_rng(11)

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from driftlead_drift.compare import performance
-from driftlead_drift.compare.canary import judge_canary
-from driftlead_drift.compare.comparison import Arm, CanaryPolicy
-from driftlead_drift.compare.truth import CAP, Labelled, Seen, Tally, seen
+from driftlead_drift.judging import performance
+from driftlead_drift.judging.canary import judge_canary
+from driftlead_drift.judging.comparison import Arm, CanaryPolicy
+from driftlead_drift.judging.truth import (
+    CAP,
+    Labelled,
+    Seen,
+    Tally,
+    seen,
+)
 from driftlead_drift.statistics import means, ranking
 from driftlead_drift.statistics.means import Sums
 

@@ -9,10 +9,11 @@ import jsonschema
 import numpy as np
 import pytest
 
-from driftlead_drift.check.judge import WindowCounts, judge
-from driftlead_drift.check.runs import Run, features_of, from_report
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.facts import Run
+from driftlead_drift.judging.judge import WindowCounts, judge
+from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report import document, page, schemas, svg
+from driftlead_drift.report.past_runs import features_of, from_report
 from driftlead_formats.baseline import Baseline, build
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -13,17 +13,19 @@ from typing import Any
 import asyncpg
 import structlog
 
-from driftlead_drift import upload
 from driftlead_drift.check import from_database, from_files, runs
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.check.judge import Judgement, judge
-from driftlead_drift.database import connected
-from driftlead_drift.ending import Ended
+from driftlead_drift.command_result import Ended
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.history import as_history
+from driftlead_drift.judging.judge import Judgement, judge
+from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report import document, page
+from driftlead_drift.report.past_runs import from_report
 from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CheckSettings
+from driftlead_drift.storage import reports
+from driftlead_drift.traffic.database import connected
 from driftlead_formats import termination
 from driftlead_formats.durations import duration
 from driftlead_formats.verdicts import CommandExit, DriftVerdict
@@ -106,7 +108,7 @@ def judged(
     """The report of what the judge says."""
     started = time.perf_counter()
     version = gathered.subject.model_version
-    past = runs.as_history(gathered.history, version, timed=gathered.window.start is not None)
+    past = as_history(gathered.history, version, timed=gathered.window.start is not None)
     judgement = judge(*gathered.judged(), policy, past)
     subject = replace(gathered.subject, timings={**timings, "judge_s": time.perf_counter() - started})
     code = exit_code(settings, judgement)
@@ -127,14 +129,14 @@ def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathere
     files = {"report.json": encode(report), "report.html": page.render(report).encode()}
     uri = ""
     if settings.report:
-        uri = write_folder(settings, files)
+        uri = reports.write_folder(settings.report, files, page="report.html")
     if settings.data:
         if settings.history:
             runs.save(settings.history, report)
         return Outcome(report, uri, recorded=True)
     if settings.report_bucket:
-        where = upload.prefix(settings.report_bucket, settings, settings.deployment)
-        uri = upload.upload(where, report["run_id"], files)
+        where = reports.prefix(settings.report_bucket, settings, settings.deployment)
+        uri = reports.upload(where, report["run_id"], files)
     if gathered and gathered.traffic:
         asyncio.run(_remember(settings, report, gathered, uri))
     return Outcome(report, uri, recorded=True)
@@ -143,9 +145,7 @@ def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathere
 async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered, uri: str) -> None:
     assert gathered.traffic is not None  # noqa: S101 - record asks first
     async with connected(settings) as connection:
-        await runs.record(
-            connection, gathered.traffic, replace(runs.from_report(report), report_uri=uri or None)
-        )
+        await runs.record(connection, gathered.traffic, replace(from_report(report), report_uri=uri or None))
         if gathered.first_window is not None:
             await runs.keep_baseline(connection, gathered.traffic, gathered.first_window, gathered.baseline)
         if gathered.subject.scheduled:
@@ -159,21 +159,6 @@ async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSet
         await maintain(connection, datetime.now(UTC), keep_days=settings.keep_days)
     except asyncpg.PostgresError as error:
         log.warning("log and runs were left as they are", reason=str(error))
-
-
-def write_folder(settings: CheckSettings, files: Mapping[str, bytes]) -> str:
-    """Writes the report's files to the folder of --report; the page's path."""
-    folder = settings.report
-    assert folder is not None  # noqa: S101 - asked by the caller
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, body in files.items():
-            (folder / name).write_bytes(body)
-    except OSError as error:
-        raise CannotJudgeError(
-            f"the report cannot be written to {folder}: {error.strerror or error}; name another --report"
-        ) from error
-    return str(folder / "report.html")
 
 
 def early(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:

@@ -12,9 +12,10 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from driftlead_drift.check.windows import Traffic, Window, condition, in_stretch
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
-from driftlead_drift.registry import ModelVersion, Registry
+from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.storage.registry import ModelVersion, Registry
+from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline, BaselineError, build
 
 MOST_ROWS = 200_000

@@ -6,18 +6,19 @@ from dataclasses import replace
 
 import asyncpg
 
-from driftlead_drift.baseline_source import baseline_of, version_baseline
-from driftlead_drift.check import first_window, reading, runs, windows
-from driftlead_drift.check.counting import Counts
+from driftlead_drift.check import first_window, runs
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.check.judge import WindowCounts
-from driftlead_drift.check.windows import Traffic, Window
-from driftlead_drift.database import connected
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.handed_over import bring_in
-from driftlead_drift.registry import Registry, wanted
+from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.judging.judge import WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
+from driftlead_drift.storage.baselines import baseline_of, version_baseline
+from driftlead_drift.storage.registry import Registry, wanted
+from driftlead_drift.traffic import reading, windows
+from driftlead_drift.traffic.counting import Counts
+from driftlead_drift.traffic.database import connected
+from driftlead_drift.traffic.import_segments import bring_in
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.durations import duration, in_words
 

@@ -5,15 +5,22 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from driftlead_drift.baseline_source import version_baseline
 from driftlead_drift.check import runs
-from driftlead_drift.check.counting import Counter
-from driftlead_drift.check.files import Columns, Table, check_columns, coded, epoch_seconds, read_table
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.check.judge import WindowCounts
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.judging.judge import WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
+from driftlead_drift.storage.baselines import version_baseline
+from driftlead_drift.traffic.counting import Counter
+from driftlead_drift.traffic.files import (
+    Columns,
+    Table,
+    check_columns,
+    coded,
+    epoch_seconds,
+    read_table,
+)
 from driftlead_formats.baseline import PREDICTION, Baseline
 
 

@@ -2,41 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import orjson
 
-from driftlead_drift.check.history import PastRun
-from driftlead_drift.check.windows import Traffic, Window
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.judging.facts import Run, Traffic, Window
+from driftlead_drift.report.past_runs import from_report, known_verdict
 from driftlead_formats.baseline import Baseline
-from driftlead_formats.verdicts import DriftVerdict
 
 KEPT_DAYS = 400
 """So long a run is remembered: a year of seasons and some days."""
 MOST = 400
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One recorded run. `features` maps a name to what later runs and sparklines need of it."""
-
-    run_id: str
-    window_from: datetime
-    window_to: datetime
-    rows: int
-    scheduled: bool
-    verdict: DriftVerdict
-    exit_code: int
-    consecutive: int
-    message: str = ""
-    features: Mapping[str, Any] = field(default_factory=dict)
-    baseline_sha256: str = ""
-    report_uri: str | None = None
 
 
 COLUMNS = (
@@ -65,7 +44,7 @@ async def earlier(connection: asyncpg.Connection, traffic: Traffic) -> list[Run]
         Run(
             **{
                 **row,
-                "verdict": _known(row["verdict"]),
+                "verdict": known_verdict(row["verdict"]),
                 "features": orjson.loads(row["features"]),
                 "baseline_sha256": row["baseline_sha256"] or "",
             }
@@ -143,55 +122,6 @@ def from_folder(folder: Path, baseline_sha256: str) -> list[Run]:
     return sorted(runs, key=lambda run: run.window_to)
 
 
-def from_report(report: Mapping[str, Any]) -> Run:
-    """A run as its report tells of it."""
-    window, verdict = report["window"], report["verdict"]
-    return Run(
-        run_id=report["run_id"],
-        window_from=datetime.fromisoformat(window["from"]),
-        window_to=datetime.fromisoformat(window["to"]),
-        rows=window["rows"],
-        scheduled=window.get("scheduled", True),
-        verdict=_known(verdict["status"]),
-        exit_code=verdict["exit_code"],
-        consecutive=verdict["consecutive"],
-        message=verdict["summary"],
-        features=features_of(report),
-        baseline_sha256=report["baseline"]["sha256"],
-    )
-
-
-def features_of(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Per feature what later runs need: its status and its PSI."""
-    every = [*report["features"], *([report["prediction"]] if report.get("prediction") else [])]
-    return {
-        each["name"]: {
-            name: each.get(name) for name in ("status", "psi", "psi_corrected", "psi_ci90", "dof", "noise")
-        }
-        for each in every
-    }
-
-
-def as_history(runs: Sequence[Run], version: str, *, timed: bool = True) -> list[PastRun]:
-    """The runs as the judge takes them. `timed`: whether their windows' times are those of rows."""
-    return [
-        PastRun(
-            status=run.verdict,
-            consecutive=run.consecutive,
-            start=run.window_from.timestamp() if timed else None,
-            end=run.window_to.timestamp() if timed else None,
-            scheduled=run.scheduled,
-            version=version,
-            psi={
-                name: (each["psi"], each["dof"], each["noise"])
-                for name, each in run.features.items()
-                if each.get("psi") is not None and each.get("noise") is not None
-            },
-        )
-        for run in runs
-    ]
-
-
 def save(folder: Path, report: Mapping[str, Any]) -> None:
     """Keeps a report in the folder of --history."""
     try:
@@ -201,11 +131,6 @@ def save(folder: Path, report: Mapping[str, Any]) -> None:
         raise CannotJudgeError(
             f"the report cannot be kept in {folder}: {error.strerror or error}; name another --history"
         ) from error
-
-
-def _known(word: str) -> DriftVerdict:
-    """A recorded verdict; one of another release, which this one does not know, says nothing."""
-    return DriftVerdict(word) if word in set(DriftVerdict) else DriftVerdict.ERROR
 
 
 def _key(traffic: Traffic) -> Sequence[str]:

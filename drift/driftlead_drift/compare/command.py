@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import Any
 
-from driftlead_drift import upload
-from driftlead_drift.compare.evidence import Comparison, policy_of
-from driftlead_drift.ending import Ended
-from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.command_result import Ended
+from driftlead_drift.compare.evidence_reader import EvidenceReader, policy_of
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CompareSettings
+from driftlead_drift.storage import reports
 from driftlead_formats.verdicts import CanaryVerdict, CommandExit
 
 
@@ -22,7 +21,7 @@ def run(settings: CompareSettings) -> Ended:
         from driftlead_drift.compare.judge_server import serve  # noqa: PLC0415 - only the judge answers requests
 
         return serve(settings)
-    look = asyncio.run(Comparison(settings).look())
+    look = asyncio.run(EvidenceReader(settings).look())
     now = datetime.now(UTC)
     document = canary_document.report(
         f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", now, look, policy_of(settings), installed("driftlead")
@@ -43,17 +42,8 @@ def record(settings: CompareSettings, document: dict[str, Any]) -> str:
     }
     uri = ""
     if settings.report:
-        try:
-            settings.report.mkdir(parents=True, exist_ok=True)
-            for name, body in files.items():
-                (settings.report / name).write_bytes(body)
-        except OSError as error:
-            raise CannotJudgeError(
-                f"the report cannot be written to {settings.report}: {error.strerror or error}; name "
-                f"another --report"
-            ) from error
-        uri = str(settings.report / "compare.html")
+        uri = reports.write_folder(settings.report, files, page="compare.html")
     if settings.report_bucket:
-        where = upload.prefix(settings.report_bucket, settings, settings.canary)
-        uri = upload.upload(where, document["run_id"], files, page="compare.html")
+        where = reports.prefix(settings.report_bucket, settings, settings.canary)
+        uri = reports.upload(where, document["run_id"], files, page="compare.html")
     return uri

@@ -10,9 +10,10 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-from driftlead_drift.compare.evidence import Comparison, Look
-from driftlead_drift.ending import Ended
+from driftlead_drift.command_result import Ended
+from driftlead_drift.compare.evidence_reader import EvidenceReader
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.judging.evidence import Look
 from driftlead_drift.settings import CompareSettings
 from driftlead_formats.durations import duration
 from driftlead_formats.summaries import CanaryAssessment
@@ -90,7 +91,7 @@ class Judge:
 
     def __init__(self, settings: CompareSettings) -> None:
         self.settings = settings
-        self.comparison = Comparison(settings)
+        self.reader = EvidenceReader(settings)
         self.metrics = Metrics()
         self._last: CanaryAssessment | None = None
         self.trouble = "the judge has not looked yet"
@@ -98,7 +99,7 @@ class Judge:
     async def look(self, now: datetime) -> None:
         """Looks once; a failure leaves the last answer standing and says why it is old."""
         try:
-            look = await self.comparison.look()
+            look = await self.reader.look()
         except CannotJudgeError as error:
             self.metrics.failures.inc()
             self.trouble = str(error)

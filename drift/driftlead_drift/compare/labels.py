@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import orjson
 
-from driftlead_drift.check.windows import SLACK, Traffic, condition
-from driftlead_drift.compare.truth import Labelled, Tally, seen
+from driftlead_drift.judging.facts import Traffic
+from driftlead_drift.judging.truth import Labelled, Tally, seen
+from driftlead_drift.traffic.windows import SLACK, condition
 
 AT_ONCE = 5_000  # rows in memory
 EARLIER = timedelta(days=30)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from driftlead_drift.compare.comparison import CanaryPolicy, Measure
-from driftlead_drift.compare.evidence import Look
+from driftlead_drift.judging.comparison import CanaryPolicy, Measure
+from driftlead_drift.judging.evidence import Look
 
 SCHEMA = "canary-report/v1"
 

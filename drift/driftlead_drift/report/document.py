@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from driftlead_drift.check.features import FeatureJudgement
-from driftlead_drift.check.judge import Judgement
-from driftlead_drift.check.runs import Run
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.facts import Run
+from driftlead_drift.judging.features import FeatureJudgement
+from driftlead_drift.judging.judge import Judgement
+from driftlead_drift.judging.policy import Policy
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.binning import FeatureBins
 from driftlead_formats.summaries import TOP_FEATURES, DriftSummary, TopFeature

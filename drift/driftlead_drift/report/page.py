@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from driftlead_drift.policy import REASONS
+from driftlead_drift.judging.policy import REASONS
 from driftlead_drift.report import svg
 from driftlead_formats.durations import in_words
 from driftlead_formats.verdicts import DriftVerdict

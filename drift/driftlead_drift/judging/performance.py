@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from driftlead_drift import words
-from driftlead_drift.compare.comparison import CanaryPolicy, Measure, MeasureName
-from driftlead_drift.compare.truth import CAP, Tally
+from driftlead_drift.judging import words
+from driftlead_drift.judging.comparison import CanaryPolicy, Measure, MeasureName
+from driftlead_drift.judging.truth import CAP, Tally
 from driftlead_drift.statistics.means import Sums, difference, mean
 from driftlead_drift.statistics.ranking import Auc, auc
 from driftlead_formats.verdicts import CanaryVerdict

@@ -1,78 +1,23 @@
 """Retraining: runs the user's function, holds its model against the champion, and offers the better one to
 the canary.
-
-A training function looks like this:
-
-    from driftlead_drift.retrain import RetrainContext, Trained
-
-    def train(context: RetrainContext) -> Trained:
-        ...
-        return Trained(model=fitted, features=rows, time=times, holdout_features=later, holdout_target=labels)
 """
 
-import importlib
 import importlib.util
 import json
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from driftlead_drift import champion, gate, storage
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.retraining import champion, gate
+from driftlead_drift.retraining.training_function import RetrainContext, Trained, call, load_function
 from driftlead_drift.settings import RetrainSettings
+from driftlead_drift.storage import s3
 from driftlead_formats import termination
 from driftlead_formats.summaries import RetrainingSummary
 from driftlead_formats.verdicts import RetrainingResult
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 PARAMETER = "DRIFTLEAD_PARAM_"
-
-
-@dataclass(frozen=True)
-class RetrainContext:
-    """What a training function is told.
-
-    `champion_uri`, `champion_version`: the version that serves, None when there is none yet. `report`: the
-    drift report that asked for the training (`drift-report/v1`), None when somebody started it by hand.
-    `now`: the time to take for the present. `parameters`: of the resource, from the variables
-    DRIFTLEAD_PARAM_*.
-    """
-
-    registered_model: str
-    champion_uri: str | None
-    champion_version: str | None
-    report: dict[str, Any] | None
-    now: datetime
-    parameters: Mapping[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What a training function returns.
-
-    `model`: a fitted scikit-learn estimator. `features`: the rows it was trained on; `time`, `groups`: of
-    these rows, for the baseline. `holdout_features`, `holdout_target`: rows later than both models' training,
-    in the order of time; with them the model must beat the champion. `metric`: a name that
-    `sklearn.metrics.get_scorer` knows. `metrics`: more figures to log. `skops_trusted_types`: types that
-    skops must trust beyond those it finds.
-    """
-
-    model: Any
-    features: "pd.DataFrame"
-    time: "pd.Series[Any] | None" = None
-    groups: "pd.Series[Any] | None" = None
-    holdout_features: "pd.DataFrame | None" = None
-    holdout_target: "pd.Series[Any] | None" = None
-    metric: str = "roc_auc"
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    skops_trusted_types: Sequence[str] = ()
-    calendar: Sequence[str] = ()
 
 
 def retrain(settings: RetrainSettings, now: datetime) -> RetrainingSummary:
@@ -92,38 +37,11 @@ def _retrain(settings: RetrainSettings, now: datetime) -> RetrainingSummary:
     function = load_function(settings.function)
     _prepare_environment(settings)
     context = make_context(settings, now)
-    trained = _call(function, context, settings.function)
+    trained = call(function, context, settings.function)
     comparison = against_champion(trained, context, settings)
     if comparison is not None and not comparison.better(settings.margin):
         return _not_better(trained, comparison, context, settings)
     return _register(trained, comparison, context, settings)
-
-
-def load_function(name: str) -> Callable[[RetrainContext], Trained]:
-    """The function that `module:function` names; its module may lie in the working folder. Raises
-    CannotJudgeError.
-    """
-    module_name, _, attribute = name.partition(":")
-    if not module_name or not attribute:
-        raise CannotJudgeError(
-            f"'{name}' names no training function; write module:function, for example jobs:train"
-        )
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        function = getattr(importlib.import_module(module_name), attribute)
-    except AttributeError:
-        raise CannotJudgeError(
-            f"module {module_name} has no function {attribute}; see its spelling"
-        ) from None
-    except Exception as error:
-        raise CannotJudgeError(
-            f"module {module_name} cannot be imported: {type(error).__name__}: {error}; it must lie in "
-            "the working folder or on PYTHONPATH of the training image"
-        ) from error
-    if not callable(function):
-        raise CannotJudgeError(f"{name} is a {type(function).__name__}, not a function")
-    return function  # type: ignore[no-any-return]
 
 
 def make_context(settings: RetrainSettings, now: datetime) -> RetrainContext:
@@ -147,10 +65,10 @@ def drift_report(settings: RetrainSettings) -> dict[str, Any] | None:
     """The report that asked for it, from the bucket of reports; None where none is named or kept."""
     if not settings.report_id or not settings.report_bucket:
         return None
-    from driftlead_drift.upload import prefix  # noqa: PLC0415
+    from driftlead_drift.storage.reports import prefix  # noqa: PLC0415
 
     where = prefix(settings.report_bucket, settings, settings.deployment)
-    body = storage.get(f"{where}/{settings.report_id}/report.json")
+    body = s3.get(f"{where}/{settings.report_id}/report.json")
     return None if body is None else json.loads(body)
 
 
@@ -178,7 +96,7 @@ def _register(
 ) -> RetrainingSummary:
     import mlflow  # noqa: PLC0415
 
-    from driftlead_drift.baseline import log_model  # noqa: PLC0415
+    from driftlead_drift.training import log_model  # noqa: PLC0415
 
     figures = {**trained.metrics, **champion.figures(trained.metric, comparison)}
     tags = {
@@ -237,18 +155,6 @@ def _not_better(
         message=f"nothing was registered: {said}, and the whole interval must lie above {settings.margin:g}",
         metrics=figures,
     )
-
-
-def _call(function: Callable[[RetrainContext], Trained], context: RetrainContext, name: str) -> Trained:
-    try:
-        trained = function(context)
-    except Exception as error:
-        raise CannotJudgeError(f"{name} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(trained, Trained):
-        raise CannotJudgeError(
-            f"{name} returned {type(trained).__name__}, it must return driftlead_drift.retrain.Trained"
-        )
-    return trained
 
 
 def _check(settings: RetrainSettings) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from driftlead_drift.compare.truth import Tally
+from driftlead_drift.judging.truth import Tally
 from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
 CheckName = Literal["errors", "latency", "quality"]

@@ -9,9 +9,16 @@ from datetime import datetime, timedelta
 import asyncpg
 import numpy as np
 
-from driftlead_drift.check.counting import Counter, Counts
-from driftlead_drift.check.rows import HEADER_BYTES, TRAILER, count_lines, count_packed, packed_tuple
-from driftlead_drift.check.windows import Traffic, Window, condition, in_stretch
+from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.traffic.counting import Counter, Counts
+from driftlead_drift.traffic.rows import (
+    HEADER_BYTES,
+    TRAILER,
+    count_lines,
+    count_packed,
+    packed_tuple,
+)
+from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.histograms import unpack
 

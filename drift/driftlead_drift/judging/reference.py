@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.policy import Policy
 from driftlead_drift.statistics.dependence import Component, component
 from driftlead_drift.statistics.psi import psi
 from driftlead_formats.baseline import Baseline

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from driftlead_drift import storage
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.storage import s3
 from driftlead_formats.tracking import authorization, trust
 
 URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<tail>[^/@]+)|@(?P<alias>[^/@]+))?")
@@ -94,7 +94,7 @@ class Registry:
         where = f"{model.artifacts}/{path}"
         scheme = urllib.parse.urlsplit(where).scheme
         if scheme == "s3":
-            return storage.get(where)
+            return s3.get(where)
         if scheme in ("", "file"):
             file = Path(urllib.parse.unquote(urllib.parse.urlsplit(where).path))
             return file.read_bytes() if file.is_file() else None

@@ -1,50 +1,36 @@
 """The evidence on a canary so far: what was read of both sides, and what each look at it says."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
 
-from driftlead_drift.baseline_source import read_baseline, registered_baseline
-from driftlead_drift.check.windows import Traffic, deployment_columns, literal
-from driftlead_drift.compare import arms
-from driftlead_drift.compare.canary import judge_canary
-from driftlead_drift.compare.comparison import CanaryJudgement, CanaryPolicy, Measure
 from driftlead_drift.compare.labels import earlier_labels, in_order
-from driftlead_drift.compare.performance import changed
-from driftlead_drift.compare.truth import Tally
-from driftlead_drift.database import connected
+from driftlead_drift.compare.minutes import SETTLED, first_row, read_minutes
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.registry import Registry, wanted
+from driftlead_drift.judging.canary import judge_canary
+from driftlead_drift.judging.comparison import CanaryPolicy
+from driftlead_drift.judging.evidence import MINUTE, Look, Minutes, arms, whole_minutes
+from driftlead_drift.judging.facts import Traffic
+from driftlead_drift.judging.performance import changed
+from driftlead_drift.judging.truth import Tally
 from driftlead_drift.settings import CompareSettings
+from driftlead_drift.storage.baselines import read_baseline, registered_baseline
+from driftlead_drift.storage.registry import Registry, wanted
+from driftlead_drift.traffic.database import connected
+from driftlead_drift.traffic.windows import deployment_columns, literal
 from driftlead_formats.binning import FeatureBins
 from driftlead_formats.durations import duration
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """One look at both sides: what was judged, from when to when. `own`: prod against its own past."""
-
-    prod: Traffic
-    canary: Traffic
-    start: datetime
-    end: datetime
-    judgement: CanaryJudgement
-    bins: FeatureBins | None
-    sides: tuple[arms.Minutes, arms.Minutes]
-    notes: tuple[str, ...]
-    own: tuple[Measure, ...] = ()
-
-
-class Comparison:
+class EvidenceReader:
     """The evidence so far. A change of either side's version begins it anew."""
 
     def __init__(self, settings: CompareSettings) -> None:
         self.settings = settings
         self.policy = policy_of(settings)
         self.started: datetime | None = None
-        self._sides: tuple[arms.Minutes, arms.Minutes] | None = None
+        self._sides: tuple[Minutes, Minutes] | None = None
         self._bins: FeatureBins | None = None
         self._read_to: datetime | None = None
         self._notes: tuple[str, ...] = ()
@@ -65,20 +51,20 @@ class Comparison:
         self, connection: asyncpg.Connection, prod: Traffic, canary: Traffic, now: datetime
     ) -> None:
         since = now - duration(self.settings.window)
-        first = await arms.first_row(connection, canary, since)
+        first = await first_row(connection, canary, since)
         self.started = (first or since).replace(second=0, microsecond=0)
-        self._sides = arms.Minutes(prod), arms.Minutes(canary)
+        self._sides = Minutes(prod), Minutes(canary)
         self._bins, self._notes = await asyncio.to_thread(self._prediction_bins, prod)
         self._earlier = in_order(await earlier_labels(connection, prod, self.started))
         self._read_to = None
 
     async def _go_on(self, connection: asyncpg.Connection, now: datetime) -> Look:
         assert self._sides is not None and self.started is not None  # noqa: S101 - look() began it
-        minutes = arms.whole_minutes(self.started, now)
-        end = minutes[-1] + arms.MINUTE if minutes else self.started
-        since = self.started if self._read_to is None else max(self._read_to - arms.SETTLED, self.started)
+        minutes = whole_minutes(self.started, now)
+        end = minutes[-1] + MINUTE if minutes else self.started
+        since = self.started if self._read_to is None else max(self._read_to - SETTLED, self.started)
         for side in self._sides:
-            await arms.read(connection, side, since, end, bins=self._bins, began=self.started)
+            await read_minutes(connection, side, since, end, bins=self._bins, began=self.started)
         self._read_to = end
         notes = list(self._notes)
         if not self._sides[0].failures_known or not self._sides[1].failures_known:
@@ -88,7 +74,7 @@ class Comparison:
             canary=self._sides[1].traffic,
             start=self.started,
             end=end,
-            judgement=judge_canary(*arms.arms(*self._sides, minutes), self.policy),
+            judgement=judge_canary(*arms(*self._sides, minutes), self.policy),
             bins=self._bins,
             sides=self._sides,
             notes=tuple(notes),

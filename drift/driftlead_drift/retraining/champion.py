@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift import gate
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.retraining import gate
 from driftlead_formats.verdicts import RetrainingResult
 
 MODEL_TAG, CHAMPION_TAG, RESULT_TAG = "driftlead.model", "driftlead.champion", "driftlead.result"

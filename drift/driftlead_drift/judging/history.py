@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from driftlead_drift.check.reference import Reference
+from driftlead_drift.judging.facts import Run
+from driftlead_drift.judging.reference import Reference
 from driftlead_drift.statistics.dependence import Component
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.verdicts import DriftVerdict
@@ -35,6 +36,26 @@ class PastRun:
     scheduled: bool = True
     version: str = ""
     psi: Mapping[str, tuple[float, int, float]] = field(default_factory=dict)
+
+
+def as_history(runs: Sequence[Run], version: str, *, timed: bool = True) -> list[PastRun]:
+    """The runs as the judge takes them. `timed`: whether their windows' times are those of rows."""
+    return [
+        PastRun(
+            status=run.verdict,
+            consecutive=run.consecutive,
+            start=run.window_from.timestamp() if timed else None,
+            end=run.window_to.timestamp() if timed else None,
+            scheduled=run.scheduled,
+            version=version,
+            psi={
+                name: (each["psi"], each["dof"], each["noise"])
+                for name, each in run.features.items()
+                if each.get("psi") is not None and each.get("noise") is not None
+            },
+        )
+        for run in runs
+    ]
 
 
 def disjoint(history: Sequence[PastRun], start: float | None, version: str) -> list[PastRun]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftlead_drift import words
-from driftlead_drift.compare.comparison import (
+from driftlead_drift.judging import words
+from driftlead_drift.judging.comparison import (
     CanaryPolicy,
     Check,
     Measure,

@@ -1,50 +1,17 @@
-"""Logged traffic from Postgres as counts in a baseline's bins, with memory that does not grow with the
-traffic.
-"""
+"""Which rows of the log are meant: a version's window of traffic, found in Postgres, and as SQL."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import asyncpg
 
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.judging.facts import Traffic, Window
 
 SLACK = timedelta(hours=1)
 """How far a pod's clock may be ahead of the database's: `logged_at`, by which partitions are cut, is the
 latter's.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """Whose rows are meant. Empty cluster, namespace, resource: rows of any."""
-
-    model_name: str
-    model_version: str
-    deployment: str
-    cluster: str = ""
-    namespace: str = ""
-    resource: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
-    """A stretch of traffic, start included, end excluded, and what is known of it before it is read.
-
-    `rows`: in the log, `packed`: of these with features_f32. `first`, `last`: acceptance time of the first
-    and last of them, None without rows.
-    `cut`: another version served until then, so the window begins there.
-    `pending_since`: acceptance time up to which the slowest live pod has delivered, None where none lags.
-    """
-
-    start: datetime
-    end: datetime
-    rows: int = 0
-    packed: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    cut: bool = False
-    pending_since: datetime | None = None
 
 
 def condition(traffic: Traffic, table: str = "") -> str:

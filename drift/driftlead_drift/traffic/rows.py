@@ -9,8 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from driftlead_drift.check.counting import Counter
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.traffic.counting import Counter
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.binning import to_float32
 

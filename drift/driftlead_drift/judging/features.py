@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift import words
-from driftlead_drift.check.reference import Reference
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging import words
+from driftlead_drift.judging.policy import Policy
+from driftlead_drift.judging.reference import Reference
 from driftlead_drift.statistics.intervals import Size, excess_of, size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null, null_law

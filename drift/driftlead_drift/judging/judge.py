@@ -17,8 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift import words
-from driftlead_drift.check.features import (
+from driftlead_drift.judging import words
+from driftlead_drift.judging.features import (
     FEWEST,
     FeatureJudgement,
     Measured,
@@ -26,9 +26,14 @@ from driftlead_drift.check.features import (
     measure,
     rows_needed,
 )
-from driftlead_drift.check.history import PastRun, consecutive_before, live_components
-from driftlead_drift.check.reference import Independence, Reference, below_period, choose
-from driftlead_drift.policy import Policy
+from driftlead_drift.judging.history import PastRun, consecutive_before, live_components
+from driftlead_drift.judging.policy import Policy
+from driftlead_drift.judging.reference import (
+    Independence,
+    Reference,
+    below_period,
+    choose,
+)
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.verdicts import CommandExit, DriftVerdict
 

@@ -15,10 +15,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift import words
-from driftlead_drift.compare import performance
-from driftlead_drift.compare.canary_verdict import Findings, conclude, not_tested, summarize
-from driftlead_drift.compare.comparison import (
+from driftlead_drift.judging import performance, words
+from driftlead_drift.judging.canary_verdict import (
+    Findings,
+    conclude,
+    not_tested,
+    summarize,
+)
+from driftlead_drift.judging.comparison import (
     Arm,
     CanaryJudgement,
     CanaryPolicy,
@@ -27,7 +31,7 @@ from driftlead_drift.compare.comparison import (
     PredictionCheck,
     SplitCheck,
 )
-from driftlead_drift.compare.truth import Tally
+from driftlead_drift.judging.truth import Tally
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.means import meeting, summed
 from driftlead_drift.statistics.quality import percent

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.registry import ModelVersion, Registry, wanted
 from driftlead_drift.settings import CheckSettings
+from driftlead_drift.storage.registry import ModelVersion, Registry, wanted
 from driftlead_formats.baseline import ARTIFACT, Baseline, BaselineError
 
 Found = tuple[str, str, Baseline, str]

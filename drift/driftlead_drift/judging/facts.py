@@ -1,0 +1,60 @@
+"""What a check is about, as plain data: whose rows, from when to when, and what earlier runs found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from driftlead_formats.verdicts import DriftVerdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """Whose rows are meant. Empty cluster, namespace, resource: rows of any."""
+
+    model_name: str
+    model_version: str
+    deployment: str
+    cluster: str = ""
+    namespace: str = ""
+    resource: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A stretch of traffic, start included, end excluded, and what is known of it before it is read.
+
+    `rows`: in the log, `packed`: of these with features_f32. `first`, `last`: acceptance time of the first
+    and last of them, None without rows.
+    `cut`: another version served until then, so the window begins there.
+    `pending_since`: acceptance time up to which the slowest live pod has delivered, None where none lags.
+    """
+
+    start: datetime
+    end: datetime
+    rows: int = 0
+    packed: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    cut: bool = False
+    pending_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One recorded run. `features` maps a name to what later runs and sparklines need of it."""
+
+    run_id: str
+    window_from: datetime
+    window_to: datetime
+    rows: int
+    scheduled: bool
+    verdict: DriftVerdict
+    exit_code: int
+    consecutive: int
+    message: str = ""
+    features: Mapping[str, Any] = field(default_factory=dict)
+    baseline_sha256: str = ""
+    report_uri: str | None = None

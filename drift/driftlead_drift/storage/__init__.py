@@ -1,0 +1,1 @@
+"""Where models, baselines and reports lie: MLflow's registry, S3, folders."""
