@@ -12,17 +12,17 @@ import uvicorn
 from numpy.typing import NDArray
 
 from driftlead_inference.batching import Batcher, Pace
+from driftlead_inference.engines.base import LoadedEngine
 from driftlead_inference.fronts.app import create_app
 from driftlead_inference.fronts.guarded import guarded_of
 from driftlead_inference.fronts.wire import wire_of
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.model.cache import Source
-from driftlead_inference.model.engines import LoadedEngine
 from driftlead_inference.model.prepared import Prepared
-from driftlead_inference.model.signature import Signature, unnamed
 from driftlead_inference.prediction_log import Off
 from driftlead_inference.recorder.types import Row
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.signature import Signature, unnamed
+from driftlead_inference.rows.validation import Door
 from driftlead_inference.service import Service, Serving
 from driftlead_inference.settings import Front, Settings
 

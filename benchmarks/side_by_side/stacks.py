@@ -20,12 +20,12 @@ WAITING = ""
 STEPS = [
     ("protocols/predict.py", "reply", "encode the reply"),
     ("protocols/predict.py", "", "decode and validate the body"),
-    ("driftlead_inference/rows.py", "", "rows into a matrix, checked"),
+    ("driftlead_inference/rows/validation.py", "", "rows into a matrix, checked"),
     ("driftlead_inference/batching.py", "gather", "rows into a matrix, checked"),
     ("driftlead_inference/batching.py", "attempt", "predict"),
     ("driftlead_inference/batching.py", "", "gather a batch, hand it on"),
-    ("driftlead_inference/onnx/engine.py", "", "predict"),
-    ("driftlead_inference/model/engines.py", "", "predict"),
+    ("driftlead_inference/engines/onnx/engine.py", "", "predict"),
+    ("driftlead_inference/engines/base.py", "", "predict"),
     ("driftlead_inference/model/flavours.py", "", "predict"),
     ("driftlead_inference/service.py", "log_rows", "build the log's rows"),
     ("driftlead_inference/service.py", "count", "metrics"),
@@ -47,7 +47,7 @@ STEPS = [
 SHARED = ("recorder/spool.py", "recorder/folder.py", "driftlead_inference/threads.py")
 # What every stack begins with.
 OUTER = (
-    "driftlead_inference/server.py", "driftlead_inference/start.py", "driftlead_inference/__main__.py",
+    "driftlead_inference/server.py", "driftlead_inference/bootstrap.py", "driftlead_inference/__main__.py",
     "driftlead_inference/commandline.py", "uvicorn/server.py",
 )  # fmt: skip
 ORDER = [

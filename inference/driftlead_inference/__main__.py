@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     settings = parse(words[1:])
     if settings is None:
         return 2
-    from driftlead_inference.start import start  # noqa: PLC0415 - a wrong flag needs no server
+    from driftlead_inference.bootstrap import start  # noqa: PLC0415 - a wrong flag needs no server
 
     return int(start(settings))
 

@@ -19,11 +19,11 @@ import structlog
 from numpy.typing import NDArray
 
 from driftlead_formats.binning import to_float32
+from driftlead_inference.engines.base import Engine, Matrix, Outputs
 from driftlead_inference.metrics import Metrics
-from driftlead_inference.model.engines import Engine, Matrix, Outputs
 from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting
 from driftlead_inference.recorder.types import SpoolFull
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 log = structlog.get_logger()
 SHORT = 0.004  # a prediction up to so many seconds may hold up the event loop

@@ -9,12 +9,13 @@ import structlog
 import uvicorn
 
 from driftlead_formats.exit_codes import ExitCode
+from driftlead_inference import startup
 from driftlead_inference.failures import StartFailed, leave_message
 from driftlead_inference.fronts.app import create_app
 from driftlead_inference.fronts.guarded import guarded_of
 from driftlead_inference.fronts.wire import wire_of
 from driftlead_inference.metrics import Metrics
-from driftlead_inference.model import loading, locate
+from driftlead_inference.model import locate
 from driftlead_inference.service import Service
 from driftlead_inference.settings import Front, Settings
 from driftlead_inference.watchdog import watch
@@ -51,7 +52,7 @@ class Server(uvicorn.Server):
         """Loads the model while the port is open already; a failure ends the process."""
         settings = self.service.settings
         try:
-            await loading.load(self.service)
+            await startup.load(self.service)
         except StartFailed as failed:
             self.code, message = failed.code, failed.message
         except Exception as error:

@@ -14,15 +14,15 @@ import msgspec
 import structlog
 
 from driftlead_inference.batching import Batch, Batcher, Job
+from driftlead_inference.engines.base import Outputs
 from driftlead_inference.labels import Labels
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.model.cache import Source
-from driftlead_inference.model.engines import Outputs
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.prediction_log import PredictionLog, dsn_of
 from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, not_committed
 from driftlead_inference.recorder.types import Row
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 from driftlead_inference.settings import LogMode, Settings
 
 log = structlog.get_logger()

@@ -21,15 +21,20 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.tree import DecisionTreeClassifier
 
+from driftlead_inference.engines.onnx import convert as onnx_convert
+from driftlead_inference.engines.onnx import trees
+from driftlead_inference.engines.onnx.convert import convert, usual_size
+from driftlead_inference.engines.onnx.engine import Session
+from driftlead_inference.engines.onnx.reference import reference_rows
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.model.probing import accepted_missing, accepts_huge, asks, takes_arrays
-from driftlead_inference.model.signature import unnamed
-from driftlead_inference.onnx import convert as onnx_convert
-from driftlead_inference.onnx import trees
-from driftlead_inference.onnx.convert import convert, usual_size
-from driftlead_inference.onnx.engine import Session
-from driftlead_inference.onnx.reference import reference_rows
-from driftlead_inference.rows import Door
+from driftlead_inference.prepare.probing import (
+    accepted_missing,
+    accepts_huge,
+    asks,
+    takes_arrays,
+)
+from driftlead_inference.rows.signature import unnamed
+from driftlead_inference.rows.validation import Door
 
 DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(600, 4))

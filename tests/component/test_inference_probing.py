@@ -11,8 +11,8 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.model.probing import accepted_missing, accepts_huge, asks
-from driftlead_inference.model.signature import unnamed
+from driftlead_inference.prepare.probing import accepted_missing, accepts_huge, asks
+from driftlead_inference.rows.signature import unnamed
 
 DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(200, 4))

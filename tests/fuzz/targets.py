@@ -14,10 +14,10 @@ import httptools
 import yaml
 
 from driftlead_inference.fronts.wire import read_head
-from driftlead_inference.model.signature import Feature, Signature, unnamed
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.signature import Feature, Signature, unnamed
+from driftlead_inference.rows.validation import Door
 from driftlead_operator.decisions.objects import dig
 from driftlead_operator.decisions.plan import plan
 from driftlead_operator.decisions.spec import parse

@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from driftlead_inference.fronts import body_schemas
 from driftlead_inference.protocols import kserve_v1, mlflow, predict
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 from fuzz.targets import MIXED, NUMBERS
 
 NAMED = {"temp": 1.5, "seats": 3, "open": None, "port": "a", "day": "2026-01-01T00:00:00Z"}

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from driftlead_inference.batching import Job
+from driftlead_inference.engines.base import Outputs, outputs
 from driftlead_inference.model.cache import Source
-from driftlead_inference.model.engines import Outputs, outputs
 from driftlead_inference.model.prepared import Prepared
-from driftlead_inference.model.signature import Feature, Signature, unnamed
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.signature import Feature, Signature, unnamed
+from driftlead_inference.rows.validation import Door
 
 PLAIN = Door(unnamed(3), frozenset({1}))
 NAMED = Door(Signature((Feature("a"), Feature("b", "string", "object")), named=True), frozenset())

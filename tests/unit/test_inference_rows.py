@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from driftlead_inference.model.signature import (
+from driftlead_inference.problems import Refused
+from driftlead_inference.rows.signature import (
     Feature,
     Signature,
     Unservable,
@@ -11,8 +12,7 @@ from driftlead_inference.model.signature import (
     from_mlflow,
     unnamed,
 )
-from driftlead_inference.problems import Refused
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 NAMED = Signature(
     (

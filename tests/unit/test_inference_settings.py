@@ -9,6 +9,7 @@ import pytest
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.text_classes import numbered
+from driftlead_inference.bootstrap import checked
 from driftlead_inference.commandline import parse
 from driftlead_inference.failures import StartFailed, leave_message, termination_message
 from driftlead_inference.model import cache
@@ -17,7 +18,6 @@ from driftlead_inference.model.locate import Asked
 from driftlead_inference.model.locate import parse as parse_uri
 from driftlead_inference.prediction_log import dsn_of
 from driftlead_inference.settings import Settings
-from driftlead_inference.start import checked
 from driftlead_inference.threads import quota, set_threads
 from driftlead_inference.watchdog import look
 from serving import service_of

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from driftlead_inference.model.signature import Feature, Signature, unnamed
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import feedback, kserve_v1, mlflow, open_inference, predict
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.signature import Feature, Signature, unnamed
+from driftlead_inference.rows.validation import Door
 
 NUMBERS = Door(unnamed(3), frozenset())
 NAMED = Door(Signature((Feature("a"), Feature("b", "string", "object")), named=True), frozenset())

@@ -5,7 +5,7 @@ What a schema takes, the model answers: whoever generates a client from `/openap
 
 from typing import Any
 
-from driftlead_inference.rows import FLOAT32_MAX, Door
+from driftlead_inference.rows.validation import FLOAT32_MAX, Door
 
 Schema = dict[str, Any]
 EXACT = 2**53  # whole numbers up to here are the same in float64

@@ -1,1 +1,1 @@
-"""From a model's URI to a model that has answered."""
+"""A model version as files and facts: its URI, its cached artifact, what was found out, its loader."""

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from driftlead_formats.baseline import ARTIFACT, Baseline, BaselineError
-from driftlead_inference.model.signature import Feature, Signature
 from driftlead_inference.problems import Refused
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.signature import Feature, Signature
+from driftlead_inference.rows.validation import Door
 
 NEUTRAL: dict[str, Any] = {
     "float": 0.0,

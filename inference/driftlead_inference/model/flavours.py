@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model.signature import Signature
+from driftlead_inference.rows.signature import Signature
 
 BOOSTERS = ("xgboost", "lightgbm")  # flavours of MLflow that may hold an estimator of scikit-learn's kind
 Answers = tuple[NDArray[Any], NDArray[np.float64] | None]

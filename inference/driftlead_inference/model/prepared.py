@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from driftlead_inference.model.cache import Source, write_whole
-from driftlead_inference.model.signature import Signature
+from driftlead_inference.rows.signature import Signature
 
 MOST_TRIES = 2
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "numpy", "mlflow-skinny", "driftlead")

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 
 from driftlead_inference.batching import Job
-from driftlead_inference.model.engines import Outputs
+from driftlead_inference.engines.base import Outputs
 from driftlead_inference.problems import shown, unprocessable
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 
 def object_of(body: bytes) -> dict[str, Any]:

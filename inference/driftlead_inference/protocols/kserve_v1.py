@@ -7,7 +7,7 @@ import msgspec
 from driftlead_inference.batching import Job
 from driftlead_inference.problems import unprocessable
 from driftlead_inference.protocols.bodies import object_of, predictions, table
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 
 def decode(body: bytes, door: Door, limit: int) -> list[list[Any]]:

@@ -11,7 +11,7 @@ from driftlead_inference.batching import Job
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import object_of, predictions, table
 from driftlead_inference.protocols.predict import check_count
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from driftlead_inference.batching import Job
 from driftlead_inference.model.prepared import Prepared
-from driftlead_inference.model.signature import Feature
 from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import answers, likelihoods
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.signature import Feature
+from driftlead_inference.rows.validation import Door
 
 PREDICT, PROBABILITIES = "predict", "predict_proba"
 NUMPY = {

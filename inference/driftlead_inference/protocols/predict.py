@@ -7,7 +7,7 @@ import msgspec
 
 from driftlead_inference.batching import Job
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 from driftlead_inference.service import Serving
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_inference.onnx.graph import Steps
-from driftlead_inference.onnx.trees import Nodes
+from driftlead_inference.engines.onnx.graph import Steps
+from driftlead_inference.engines.onnx.trees import Nodes
 
 ML, OPSET = "ai.onnx.ml", 5  # the first with TreeEnsemble
 CHANGED = {"LabelEncoder"}  # what else of the domain differs in that from skl2onnx's older one

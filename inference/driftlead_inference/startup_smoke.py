@@ -7,10 +7,10 @@ import structlog
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.batching import Pace
+from driftlead_inference.engines.base import Engine, Matrix, Rows
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model.engines import Engine, Matrix, Rows
 from driftlead_inference.model.prepared import Prepared
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 log = structlog.get_logger()
 

@@ -10,7 +10,12 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from driftlead_formats.binning import to_float32
-from driftlead_inference.model.engines import Matrix, Outputs, Rows, outputs
+from driftlead_inference.engines.base import (
+    Matrix,
+    Outputs,
+    Rows,
+    outputs,
+)
 
 
 class Session:

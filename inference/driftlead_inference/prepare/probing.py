@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_inference.model.flavours import Loaded, frame
-from driftlead_inference.model.signature import Signature
+from driftlead_inference.rows.signature import Signature
 
 HUGE = 1e39  # finite, and beyond float32
 Predict = Callable[[Sequence[Sequence[object]]], NDArray[Any]]

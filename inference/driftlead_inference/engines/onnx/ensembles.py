@@ -11,9 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_inference.onnx import one_score
-from driftlead_inference.onnx.graph import Steps
-from driftlead_inference.onnx.trees import Nodes, read, trees_of, turned
+from driftlead_inference.engines.onnx import one_score
+from driftlead_inference.engines.onnx.graph import Steps
+from driftlead_inference.engines.onnx.trees import (
+    Nodes,
+    read,
+    trees_of,
+    turned,
+)
 
 ENSEMBLES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_inference.model.signature import Feature, Signature
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
+from driftlead_inference.rows.signature import Feature, Signature
 
 Row = list[Any]
 FLOAT32_MAX = float(np.finfo(np.float32).max)

@@ -14,17 +14,17 @@ import structlog
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.batching import Batcher
+from driftlead_inference.engines.base import Engine, LoadedEngine
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate, prepared
 from driftlead_inference.model.cache import ARTIFACT, Damaged
-from driftlead_inference.model.engines import Engine, LoadedEngine
 from driftlead_inference.model.examples import read_baseline
 from driftlead_inference.model.prepared import Found, Prepared, Wish
-from driftlead_inference.model.smoke import pace_of, smoke
 from driftlead_inference.prediction_log import open_log
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 from driftlead_inference.service import Service, Serving, now
 from driftlead_inference.settings import Settings
+from driftlead_inference.startup_smoke import pace_of, smoke
 
 log = structlog.get_logger()
 
@@ -127,7 +127,7 @@ async def prepare(settings: Settings) -> Path:
 async def run(wish: Wish, seconds: float) -> int | None:
     """The child's exit code, None when it took too long. It ends with us at the latest."""
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "driftlead_inference.model.prepare", stdin=asyncio.subprocess.PIPE
+        sys.executable, "-m", "driftlead_inference.prepare", stdin=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(seconds):
@@ -167,7 +167,7 @@ def build(known: Prepared, folder: Path, entry: Path) -> Engine:
 
 def verified(known: Prepared, file: Path) -> Engine:
     """The converted model, if its file is what was verified. Raises `StartFailed`."""
-    from driftlead_inference.onnx.engine import OnnxEngine, Session  # noqa: PLC0415 - only where it serves
+    from driftlead_inference.engines.onnx.engine import OnnxEngine, Session  # noqa: PLC0415 - only where it serves
 
     model = file.read_bytes()
     if hashlib.sha256(model).hexdigest() != known.onnx_sha256:

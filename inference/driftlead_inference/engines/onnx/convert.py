@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_formats.baseline import Baseline
+from driftlead_inference.engines.onnx import repairs
+from driftlead_inference.engines.onnx.engine import Session
+from driftlead_inference.engines.onnx.ensembles import complete
+from driftlead_inference.engines.onnx.reference import Matrix, Untold, reference_rows
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.onnx import repairs
-from driftlead_inference.onnx.engine import Session
-from driftlead_inference.onnx.ensembles import complete
-from driftlead_inference.onnx.reference import Matrix, Untold, reference_rows
-from driftlead_inference.rows import Door
+from driftlead_inference.rows.validation import Door
 
 # A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
 TOLERANCE = 1e-5

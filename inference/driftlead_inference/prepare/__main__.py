@@ -1,7 +1,7 @@
 """The preparing process: finds, downloads, loads, probes and converts a model, and leaves what it found as
 data.
 
-It runs as a child (`python -m driftlead_inference.model.prepare`), so that MLflow, pandas, scikit-learn and
+It runs as a child (`python -m driftlead_inference.prepare`), so that MLflow, pandas, scikit-learn and
 the ONNX converter never enter the process that serves unless that needs them, and so that a model that
 crashes its interpreter takes down only this one. It reads a `Wish` from standard input and writes a `Found`
 to the file named there.
@@ -22,15 +22,21 @@ import structlog
 from driftlead_formats.baseline import Baseline, BaselineError
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.text_classes import numbered
+from driftlead_inference.engines.onnx import convert as onnx_convert
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model import fetching, flavours, locate, prepared, probing
+from driftlead_inference.model import flavours, locate, prepared
 from driftlead_inference.model.cache import ARTIFACT, Record
 from driftlead_inference.model.examples import example, read_baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.prepared import Found, Prepared, Wish
-from driftlead_inference.model.signature import Signature, Unservable, from_estimator, from_mlflow
-from driftlead_inference.onnx import convert as onnx_convert
-from driftlead_inference.rows import Door
+from driftlead_inference.prepare import fetching, probing
+from driftlead_inference.rows.signature import (
+    Signature,
+    Unservable,
+    from_estimator,
+    from_mlflow,
+)
+from driftlead_inference.rows.validation import Door
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_inference.model.signature import Signature
+from driftlead_inference.rows.signature import Signature
 
 Rows = Sequence[Sequence[object]]
 Matrix = NDArray[np.float64]

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_formats.binning import to_float32
-from driftlead_inference.model.signature import Feature
-from driftlead_inference.onnx.trees import trees_of
-from driftlead_inference.rows import Door
+from driftlead_inference.engines.onnx.trees import trees_of
+from driftlead_inference.rows.signature import Feature
+from driftlead_inference.rows.validation import Door
 
 Matrix = NDArray[np.float64]
 EDGES = (

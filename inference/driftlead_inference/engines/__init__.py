@@ -1,0 +1,1 @@
+"""What answers a batch: an estimator that MLflow loaded, or ONNX Runtime."""
