@@ -22,7 +22,7 @@ from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.prediction_log import Off
 from driftlead_inference.recorder.types import Row
 from driftlead_inference.rows.signature import Signature, unnamed
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Service, Serving
 from driftlead_inference.settings import Front, Settings
 
@@ -87,11 +87,11 @@ def service_of(
         classes=[0, 1],
         probabilities=True,
     )
-    door = Door(signature, frozenset(known.accepts_missing), known.accepts_huge)
+    validator = RowValidator(signature, frozenset(known.accepts_missing), known.accepts_huge)
     engine = LoadedEngine(Sum(), signature, "array", ())
     batcher = Batcher(
         engine,
-        door,
+        validator,
         pace or Pace(0.0, 0.0),
         service.metrics,
         service.answered,
@@ -102,7 +102,7 @@ def service_of(
     service.log = kept
     service.ids = map("id-{}".format, count(1))
     service.clock = lambda: 1_700_000_000.0
-    service.serving = Serving(known, door, batcher, "2026-01-01T00:00:00+00:00")
+    service.serving = Serving(known, validator, batcher, "2026-01-01T00:00:00+00:00")
     return service, kept
 
 

@@ -23,7 +23,7 @@ from driftlead_inference.engines.base import Engine, Matrix, Outputs
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting
 from driftlead_inference.recorder.types import SpoolFull
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 log = structlog.get_logger()
 SHORT = 0.004  # a prediction up to so many seconds may hold up the event loop
@@ -95,7 +95,7 @@ class Batcher:
     def __init__(
         self,
         engine: Engine,
-        door: Door,
+        validator: RowValidator,
         pace: Pace,
         metrics: Metrics,
         answered: Callable[[Batch, Outputs], None],
@@ -105,14 +105,14 @@ class Batcher:
         probabilities: bool = False,
     ) -> None:
         self.engine = engine
-        self.door = door
+        self.validator = validator
         self.pace = pace
         self.metrics = metrics
         self.answered = answered
         self.batch_rows = batch_rows
         self.waiting_rows = waiting_rows
         self.probabilities = probabilities  # of every batch, for the log
-        self.numeric = door.numeric
+        self.numeric = validator.numeric
         self.pending: list[Job] = []
         self.waiting = 0
         self.scheduled = False
@@ -194,11 +194,11 @@ class Batcher:
         if not self.numeric:
             return Batch(jobs, rows, None, None)
         matrix = np.array(rows, dtype=np.float64)
-        packed = self.door.packed(rows[0]) if len(rows) == 1 else None
+        packed = self.validator.packed(rows[0]) if len(rows) == 1 else None
         if packed is not None:
             return Batch(jobs, rows, matrix, packed)
         singles = to_float32(matrix)
-        if self.door.usual(matrix, singles):
+        if self.validator.usual(matrix, singles):
             return Batch(jobs, rows, matrix, little_endian(singles))
         good = [job for job in jobs if not self.refused(job)]
         if not good:
@@ -211,7 +211,7 @@ class Batcher:
         """Refuses a job with a row that the model must not see."""
         matrix = np.array(job.rows, dtype=np.float64)
         for index, row in enumerate(matrix):
-            problem = self.door.fault(row, index if len(matrix) > 1 else None)
+            problem = self.validator.fault(row, index if len(matrix) > 1 else None)
             if problem is not None:
                 job.refuse(problem)
                 return True

@@ -22,7 +22,7 @@ from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.prediction_log import PredictionLog, dsn_of
 from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, not_committed
 from driftlead_inference.recorder.types import Row
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.settings import LogMode, Settings
 
 log = structlog.get_logger()
@@ -34,7 +34,7 @@ class Serving:
     """A model that answers."""
 
     known: Prepared
-    door: Door
+    validator: RowValidator
     batcher: Batcher
     since: str
     # What never changes in a reply: between the answer and the request's id.

@@ -21,7 +21,7 @@ from driftlead_inference.model.cache import ARTIFACT, Damaged
 from driftlead_inference.model.examples import read_baseline
 from driftlead_inference.model.prepared import Found, Prepared, Wish
 from driftlead_inference.prediction_log import open_log
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Service, Serving, now
 from driftlead_inference.settings import Settings
 from driftlead_inference.startup_smoke import pace_of, smoke
@@ -39,12 +39,12 @@ async def load(service: Service) -> None:
         raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was prepared and cannot be read; is the disk full?")
     folder = artifact(entry, known)
     engine = await asyncio.to_thread(build, known, folder, entry)
-    door = Door(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
-    await asyncio.to_thread(smoke, engine, door, known)
-    pace = await asyncio.to_thread(pace_of, engine, door, known, settings.batch_rows)
+    validator = RowValidator(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
+    await asyncio.to_thread(smoke, engine, validator, known)
+    pace = await asyncio.to_thread(pace_of, engine, validator, known, settings.batch_rows)
     named = msgspec.structs.replace(known, source=renamed(known, settings))
     batcher = Batcher(
-        engine, door, pace, metrics, service.answered,
+        engine, validator, pace, metrics, service.answered,
         batch_rows=settings.batch_rows, waiting_rows=settings.waiting_rows,
         probabilities=service.logs_probabilities and known.probabilities,
     )  # fmt: skip
@@ -59,7 +59,7 @@ async def load(service: Service) -> None:
     await service.log.start()
     freeze()
     metrics.loads.labels("success").inc()
-    service.serving = Serving(named, door, batcher, now())
+    service.serving = Serving(named, validator, batcher, now())
     service.published(named.source)
     log.info(
         "ready", model=named.source.name, version=known.source.version, engine=engine.name,

@@ -10,22 +10,22 @@ from driftlead_inference.batching import Pace
 from driftlead_inference.engines.base import Engine, Matrix, Rows
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.prepared import Prepared
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 log = structlog.get_logger()
 
 
-def matrix(rows: Rows, door: Door) -> Matrix | None:
+def matrix(rows: Rows, validator: RowValidator) -> Matrix | None:
     """The rows as an array, where all features are numbers."""
-    return np.array(rows, dtype=np.float64) if door.signature.numeric else None
+    return np.array(rows, dtype=np.float64) if validator.signature.numeric else None
 
 
-def smoke(engine: Engine, door: Door, known: Prepared) -> None:
+def smoke(engine: Engine, validator: RowValidator, known: Prepared) -> None:
     """One real prediction; ready without it would be a guess. Raises `StartFailed` unless only zeros were
     refused."""
     rows = [known.example]
     try:
-        answer = engine.predict(rows, matrix(rows, door), probabilities=known.probabilities)
+        answer = engine.predict(rows, matrix(rows, validator), probabilities=known.probabilities)
         if answer.wrong:
             raise ValueError(f"the answer is {answer.texts[0].decode()}")
     except Exception as error:
@@ -35,21 +35,21 @@ def smoke(engine: Engine, door: Door, known: Prepared) -> None:
         log.warning(sentence)
 
 
-def pace_of(engine: Engine, door: Door, known: Prepared, most: int) -> Pace:
+def pace_of(engine: Engine, validator: RowValidator, known: Prepared, most: int) -> Pace:
     """The time of one row and of each further one, after a warm-up: the better of three."""
     try:
-        single = duration(engine, door, [known.example])
-        many = duration(engine, door, [known.example] * most)
+        single = duration(engine, validator, [known.example])
+        many = duration(engine, validator, [known.example] * most)
     except Exception:  # zeros that the model refuses, said by `smoke` already
         return Pace(1.0, 0.0)
     return Pace(single, max(0.0, many - single) / max(1, most - 1))
 
 
-def duration(engine: Engine, door: Door, rows: Rows) -> float:
+def duration(engine: Engine, validator: RowValidator, rows: Rows) -> float:
     """Seconds of one prediction."""
     best = float("inf")
     for _ in range(3):
         started = time.perf_counter()
-        engine.predict(rows, matrix(rows, door))
+        engine.predict(rows, matrix(rows, validator))
         best = min(best, time.perf_counter() - started)
     return best

@@ -34,7 +34,7 @@ from driftlead_inference.prepare.probing import (
     takes_arrays,
 )
 from driftlead_inference.rows.signature import unnamed
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 DICE = np.random.default_rng(5)
 TABLE = DICE.normal(size=(600, 4))
@@ -52,19 +52,21 @@ class Foreign(LogisticRegression):
     """An estimator of somebody's own."""
 
 
-def studied(estimator: Any) -> tuple[Loaded, Door]:
-    """A model and its door, probed as the preparing process does."""
+def studied(estimator: Any) -> tuple[Loaded, RowValidator]:
+    """A model and its validator, probed as the preparing process does."""
     loaded = Loaded("sklearn", estimator, None)
     signature = unnamed(4)
     row = [0.1, 0.2, 0.3, 0.4]
     assert takes_arrays(loaded, signature, row)
     predict = asks(loaded, signature, "array")
-    return loaded, Door(signature, frozenset(accepted_missing(predict, row)), accepts_huge(predict, row))
+    return loaded, RowValidator(
+        signature, frozenset(accepted_missing(predict, row)), accepts_huge(predict, row)
+    )
 
 
 def verdict(estimator: Any) -> onnx_convert.Verdict:
-    loaded, door = studied(estimator)
-    return convert(loaded, door, "array", [0.1, 0.2, 0.3, 0.4], None)
+    loaded, validator = studied(estimator)
+    return convert(loaded, validator, "array", [0.1, 0.2, 0.3, 0.4], None)
 
 
 @pytest.mark.parametrize(
@@ -109,16 +111,16 @@ def verdict(estimator: Any) -> onnx_convert.Verdict:
 def test_what_onnx_repeats_is_served_by_it_missing_values_included(estimator: Any) -> None:
     found = verdict(estimator)
     assert found.model, found.reason
-    loaded, door = studied(estimator)
-    rows = HOLES if door.accepts_missing else TABLE
+    loaded, validator = studied(estimator)
+    rows = HOLES if validator.accepts_missing else TABLE
     answers, _ = Session(found.model, found.dtype).run(rows)
     expected = loaded.predict(rows)[0]
     assert onnx_convert.differences(expected, answers, None, None, usual_size(expected)) == 0
 
 
 def test_a_null_is_refused_at_the_door_where_scikit_learn_refuses_it() -> None:
-    _, door = studied(LogisticRegression().fit(TABLE, CLASSES))
-    assert door.accepts_missing == frozenset()
+    _, validator = studied(LogisticRegression().fit(TABLE, CLASSES))
+    assert validator.accepts_missing == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -223,12 +225,12 @@ def test_most_rows_of_a_split_go_where_onnx_runtime_finds_the_next_node_beside_i
 
 def test_the_reference_rows_hold_every_threshold_and_its_neighbours() -> None:
     estimator = RandomForestClassifier(3, random_state=1).fit(TABLE, CLASSES)
-    _, door = studied(estimator)
-    rows = reference_rows(estimator, door, [0.0] * 4)
+    _, validator = studied(estimator)
+    rows = reference_rows(estimator, validator, [0.0] * 4)
     for tree in estimator.estimators_:
         inner = tree.tree_.feature >= 0
         for feature, cut in zip(tree.tree_.feature[inner], tree.tree_.threshold[inner], strict=True):
             near = {cut, np.nextafter(cut, np.inf), np.nextafter(cut, -np.inf)}
             assert near <= set(rows[:, feature])
     assert np.isnan(rows).any(axis=0).all()
-    assert np.array_equal(rows, reference_rows(estimator, door, [0.0] * 4), equal_nan=True)
+    assert np.array_equal(rows, reference_rows(estimator, validator, [0.0] * 4), equal_nan=True)

@@ -17,7 +17,7 @@ from driftlead_inference.fronts.wire import read_head
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.rows.signature import Feature, Signature, unnamed
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 from driftlead_operator.decisions.objects import dig
 from driftlead_operator.decisions.plan import plan
 from driftlead_operator.decisions.spec import parse
@@ -25,8 +25,8 @@ from unit.operator_world import World, resource
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 8
-NUMBERS = Door(unnamed(3), frozenset({1}))
-MIXED = Door(
+NUMBERS = RowValidator(unnamed(3), frozenset({1}))
+MIXED = RowValidator(
     Signature(
         (
             Feature("temp"),
@@ -77,17 +77,17 @@ def rows(data: bytes) -> None:
     """Every protocol's rows are as many values as the model has features, or are refused."""
     first, body = (data[0], data[1:]) if data else (0, b"")
     header = None if first % 3 else str(first).encode()
-    for door in (NUMBERS, MIXED):
+    for validator in (NUMBERS, MIXED):
         for decode in (
-            lambda door=door: predict.decode(body, door, LIMIT).rows,
-            lambda door=door: kserve_v1.decode(body, door, LIMIT),
-            lambda door=door: open_inference.decode(body, header, door, LIMIT).rows,
-            lambda door=door: mlflow.decode(body, CSV[first % 2], door, LIMIT),
+            lambda validator=validator: predict.decode(body, validator, LIMIT).rows,
+            lambda validator=validator: kserve_v1.decode(body, validator, LIMIT),
+            lambda validator=validator: open_inference.decode(body, header, validator, LIMIT).rows,
+            lambda validator=validator: mlflow.decode(body, CSV[first % 2], validator, LIMIT),
         ):
             with contextlib.suppress(Refused):
                 found = decode()
                 assert 0 < len(found) <= LIMIT, body
-                assert {len(row) for row in found} == {door.width}, body
+                assert {len(row) for row in found} == {validator.width}, body
 
 
 EXAMPLES = [

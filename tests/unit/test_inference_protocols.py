@@ -15,10 +15,10 @@ from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.rows.signature import Feature, Signature, unnamed
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
-PLAIN = Door(unnamed(3), frozenset({1}))
-NAMED = Door(Signature((Feature("a"), Feature("b", "string", "object")), named=True), frozenset())
+PLAIN = RowValidator(unnamed(3), frozenset({1}))
+NAMED = RowValidator(Signature((Feature("a"), Feature("b", "string", "object")), named=True), frozenset())
 
 
 def answered(count: int, found: Outputs, probabilities: bool = False) -> Job:
@@ -27,10 +27,10 @@ def answered(count: int, found: Outputs, probabilities: bool = False) -> Job:
     return job
 
 
-def known(door: Door = PLAIN, classes: list[Any] | None = None) -> Prepared:
+def known(validator: RowValidator = PLAIN, classes: list[Any] | None = None) -> Prepared:
     return Prepared(
-        source=Source("r", "Demo", "3", "s3://x"), digest="", signature=door.signature, flavour="sklearn",
-        engine="onnx", engine_reason="", takes="array", accepts_missing=(), accepts_huge=False, example=[],
+        source=Source("r", "Demo", "3", "s3://x"), digest="", signature=validator.signature,
+        flavour="sklearn", engine="onnx", engine_reason="", takes="array", accepts_missing=(), accepts_huge=False, example=[],
         example_kind="zeros", classes=classes, probabilities=classes is not None,
     )  # fmt: skip
 
@@ -117,10 +117,10 @@ def test_mlflow_is_told_what_it_sent_wrongly() -> None:
 
 
 def infer(
-    inputs: list[dict[str, Any]], tail: bytes = b"", door: Door = PLAIN, **more: Any
+    inputs: list[dict[str, Any]], tail: bytes = b"", validator: RowValidator = PLAIN, **more: Any
 ) -> open_inference.Request:
     head = json.dumps({"inputs": inputs, **more}).encode()
-    return open_inference.decode(head + tail, str(len(head)).encode() if tail else None, door, 9)
+    return open_inference.decode(head + tail, str(len(head)).encode() if tail else None, validator, 9)
 
 
 def test_a_tensor_of_rows_may_be_flat_or_nested() -> None:
@@ -137,7 +137,7 @@ def test_a_tensor_a_feature_is_what_mlservers_pandas_codec_sends() -> None:
             {"name": "b", "shape": [2, 1], "datatype": "BYTES", "data": ["x", "y"]},
             {"name": "a", "shape": [2], "datatype": "INT64", "data": [1, 2]},
         ],
-        door=NAMED,
+        validator=NAMED,
     )
     assert request.rows == [[1.0, "x"], [2.0, "y"]]
 

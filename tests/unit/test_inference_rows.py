@@ -1,4 +1,4 @@
-"""The door: what a row may be, and the sentence for what it may not."""
+"""What a row may be, and the sentence for what it may not."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from driftlead_inference.rows.signature import (
     from_mlflow,
     unnamed,
 )
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 NAMED = Signature(
     (
@@ -24,35 +24,35 @@ NAMED = Signature(
     ),
     named=True,
 )
-DOOR = Door(NAMED, frozenset({0}))
+VALIDATOR = RowValidator(NAMED, frozenset({0}))
 GOOD = {"temp": 1, "seats": 2.0, "late": True, "carrier": "AA", "when": "2013-07-01T10:00:00"}
 
 
-def refusal(door: Door, row: object) -> dict[str, object]:
+def refusal(validator: RowValidator, row: object) -> dict[str, object]:
     with pytest.raises(Refused) as caught:
-        door.admit_row(row)
+        validator.admit_row(row)
     problem = caught.value.problem
     assert problem.status == 422
     return {"detail": problem.detail, **problem.about}
 
 
 def test_an_object_becomes_a_row_in_the_signatures_order() -> None:
-    assert DOOR.admit_row(dict(reversed(GOOD.items()))) == [1.0, 2, True, "AA", "2013-07-01T10:00:00"]
+    assert VALIDATOR.admit_row(dict(reversed(GOOD.items()))) == [1.0, 2, True, "AA", "2013-07-01T10:00:00"]
 
 
 def test_whole_floats_go_into_integer_columns_and_fractions_do_not() -> None:
-    assert DOOR.admit_row(GOOD)[1] == 2
-    assert refusal(DOOR, {**GOOD, "seats": 2.5})["field"] == "seats"
+    assert VALIDATOR.admit_row(GOOD)[1] == 2
+    assert refusal(VALIDATOR, {**GOOD, "seats": 2.5})["field"] == "seats"
 
 
 def test_a_null_is_taken_where_the_model_answers_it() -> None:
-    assert DOOR.admit_row({**GOOD, "temp": None})[0] is None
-    said = refusal(DOOR, {**GOOD, "seats": None})
+    assert VALIDATOR.admit_row({**GOOD, "temp": None})[0] is None
+    said = refusal(VALIDATOR, {**GOOD, "seats": None})
     assert (said["field"], said["seen"]) == ("seats", "null")
 
 
 def test_a_feature_that_is_absent_is_missing() -> None:
-    assert DOOR.admit_row({key: value for key, value in GOOD.items() if key != "temp"})[0] is None
+    assert VALIDATOR.admit_row({key: value for key, value in GOOD.items() if key != "temp"})[0] is None
 
 
 @pytest.mark.parametrize(
@@ -61,49 +61,49 @@ def test_a_feature_that_is_absent_is_missing() -> None:
      ("carrier", "a\0b"), ("when", "yesterday")],
 )  # fmt: skip
 def test_a_value_of_the_wrong_kind_is_named(field: str, value: object) -> None:
-    said = refusal(DOOR, {**GOOD, field: value})
+    said = refusal(VALIDATOR, {**GOOD, field: value})
     assert said["field"] == field
     assert "expected" in said
 
 
 def test_an_unknown_feature_is_named_with_those_that_exist() -> None:
-    said = refusal(DOOR, {**GOOD, "tmp": 1})
+    said = refusal(VALIDATOR, {**GOOD, "tmp": 1})
     assert said["field"] == "tmp"
     assert "temp, seats" in str(said["detail"])
 
 
 def test_names_do_not_help_where_the_model_knows_none() -> None:
-    assert "no names" in str(refusal(Door(unnamed(2), frozenset()), {"a": 1})["detail"])
+    assert "no names" in str(refusal(RowValidator(unnamed(2), frozenset()), {"a": 1})["detail"])
 
 
 def test_the_width_is_said() -> None:
-    said = refusal(Door(unnamed(3), frozenset()), [1, 2])
+    said = refusal(RowValidator(unnamed(3), frozenset()), [1, 2])
     assert (said["seen"], said["expected"]) == ("2 values", "3 values")
 
 
 def test_which_of_several_rows_is_wrong_is_said() -> None:
     with pytest.raises(Refused, match="row 1: "):
-        Door(unnamed(1), frozenset()).admit([[1], ["a"]])
+        RowValidator(unnamed(1), frozenset()).admit([[1], ["a"]])
 
 
-def fits(door: Door, row: list[float]) -> bool:
+def fits(validator: RowValidator, row: list[float]) -> bool:
     matrix = np.array([row])
     with np.errstate(over="ignore"):
-        usual = door.usual(matrix, matrix.astype(np.float32))
-    assert usual == (door.fault(matrix[0]) is None)
+        usual = validator.usual(matrix, matrix.astype(np.float32))
+    assert usual == (validator.fault(matrix[0]) is None)
     return usual
 
 
 def test_a_batch_is_looked_at_as_each_of_its_rows_would_be() -> None:
-    door = Door(unnamed(2), frozenset({1}))
-    assert fits(door, [1, 2])
-    assert fits(door, [1, np.nan])
-    assert not fits(door, [np.nan, 1])
-    assert not fits(door, [1e39, 1])
-    assert not fits(door, [np.inf, 1])
-    assert fits(Door(unnamed(2), frozenset({1}), accepts_huge=True), [1e39, 1])
-    assert not fits(Door(unnamed(2), frozenset({1}), accepts_huge=True), [-np.inf, 1])
-    whole = Door(unnamed(2, "int64"), frozenset({1}))
+    validator = RowValidator(unnamed(2), frozenset({1}))
+    assert fits(validator, [1, 2])
+    assert fits(validator, [1, np.nan])
+    assert not fits(validator, [np.nan, 1])
+    assert not fits(validator, [1e39, 1])
+    assert not fits(validator, [np.inf, 1])
+    assert fits(RowValidator(unnamed(2), frozenset({1}), accepts_huge=True), [1e39, 1])
+    assert not fits(RowValidator(unnamed(2), frozenset({1}), accepts_huge=True), [-np.inf, 1])
+    whole = RowValidator(unnamed(2, "int64"), frozenset({1}))
     assert fits(whole, [1, np.nan])
     assert not fits(whole, [1.5, 1])
 
@@ -116,10 +116,13 @@ def test_one_row_is_packed_as_a_batch_would_be_or_left_to_the_closer_look(row: l
     matrix = np.array([row], dtype=np.float64)
     with np.errstate(over="ignore"):
         singles = matrix.astype("<f4")
-    for door in (Door(unnamed(2), frozenset({0, 1})), Door(unnamed(2, "int64"), frozenset())):
-        packed = door.packed(row)
-        assert packed is None or (packed == singles.tobytes() and door.usual(matrix, singles))
-    assert (Door(unnamed(2), frozenset()).packed(row) is None) == (not np.isfinite(singles).all())
+    for validator in (
+        RowValidator(unnamed(2), frozenset({0, 1})),
+        RowValidator(unnamed(2, "int64"), frozenset()),
+    ):
+        packed = validator.packed(row)
+        assert packed is None or (packed == singles.tobytes() and validator.usual(matrix, singles))
+    assert (RowValidator(unnamed(2), frozenset()).packed(row) is None) == (not np.isfinite(singles).all())
 
 
 def test_mlflows_columns_and_tensors_are_understood() -> None:

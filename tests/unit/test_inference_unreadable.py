@@ -9,18 +9,18 @@ import pytest
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import feedback, kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.rows.signature import Feature, Signature, unnamed
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
-NUMBERS = Door(unnamed(3), frozenset())
-NAMED = Door(Signature((Feature("a"), Feature("b", "string", "object")), named=True), frozenset())
+NUMBERS = RowValidator(unnamed(3), frozenset())
+NAMED = RowValidator(Signature((Feature("a"), Feature("b", "string", "object")), named=True), frozenset())
 DEEP = b"[" * 100_000
-PARSERS: dict[str, Callable[[bytes, Door], Any]] = {
-    "predict": lambda body, door: predict.decode(body, door, 9),
-    "instances": lambda body, door: kserve_v1.decode(body, door, 9),
-    "inputs": lambda body, door: open_inference.decode(body, None, door, 9),
-    "dataframe": lambda body, door: mlflow.decode(body, b"application/json", door, 9),
-    "csv": lambda body, door: mlflow.decode(body, b"text/csv", door, 9),
-    "feedback": lambda body, door: feedback.decode(body, 9),
+PARSERS: dict[str, Callable[[bytes, RowValidator], Any]] = {
+    "predict": lambda body, validator: predict.decode(body, validator, 9),
+    "instances": lambda body, validator: kserve_v1.decode(body, validator, 9),
+    "inputs": lambda body, validator: open_inference.decode(body, None, validator, 9),
+    "dataframe": lambda body, validator: mlflow.decode(body, b"application/json", validator, 9),
+    "csv": lambda body, validator: mlflow.decode(body, b"text/csv", validator, 9),
+    "feedback": lambda body, validator: feedback.decode(body, 9),
 }
 BODIES = {
     "no UTF-8 in a name": b'{"\x97": [1, 2, 3]}',
@@ -34,9 +34,9 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("parser", PARSERS)
 def test_what_no_parser_can_read_is_refused_and_not_a_failure_of_the_server(parser: str, body: str) -> None:
-    for door in (NUMBERS, NAMED):
+    for validator in (NUMBERS, NAMED):
         with pytest.raises(Refused) as caught:
-            PARSERS[parser](BODIES[body], door)
+            PARSERS[parser](BODIES[body], validator)
         assert caught.value.problem.status == 422
         assert caught.value.problem.detail
 

@@ -5,7 +5,7 @@ What a schema takes, the model answers: whoever generates a client from `/openap
 
 from typing import Any
 
-from driftlead_inference.rows.validation import FLOAT32_MAX, Door
+from driftlead_inference.rows.validation import FLOAT32_MAX, RowValidator
 
 Schema = dict[str, Any]
 EXACT = 2**53  # whole numbers up to here are the same in float64
@@ -18,35 +18,35 @@ VALUES: dict[str, Schema] = {
 }
 
 
-def values(door: Door) -> list[Schema]:
+def values(validator: RowValidator) -> list[Schema]:
     """Each feature's value in the model's order; null where the model answers without it."""
     found = []
-    for at, feature in enumerate(door.signature.features):
+    for at, feature in enumerate(validator.signature.features):
         schema = VALUES[feature.kind]
-        missing = {"type": [schema["type"], "null"]} if at in door.accepts_missing else {}
+        missing = {"type": [schema["type"], "null"]} if at in validator.accepts_missing else {}
         found.append({**schema, **missing})
     return found
 
 
-def row(door: Door) -> Schema:
+def row(validator: RowValidator) -> Schema:
     """A row by position, or by name where the features have names."""
-    each = values(door)
+    each = values(validator)
     width = {"type": "array", "minItems": len(each), "maxItems": len(each)}
     alike = all(schema == each[0] for schema in each)
     listed = {**width, "items": each[0]} if alike else {**width, "prefixItems": each}
-    if not door.signature.named:
+    if not validator.signature.named:
         return listed
-    names = door.signature.names
+    names = validator.signature.names
     named = {"type": "object", "required": names, "properties": dict(zip(names, each, strict=True))}
     return {"anyOf": [listed, {**named, "additionalProperties": False}]}
 
 
-def rows(door: Door) -> Schema:
+def rows(validator: RowValidator) -> Schema:
     """Several rows."""
-    return {"type": "array", "items": row(door), "minItems": 1}
+    return {"type": "array", "items": row(validator), "minItems": 1}
 
 
-def bodies(door: Door) -> dict[str, Schema]:
+def bodies(validator: RowValidator) -> dict[str, Schema]:
     """The body of each path; of the Open Inference Protocol's only what every tensor says."""
     tensor = {
         "type": "object",
@@ -59,10 +59,10 @@ def bodies(door: Door) -> dict[str, Schema]:
         },
     }
     return {
-        "/predict": holding("features", {"anyOf": [row(door), rows(door)]}),
-        "/v1/models/{model}:predict": holding("instances", rows(door)),
+        "/predict": holding("features", {"anyOf": [row(validator), rows(validator)]}),
+        "/v1/models/{model}:predict": holding("instances", rows(validator)),
         "/v2/models/{model}/infer": holding("inputs", {"type": "array", "items": tensor, "minItems": 1}),
-        "/invocations": holding("instances", rows(door)),
+        "/invocations": holding("instances", rows(validator)),
     }
 
 

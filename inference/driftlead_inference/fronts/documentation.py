@@ -23,7 +23,7 @@ def described(document: dict[str, Any], serving: Serving | None) -> dict[str, An
     """FastAPI's document with the predicting routes, which its router does not see."""
     row = [0.0, 1.0] if serving is None else serving.known.example
     model = "model" if serving is None else serving.known.source.name
-    schemas = {} if serving is None else body_schemas.bodies(serving.door)
+    schemas = {} if serving is None else body_schemas.bodies(serving.validator)
     for path, (tag, summary, example) in bodies(row).items():
         described_path = operation(tag, summary, example, schemas.get(path, ANY))
         document["paths"][path.replace("{model}", model)] = {"post": described_path}

@@ -21,7 +21,7 @@ async def answer_predict(incoming: Incoming) -> Reply:
     """`POST /predict`."""
     service = incoming.service
     serving = service.ready()
-    request = predict.decode(incoming.body, serving.door, service.settings.rows)
+    request = predict.decode(incoming.body, serving.validator, service.settings.rows)
     job = await service.predict(
         request.rows, request.raws, incoming.request_id, probabilities=asks_probabilities(incoming)
     )
@@ -31,7 +31,7 @@ async def answer_predict(incoming: Incoming) -> Reply:
 async def answer_v1(incoming: Incoming) -> Reply:
     """`POST /v1/models/{model}:predict`."""
     serving = named(incoming)
-    rows = kserve_v1.decode(incoming.body, serving.door, incoming.service.settings.rows)
+    rows = kserve_v1.decode(incoming.body, serving.validator, incoming.service.settings.rows)
     wanted = asks_probabilities(incoming)
     job = await incoming.service.predict(rows, None, incoming.request_id, probabilities=wanted)
     return Reply(kserve_v1.reply(job))
@@ -41,7 +41,7 @@ async def answer_v2(incoming: Incoming) -> Reply:
     """`POST /v2/models/{model}/infer`, with or without a version."""
     serving = named(incoming)
     length = incoming.headers.get(HEADER_LENGTH)
-    request = open_inference.decode(incoming.body, length, serving.door, incoming.service.settings.rows)
+    request = open_inference.decode(incoming.body, length, serving.validator, incoming.service.settings.rows)
     wanted = open_inference.PROBABILITIES in request.outputs
     if wanted and not serving.known.probabilities:
         raise open_inference.no_probabilities()
@@ -56,7 +56,7 @@ async def answer_invocations(incoming: Incoming) -> Reply:
     """`POST /invocations`."""
     serving = incoming.service.ready()
     content_type = incoming.headers.get(b"content-type", b"")
-    rows = mlflow.decode(incoming.body, content_type, serving.door, incoming.service.settings.rows)
+    rows = mlflow.decode(incoming.body, content_type, serving.validator, incoming.service.settings.rows)
     wanted = asks_probabilities(incoming)
     job = await incoming.service.predict(rows, None, incoming.request_id, probabilities=wanted)
     return Reply(mlflow.reply(job))

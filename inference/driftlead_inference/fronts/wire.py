@@ -126,7 +126,7 @@ class Wire(Guarded):
         started = time.perf_counter()
         service = self.service
         try:
-            request = predict.decode(data[end:whole], serving.door, service.settings.rows)
+            request = predict.decode(data[end:whole], serving.validator, service.settings.rows)
             job = Job(
                 request.rows,
                 request.raws,

@@ -7,7 +7,7 @@ from typing import Any
 from driftlead_formats.baseline import ARTIFACT, Baseline, BaselineError
 from driftlead_inference.problems import Refused
 from driftlead_inference.rows.signature import Feature, Signature
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 NEUTRAL: dict[str, Any] = {
     "float": 0.0,
@@ -72,7 +72,7 @@ def first_row(document: Any, signature: Signature) -> list[Any] | None:
 def fitting(row: Any, signature: Signature) -> list[Any] | None:
     """The row as the model gets it, missing values allowed; None when it does not fit the signature."""
     try:
-        return Door(signature, frozenset(range(len(signature.features)))).admit_row(row)
+        return RowValidator(signature, frozenset(range(len(signature.features)))).admit_row(row)
     except Refused:
         return None
 

@@ -36,7 +36,7 @@ from driftlead_inference.rows.signature import (
     from_estimator,
     from_mlflow,
 )
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 log = structlog.get_logger()
 
@@ -93,9 +93,9 @@ def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
         return
     prepared.save(path, msgspec.structs.replace(known, tries=known.tries + 1))
     started = time.monotonic()
-    door = Door(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
+    validator = RowValidator(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
     folder = entry / ARTIFACT if known.source.registry else Path(known.source.source)
-    verdict = onnx_convert.convert(loaded, door, known.takes, known.example, baseline_of(folder))
+    verdict = onnx_convert.convert(loaded, validator, known.takes, known.example, baseline_of(folder))
     seconds = {**known.seconds, "convert": time.monotonic() - started}
     known = msgspec.structs.replace(known, engine_reason=verdict.reason, seconds=seconds, settled=True)
     if verdict.model:

@@ -8,7 +8,7 @@ from driftlead_inference.batching import Job
 from driftlead_inference.engines.base import Outputs
 from driftlead_inference.problems import shown, unprocessable
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 
 def object_of(body: bytes) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def object_of(body: bytes) -> dict[str, Any]:
     return document
 
 
-def table(value: object, door: Door, limit: int, field: str) -> list[list[Any]]:
+def table(value: object, validator: RowValidator, limit: int, field: str) -> list[list[Any]]:
     """Rows by position or by name. Raises `Refused`."""
     if not isinstance(value, list):
         raise unprocessable(
@@ -32,7 +32,7 @@ def table(value: object, door: Door, limit: int, field: str) -> list[list[Any]]:
             expected="a list",
         )
     check_count(len(value), limit)
-    return door.admit(value)
+    return validator.admit(value)
 
 
 def answered(job: Job) -> Outputs:

@@ -7,10 +7,10 @@ import msgspec
 from driftlead_inference.batching import Job
 from driftlead_inference.problems import unprocessable
 from driftlead_inference.protocols.bodies import object_of, predictions, table
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 
-def decode(body: bytes, door: Door, limit: int) -> list[list[Any]]:
+def decode(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]]:
     """The rows. Raises `Refused`."""
     document = object_of(body)
     if "instances" not in document:
@@ -19,7 +19,7 @@ def decode(body: bytes, door: Door, limit: int) -> list[list[Any]]:
             field="instances",
             expected="a list",
         )
-    return table(document["instances"], door, limit, "instances")
+    return table(document["instances"], validator, limit, "instances")
 
 
 def reply(job: Job) -> bytes:

@@ -11,16 +11,16 @@ from driftlead_inference.batching import Job
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import object_of, predictions, table
 from driftlead_inference.protocols.predict import check_count
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
-def decode(body: bytes, content_type: bytes, door: Door, limit: int) -> list[list[Any]]:
+def decode(body: bytes, content_type: bytes, validator: RowValidator, limit: int) -> list[list[Any]]:
     """The rows. Raises `Refused`."""
     kind = content_type.split(b";")[0].strip().lower()
     if kind == b"text/csv":
-        return from_csv(body, door, limit)
+        return from_csv(body, validator, limit)
     if kind not in (b"application/json", b"application/x-www-form-urlencoded", b""):
         raise Refused(
             Problem(
@@ -43,17 +43,20 @@ def decode(body: bytes, content_type: bytes, door: Door, limit: int) -> list[lis
         )
     value = document[forms[0]]
     if forms[0] == "dataframe_split":
-        value = from_split(value, door)
+        value = from_split(value, validator)
     elif isinstance(value, Mapping):
         value = from_columns(value, forms[0])
     elif isinstance(value, list) and value and not isinstance(value[0], list | dict):
         value = [value]  # one row, as MLflow takes it
     return table(
-        [known(row, door) for row in value] if isinstance(value, list) else value, door, limit, forms[0]
+        [known(row, validator) for row in value] if isinstance(value, list) else value,
+        validator,
+        limit,
+        forms[0],
     )
 
 
-def from_split(value: object, door: Door) -> object:
+def from_split(value: object, validator: RowValidator) -> object:
     """Pandas' split form; without columns, or for features without names, the order is the model's."""
     if not isinstance(value, Mapping) or not isinstance(value.get("data"), list):
         raise unprocessable(
@@ -62,7 +65,7 @@ def from_split(value: object, door: Door) -> object:
             expected="columns and data",
         )
     columns = value.get("columns")
-    if not isinstance(columns, list) or not door.signature.named:
+    if not isinstance(columns, list) or not validator.signature.named:
         return value["data"]
     return [by_column(columns, row) for row in value["data"]]
 
@@ -88,15 +91,15 @@ def from_columns(value: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
     return [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
 
 
-def known(row: object, door: Door) -> object:
+def known(row: object, validator: RowValidator) -> object:
     """A row by name without the columns that the model does not take, which MLflow ignores."""
-    if not isinstance(row, Mapping) or not door.signature.named:
+    if not isinstance(row, Mapping) or not validator.signature.named:
         return row
-    names = set(door.signature.names)
+    names = set(validator.signature.names)
     return {name: value for name, value in row.items() if name in names}
 
 
-def from_csv(body: bytes, door: Door, limit: int) -> list[list[Any]]:
+def from_csv(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]]:
     """CSV with a header; an empty cell is a missing value."""
     try:
         lines = [line for line in csv.reader(io.StringIO(body.decode())) if line]
@@ -106,16 +109,16 @@ def from_csv(body: bytes, door: Door, limit: int) -> list[list[Any]]:
         raise unprocessable("the body is empty; expected CSV with a header", expected="CSV")
     header, cells = lines[0], lines[1:]
     check_count(len(cells), limit)
-    kinds = {feature.name: feature.kind for feature in door.signature.features}
-    places = [feature.kind for feature in door.signature.features]
+    kinds = {feature.name: feature.kind for feature in validator.signature.features}
+    places = [feature.kind for feature in validator.signature.features]
     rows: list[object] = []
     for line in cells:
-        if door.signature.named:
+        if validator.signature.named:
             row = by_column(header, line)
             rows.append({name: cell(text, kinds[name]) for name, text in row.items() if name in kinds})
         else:
             rows.append([cell(text, kind) for text, kind in zip(line, places, strict=False)])
-    return door.admit(rows)
+    return validator.admit(rows)
 
 
 def cell(text: str, kind: str) -> object:

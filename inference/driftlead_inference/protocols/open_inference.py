@@ -19,7 +19,7 @@ from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import answers, likelihoods
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
 from driftlead_inference.rows.signature import Feature
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 PREDICT, PROBABILITIES = "predict", "predict_proba"
 NUMPY = {
@@ -73,7 +73,7 @@ MOST_DIMENSIONS = 8
 decode_body = msgspec.json.Decoder(Body).decode
 
 
-def decode(body: bytes, header_length: bytes | None, door: Door, limit: int) -> Request:
+def decode(body: bytes, header_length: bytes | None, validator: RowValidator, limit: int) -> Request:
     """The rows of a request. Raises `Refused`."""
     split = len(body) if header_length is None else length_of(header_length, len(body))
     try:
@@ -91,9 +91,9 @@ def decode(body: bytes, header_length: bytes | None, door: Door, limit: int) -> 
         raise unprocessable(
             f"{len(rest)} bytes follow the last tensor; check binary_data_size", field="inputs"
         )
-    rows = rows_of(columns, door, limit)
+    rows = rows_of(columns, validator, limit)
     names, binary = wanted(document)
-    return Request(door.admit(rows), document.id, names, binary)
+    return Request(validator.admit(rows), document.id, names, binary)
 
 
 def length_of(header: bytes, total: int) -> int:
@@ -179,20 +179,23 @@ def strings(tensor: Tensor, raw: bytes) -> list[str]:
     return found
 
 
-def rows_of(columns: dict[str, tuple[Tensor, list[Any]]], door: Door, limit: int) -> list[object]:
+def rows_of(
+    columns: dict[str, tuple[Tensor, list[Any]]], validator: RowValidator, limit: int
+) -> list[object]:
     """Rows from one table, or from one tensor a feature. Raises `Refused`."""
-    if len(columns) == 1 and (door.width > 1 or not door.signature.named):
+    if len(columns) == 1 and (validator.width > 1 or not validator.signature.named):
         ((tensor, values),) = columns.values()
         shape = tensor.shape if len(tensor.shape) == 2 else [1, *tensor.shape]
-        if len(shape) != 2 or shape[1] != door.width:
+        if len(shape) != 2 or shape[1] != validator.width:
             raise unprocessable(
-                f"input {tensor.name!r} is of shape {tensor.shape}; the model takes [rows, {door.width}]",
+                f"input {tensor.name!r} is of shape {tensor.shape}; "
+                f"the model takes [rows, {validator.width}]",
                 field=tensor.name,
                 seen=shown(tensor.shape),
-                expected=f"[rows, {door.width}]",
+                expected=f"[rows, {validator.width}]",
             )
         check_count(shape[0], limit)
-        return [values[at : at + door.width] for at in range(0, len(values), door.width)]
+        return [values[at : at + validator.width] for at in range(0, len(values), validator.width)]
     lengths = {len(values) for _, values in columns.values()}
     if len(lengths) != 1:
         raise unprocessable(

@@ -7,7 +7,7 @@ import msgspec
 
 from driftlead_inference.batching import Job
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Serving
 
 
@@ -33,27 +33,27 @@ class Request(msgspec.Struct):
     many: bool
 
 
-def decode(body: bytes, door: Door, limit: int) -> Request:
+def decode(body: bytes, validator: RowValidator, limit: int) -> Request:
     """The rows of a body. Raises `Refused` with the feature, what was seen and what was expected."""
     try:
         raw = decode_body(body).features
     except UNREADABLE as error:
         raise no_json(body, error) from error
-    if door.numeric:
+    if validator.numeric:
         try:
             row = decode_numbers(raw)
         except UNREADABLE:
-            return decode_other(bytes(raw), door, limit)
-        if len(row) != door.width:
-            raise door.wrong_width(row)
+            return decode_other(bytes(raw), validator, limit)
+        if len(row) != validator.width:
+            raise validator.wrong_width(row)
         return Request([row], [bytes(raw)], many=False)
-    return decode_other(bytes(raw), door, limit)
+    return decode_other(bytes(raw), validator, limit)
 
 
-def decode_other(raw: bytes, door: Door, limit: int) -> Request:
+def decode_other(raw: bytes, validator: RowValidator, limit: int) -> Request:
     """Everything but one list of numbers: several rows, names, text, and what must be refused with a
     sentence."""
-    if door.numeric:
+    if validator.numeric:
         try:
             table = decode_table(raw)
         except UNREADABLE:
@@ -61,27 +61,27 @@ def decode_other(raw: bytes, door: Door, limit: int) -> Request:
         else:
             check_count(len(table), limit)
             for index, row in enumerate(table):
-                if len(row) != door.width:
-                    raise door.wrong_width(row, index if len(table) > 1 else None)
+                if len(row) != validator.width:
+                    raise validator.wrong_width(row, index if len(table) > 1 else None)
             return Request(table, None, many=True)
     try:
         value = msgspec.json.decode(raw)
     except UNREADABLE as error:
         raise no_json(raw, error) from error
     if isinstance(value, dict):
-        return Request([door.admit_row(value)], None, many=False)
+        return Request([validator.admit_row(value)], None, many=False)
     if not isinstance(value, list):
         raise unprocessable(
-            f"`features` is {shown(value)}; expected a list of {door.width} values, an object by name, or a "
-            "list of either",
+            f"`features` is {shown(value)}; expected a list of {validator.width} values, "
+            "an object by name, or a list of either",
             field="features",
             seen=shown(value),
-            expected=f"a list of {door.width} values",
+            expected=f"a list of {validator.width} values",
         )
     if value and isinstance(value[0], list | dict):
         check_count(len(value), limit)
-        return Request(door.admit(value), None, many=True)
-    return Request([door.admit_row(value)], None, many=False)
+        return Request(validator.admit(value), None, many=True)
+    return Request([validator.admit_row(value)], None, many=False)
 
 
 def check_count(rows: int, limit: int) -> None:

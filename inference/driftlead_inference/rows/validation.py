@@ -1,4 +1,4 @@
-"""The door: what a request sends becomes rows that the model takes, or a sentence that names the feature.
+"""What a request sends becomes rows that the model takes, or a sentence that names the feature.
 Pure."""
 
 import struct
@@ -27,7 +27,7 @@ EXPECTED = {
 
 
 @dataclass(frozen=True)
-class Door:
+class RowValidator:
     """Checks rows against the signature and what was probed at load. `width`: values in a row.
 
     `accepts_missing` holds the positions whose null the model answers; `accepts_huge` says whether numbers

@@ -16,7 +16,7 @@ from driftlead_inference.engines.onnx.engine import Session
 from driftlead_inference.engines.onnx.ensembles import complete
 from driftlead_inference.engines.onnx.reference import Matrix, Untold, reference_rows
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 # A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
 TOLERANCE = 1e-5
@@ -34,14 +34,16 @@ class Verdict:
     dtype: str = ""
 
 
-def convert(loaded: Loaded, door: Door, takes: str, example: list[Any], baseline: Baseline | None) -> Verdict:
+def convert(
+    loaded: Loaded, validator: RowValidator, takes: str, example: list[Any], baseline: Baseline | None
+) -> Verdict:
     """The verdict on a model. Never raises: whatever goes wrong is a reason for scikit-learn."""
     if loaded.estimator is None or takes != "array":
         return Verdict("only scikit-learn models that take an array of numbers are converted")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            rows = reference_rows(loaded.estimator, door, example, baseline_values(baseline, door))
+            rows = reference_rows(loaded.estimator, validator, example, baseline_values(baseline, validator))
             expected, likely = loaded.predict(rows, probabilities=True)
         except Untold as reason:
             return Verdict(f"not converted: {reason}")
@@ -160,12 +162,12 @@ def best(call: Any, rounds: int = 5) -> float:
     return min(times)
 
 
-def baseline_values(baseline: Baseline | None, door: Door) -> list[Matrix]:
+def baseline_values(baseline: Baseline | None, validator: RowValidator) -> list[Matrix]:
     """For each feature, the edges and points of its baseline's bins: where real traffic lies."""
     if baseline is None:
         return []
     bins = {each.name: np.array([*each.edges, *each.points], dtype=np.float64) for each in baseline.features}
-    return [bins.get(name, np.empty(0)) for name in door.signature.names]
+    return [bins.get(name, np.empty(0)) for name in validator.signature.names]
 
 
 def short(error: Exception) -> str:

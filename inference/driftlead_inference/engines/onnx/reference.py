@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from driftlead_formats.binning import to_float32
 from driftlead_inference.engines.onnx.trees import trees_of
 from driftlead_inference.rows.signature import Feature
-from driftlead_inference.rows.validation import Door
+from driftlead_inference.rows.validation import RowValidator
 
 Matrix = NDArray[np.float64]
 EDGES = (
@@ -31,20 +31,21 @@ class Untold(Exception):  # noqa: N818 - what is not known, in a sentence
 
 
 def reference_rows(
-    estimator: Any, door: Door, example: Sequence[Any], typical: Iterable[Matrix] = ()
+    estimator: Any, validator: RowValidator, example: Sequence[Any], typical: Iterable[Matrix] = ()
 ) -> Matrix:
-    """The rows, (n, features), only those that the door lets through.
+    """The rows, (n, features), only those that the validator lets through.
 
     `typical`: for each feature, values of its baseline. Raises `Untold`.
     """
     dice = np.random.default_rng(20130101)
-    width = door.width
+    width = validator.width
     base = np.array([example], dtype=np.float64)
     base = np.where(np.isnan(base), 0.0, base)
     cuts = thresholds(estimator, width)
     known = list(typical) or [np.empty(0)] * width
     values = [
-        interesting(np.concatenate([cuts[at], known[at]]), door.signature.features[at]) for at in range(width)
+        interesting(np.concatenate([cuts[at], known[at]]), validator.signature.features[at])
+        for at in range(width)
     ]
     rows = [
         base,
@@ -54,9 +55,9 @@ def reference_rows(
         scattered(base, values, dice),
     ]
     filled = np.concatenate(rows)
-    filled = whole(filled, door)
-    everything = np.concatenate([filled, *nulls(base, filled, door, dice)])
-    fit = ~door.unfit(everything, to_float32(everything)).any(axis=1)
+    filled = whole(filled, validator)
+    everything = np.concatenate([filled, *nulls(base, filled, validator, dice)])
+    fit = ~validator.unfit(everything, to_float32(everything)).any(axis=1)
     return np.ascontiguousarray(everything[fit])
 
 
@@ -112,15 +113,15 @@ def scattered(base: Matrix, values: list[Matrix], dice: np.random.Generator) -> 
     return np.concatenate([near, far])
 
 
-def whole(rows: Matrix, door: Door) -> Matrix:
-    """Rows whose integer features are whole, as the door wants them."""
-    rows[:, door.whole] = np.rint(rows[:, door.whole])
+def whole(rows: Matrix, validator: RowValidator) -> Matrix:
+    """Rows whose integer features are whole, as the validator wants them."""
+    rows[:, validator.whole] = np.rint(rows[:, validator.whole])
     return rows
 
 
-def nulls(base: Matrix, rows: Matrix, door: Door, dice: np.random.Generator) -> list[Matrix]:
+def nulls(base: Matrix, rows: Matrix, validator: RowValidator, dice: np.random.Generator) -> list[Matrix]:
     """Rows with nulls where the model takes them: one at a time, several, all."""
-    may = np.array(sorted(door.accepts_missing), dtype=np.intp)
+    may = np.array(sorted(validator.accepts_missing), dtype=np.intp)
     if not may.size:
         return []
     alone = np.repeat(base, len(may), axis=0)
