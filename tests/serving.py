@@ -17,8 +17,7 @@ from driftlead_inference.fronts.app import create_app
 from driftlead_inference.fronts.guarded import guarded_of
 from driftlead_inference.fronts.wire import wire_of
 from driftlead_inference.metrics import Metrics
-from driftlead_inference.model.cache import Source
-from driftlead_inference.model.prepared import Prepared
+from driftlead_inference.model.prepared import Prepared, Source
 from driftlead_inference.prediction_log import Off
 from driftlead_inference.recorder.types import Row
 from driftlead_inference.rows.signature import Signature, unnamed

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from driftlead_formats.binning import to_float32
-from driftlead_inference.engines.base import Engine, Matrix, Outputs
+from driftlead_inference.engines.base import Engine, Matrix
+from driftlead_inference.engines.outputs import Outputs
+from driftlead_inference.jobs import Job
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.problems import SPOOL_FULL, Problem, Refused, too_many_waiting
 from driftlead_inference.recorder.types import SpoolFull
@@ -30,35 +31,6 @@ SHORT = 0.004  # a prediction up to so many seconds may hold up the event loop
 # By ASGI a request needs a pass for its task behind the one that read it: with one pass, those that are read
 # together were predicted in halves, each with its own append to the log.
 PASSES = 3
-
-
-class Job(msgspec.Struct):
-    """One request's rows on their way through the model. A `Struct`, which is made in C: one a request.
-
-    rows           in the model's order; raws: the same as JSON text where the request had it
-    accepted       epoch seconds, the log's `ts`; parsed: `perf_counter` when decoding was over
-    outputs        of the whole batch; this job's begin at `start`
-    alone          it was in a batch that failed, and is asked again by itself
-    problem        instead of outputs
-    """
-
-    rows: list[list[Any]]
-    raws: list[bytes] | None
-    request_id: str
-    accepted: float
-    parsed: float
-    done: Callable[["Job"], None]
-    probabilities: bool = False
-    alone: bool = False
-    outputs: Outputs | None = None
-    start: int = 0
-    latency_ms: float = 0.0
-    problem: Problem | None = None
-
-    def refuse(self, problem: Problem) -> None:
-        """Ends the job without an answer."""
-        self.problem = problem
-        self.done(self)
 
 
 @dataclass(frozen=True)

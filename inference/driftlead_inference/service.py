@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -13,12 +11,13 @@ from typing import Any
 import msgspec
 import structlog
 
-from driftlead_inference.batching import Batch, Batcher, Job
-from driftlead_inference.engines.base import Outputs
-from driftlead_inference.labels import Labels
+from driftlead_inference.batching import Batch, Batcher
+from driftlead_inference.engines.outputs import Outputs
+from driftlead_inference.feedback_store import FeedbackStore
+from driftlead_inference.jobs import REQUEST_ID, Job
 from driftlead_inference.metrics import Metrics
-from driftlead_inference.model.cache import Source
-from driftlead_inference.model.prepared import Prepared
+from driftlead_inference.model.prepared import Prepared, Source
+from driftlead_inference.model.served import ServedModel
 from driftlead_inference.prediction_log import PredictionLog, dsn_of
 from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, not_committed
 from driftlead_inference.recorder.types import Row
@@ -26,29 +25,14 @@ from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.settings import LogMode, Settings
 
 log = structlog.get_logger()
-REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # visible ASCII that stands in JSON as it is
 
 
-@dataclass(frozen=True)
-class Serving:
-    """A model that answers."""
+class Serving(ServedModel):
+    """A model that answers, with what asks it batch by batch."""
 
-    known: Prepared
-    validator: RowValidator
-    batcher: Batcher
-    since: str
-    # What never changes in a reply: between the answer and the request's id.
-    middle: bytes = field(init=False)
-    # The classes as the log names them beside their probabilities.
-    classes: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Writes the constant part once."""
-        name = msgspec.json.encode(self.known.source.name)
-        version = msgspec.json.encode(self.known.source.version)
-        middle = b',"model_name":%b,"model_version":%b,"request_id":"' % (name, version)
-        object.__setattr__(self, "middle", middle)
-        object.__setattr__(self, "classes", tuple(map(class_name, self.known.classes or ())))
+    def __init__(self, known: Prepared, validator: RowValidator, batcher: Batcher, since: str) -> None:
+        super().__init__(known, validator, since)
+        self.batcher = batcher
 
 
 class Service:
@@ -64,7 +48,7 @@ class Service:
         self.logs = settings.log_mode is not LogMode.OFF
         self.logs_probabilities = self.logs and settings.log_probabilities
         self.durable = settings.log_mode is LogMode.DURABLE
-        self.labels = Labels(dsn_of(settings), settings.log_pooler) if self.logs else None
+        self.labels = FeedbackStore(dsn_of(settings), settings.log_pooler) if self.logs else None
         self.clock = time.time
         prefix = os.urandom(8).hex()
         self.ids = map(f"{prefix}-{{:x}}".format, count(1))
@@ -184,11 +168,6 @@ class Service:
             "warnings": list(known.warnings),
             "log": self.log.health() if self.log is not None else {"mode": "off"},
         }
-
-
-def class_name(value: object) -> str:
-    """A class as the log names it: text as it is, a number without needless zeros (true is 1)."""
-    return f"{float(value):.15g}" if isinstance(value, int | float) else str(value)
 
 
 def log_rows(batch: Batch, jobs: list[Job], outputs: Outputs, classes: Sequence[str] = ()) -> list[Row]:

@@ -16,10 +16,11 @@ from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.batching import Batcher
 from driftlead_inference.engines.base import Engine, LoadedEngine
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model import cache, locate, prepared
+from driftlead_inference.model import cache, locate, preparing
 from driftlead_inference.model.cache import ARTIFACT, Damaged
 from driftlead_inference.model.examples import read_baseline
-from driftlead_inference.model.prepared import Found, Prepared, Wish
+from driftlead_inference.model.prepared import Prepared, Source
+from driftlead_inference.model.preparing import Found, Wish
 from driftlead_inference.prediction_log import open_log
 from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Service, Serving, now
@@ -34,7 +35,7 @@ async def load(service: Service) -> None:
     settings, metrics = service.settings, service.metrics
     started = time.monotonic()
     entry = await asyncio.to_thread(cached, settings) or await prepare(settings)
-    known = prepared.load(entry / prepared.file_name(settings.onnx))
+    known = preparing.load(entry / preparing.file_name(settings.onnx))
     if known is None:
         raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was prepared and cannot be read; is the disk full?")
     folder = artifact(entry, known)
@@ -68,7 +69,7 @@ async def load(service: Service) -> None:
     )  # fmt: skip
 
 
-def renamed(known: Prepared, settings: Settings) -> cache.Source:
+def renamed(known: Prepared, settings: Settings) -> Source:
     """The source under the name that the setting gives."""
     return msgspec.structs.replace(known.source, name=settings.name or known.source.name)
 
@@ -85,7 +86,7 @@ def cached(settings: Settings) -> Path | None:
     record = cache.read(entry) if entry else None
     if entry is None or record is None:
         return None
-    known = prepared.load(entry / prepared.file_name(settings.onnx))
+    known = preparing.load(entry / preparing.file_name(settings.onnx))
     if known is None or known.converts:
         return None
     source = locate.current_source(settings.tracking_uri, asked.name, asked.version)

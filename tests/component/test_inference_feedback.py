@@ -15,7 +15,7 @@ import asyncpg
 import httpx2
 import pytest
 
-from driftlead_inference import labels
+from driftlead_inference import feedback_store
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.settings import Front
 from driftlead_log.migrate import apply
@@ -179,7 +179,7 @@ def silent() -> Iterator[str]:
 async def test_without_postgres_nothing_is_acknowledged_and_no_prediction_counts_as_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(labels, "SECONDS", 0.3)
+    monkeypatch.setattr(feedback_store, "SECONDS", 0.3)
     with silent() as dsn:
         for away in ("postgresql://x@127.0.0.1:1/x", dsn):
             answers = await send(away, GOOD)

@@ -27,12 +27,7 @@ from driftlead_inference.engines.onnx.convert import convert, usual_size
 from driftlead_inference.engines.onnx.engine import Session
 from driftlead_inference.engines.onnx.reference import reference_rows
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.prepare.probing import (
-    accepted_missing,
-    accepts_huge,
-    asks,
-    takes_arrays,
-)
+from driftlead_inference.prepare.probing import accepted_missing, accepts_huge, asks, takes_arrays
 from driftlead_inference.rows.signature import unnamed
 from driftlead_inference.rows.validation import RowValidator
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from driftlead_inference.batching import PASSES, Pace
+from driftlead_inference.model.served import class_name
 from driftlead_inference.problems import Refused
 from driftlead_inference.recorder.types import SpoolFull
-from driftlead_inference.service import Service, class_name
+from driftlead_inference.service import Service
 from serving import service_of
 
 LONG = Pace(1.0, 0.0)  # so the worker thread predicts

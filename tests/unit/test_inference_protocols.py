@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_inference.batching import Job
-from driftlead_inference.engines.base import Outputs, outputs
-from driftlead_inference.model.cache import Source
-from driftlead_inference.model.prepared import Prepared
+from driftlead_inference.engines.outputs import Outputs, outputs
+from driftlead_inference.jobs import Job
+from driftlead_inference.model.prepared import Prepared, Source
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols import kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.rows.signature import Feature, Signature, unnamed
@@ -30,8 +29,9 @@ def answered(count: int, found: Outputs, probabilities: bool = False) -> Job:
 def known(validator: RowValidator = PLAIN, classes: list[Any] | None = None) -> Prepared:
     return Prepared(
         source=Source("r", "Demo", "3", "s3://x"), digest="", signature=validator.signature,
-        flavour="sklearn", engine="onnx", engine_reason="", takes="array", accepts_missing=(), accepts_huge=False, example=[],
-        example_kind="zeros", classes=classes, probabilities=classes is not None,
+        flavour="sklearn", engine="onnx", engine_reason="", takes="array", accepts_missing=(),
+        accepts_huge=False, example=[], example_kind="zeros", classes=classes,
+        probabilities=classes is not None,
     )  # fmt: skip
 
 

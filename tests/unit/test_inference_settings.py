@@ -13,9 +13,10 @@ from driftlead_inference.bootstrap import checked
 from driftlead_inference.commandline import parse
 from driftlead_inference.failures import StartFailed, leave_message, termination_message
 from driftlead_inference.model import cache
-from driftlead_inference.model.cache import Damaged, Record, Source
+from driftlead_inference.model.cache import Damaged, Record
 from driftlead_inference.model.locate import Asked
 from driftlead_inference.model.locate import parse as parse_uri
+from driftlead_inference.model.prepared import Source
 from driftlead_inference.prediction_log import dsn_of
 from driftlead_inference.settings import Settings
 from driftlead_inference.threads import quota, set_threads

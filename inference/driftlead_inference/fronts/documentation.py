@@ -4,9 +4,10 @@ row."""
 from typing import Any
 
 from driftlead_inference.fronts import body_schemas
+from driftlead_inference.jobs import REQUEST_ID
 from driftlead_inference.labels import MOST_ROWS
+from driftlead_inference.model.served import ServedModel
 from driftlead_inference.protocols.feedback import EXAMPLE
-from driftlead_inference.service import REQUEST_ID, Serving
 
 TENSORS = "Open Inference Protocol"
 ANY: dict[str, Any] = {"type": "object"}
@@ -19,7 +20,7 @@ PROBABILITIES: dict[str, Any] = {
 }
 
 
-def described(document: dict[str, Any], serving: Serving | None) -> dict[str, Any]:
+def described(document: dict[str, Any], serving: ServedModel | None) -> dict[str, Any]:
     """FastAPI's document with the predicting routes, which its router does not see."""
     row = [0.0, 1.0] if serving is None else serving.known.example
     model = "model" if serving is None else serving.known.source.name

@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from driftlead_inference import metrics
+from driftlead_inference.feedback_store import NO_LOG
 from driftlead_inference.fronts.documentation import refusing, text
 from driftlead_inference.fronts.exchange import Incoming, Reply
-from driftlead_inference.labels import NO_LOG
 from driftlead_inference.problems import NOT_READY, Problem, Refused, unprocessable
 from driftlead_inference.protocols import feedback, kserve_v1, mlflow, open_inference, predict
 from driftlead_inference.service import Service, Serving

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from driftlead_inference import problems
-from driftlead_inference.batching import Job
 from driftlead_inference.fronts.guarded import HEADERS, Guarded
 from driftlead_inference.fronts.outgoing import Departures
+from driftlead_inference.jobs import Job
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
 from driftlead_inference.service import Service, Serving

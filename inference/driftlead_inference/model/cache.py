@@ -13,29 +13,14 @@ from pathlib import Path
 
 import msgspec
 
+from driftlead_inference.model.prepared import Source
+
 ARTIFACT = "artifact"
 RECORD = "record.json"
 
 
 class Damaged(Exception):  # noqa: N818 - a state of the disk, in a sentence
     """What lies in the cache is not what was downloaded."""
-
-
-class Source(msgspec.Struct, frozen=True):
-    """Where a model version comes from. A local folder has no registry and its path as source."""
-
-    registry: str
-    name: str
-    version: str
-    source: str
-    run_id: str = ""
-    labels: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """The entry's folder name."""
-        parts = msgspec.json.encode([self.registry, self.name, self.version, self.source])
-        return hashlib.sha256(parts).hexdigest()[:32]
 
 
 class Record(msgspec.Struct, frozen=True):

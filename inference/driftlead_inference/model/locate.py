@@ -16,7 +16,7 @@ from pathlib import Path
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.tracking import authorization, trust
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model.cache import Source
+from driftlead_inference.model.prepared import Source
 
 VERSION = re.compile(r"^models:/(?P<name>[^/@]+)/(?P<version>[1-9][0-9]*)$")
 ALIAS = re.compile(r"^models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)$")

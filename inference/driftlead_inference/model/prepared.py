@@ -1,17 +1,30 @@
-"""What the preparing process found out about a model, as data that the serving process reads."""
+"""What is known of a model version beside its artifact, as data. Pure."""
 
 import hashlib
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from driftlead_inference.model.cache import Source, write_whole
 from driftlead_inference.rows.signature import Signature
 
 MOST_TRIES = 2
-LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "numpy", "mlflow-skinny", "driftlead")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where a model version comes from. A local folder has no registry and its path as source."""
+
+    registry: str
+    name: str
+    version: str
+    source: str
+    run_id: str = ""
+    labels: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The entry's folder name."""
+        parts = msgspec.json.encode([self.registry, self.name, self.version, self.source])
+        return hashlib.sha256(parts).hexdigest()[:32]
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -56,48 +69,3 @@ class Prepared(msgspec.Struct, frozen=True):
         """Whether a conversion is still worth a try: one that was interrupted is, one that crashes twice is
         not."""
         return not self.settled and self.tries < MOST_TRIES
-
-
-class Wish(msgspec.Struct, frozen=True):
-    """What the serving process asks for."""
-
-    uri: str
-    name: str
-    registry: str
-    cache_dir: str
-    conversion: str
-    result: str
-    convert_seconds: int = 120
-
-
-class Found(msgspec.Struct, frozen=True):
-    """Where it lies now, or why it does not."""
-
-    entry: str = ""
-    code: int = 0
-    message: str = ""
-    version: str = ""
-
-
-def file_name(conversion: str) -> str:
-    """The name of the prepared file: other versions of the libraries, or another wish, prepare anew."""
-    parts = [conversion]
-    for library in LIBRARIES:
-        try:
-            parts.append(f"{library}={version(library)}")
-        except PackageNotFoundError:
-            parts.append(f"{library}=none")
-    return f"prepared-{hashlib.sha256(' '.join(parts).encode()).hexdigest()[:16]}.json"
-
-
-def load(path: Path) -> Prepared | None:
-    """What was prepared before; None when nothing was, or by a version that wrote it differently."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Prepared)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def save(path: Path, prepared: Prepared) -> None:
-    """Keeps it for the next start."""
-    write_whole(path, msgspec.json.encode(prepared))

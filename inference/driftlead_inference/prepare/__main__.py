@@ -24,18 +24,14 @@ from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.text_classes import numbered
 from driftlead_inference.engines.onnx import convert as onnx_convert
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model import flavours, locate, prepared
+from driftlead_inference.model import flavours, locate, preparing
 from driftlead_inference.model.cache import ARTIFACT, Record
 from driftlead_inference.model.examples import example, read_baseline
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.model.prepared import Found, Prepared, Wish
+from driftlead_inference.model.prepared import Prepared
+from driftlead_inference.model.preparing import Found, Wish
 from driftlead_inference.prepare import fetching, probing
-from driftlead_inference.rows.signature import (
-    Signature,
-    Unservable,
-    from_estimator,
-    from_mlflow,
-)
+from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
 from driftlead_inference.rows.validation import RowValidator
 
 log = structlog.get_logger()
@@ -75,23 +71,23 @@ def prepare(wish: Wish) -> tuple[Path, Loaded | None]:
     located = time.monotonic()
     entry, folder, record = fetching.fetch(wish, source)
     fetched = time.monotonic()
-    path = entry / prepared.file_name(wish.conversion)
-    known = prepared.load(path)
+    path = entry / preparing.file_name(wish.conversion)
+    known = preparing.load(path)
     if known is not None and known.digest == record.digest:
         return entry, flavours.load(folder) if known.converts else None
     seconds = {"locate": located - started, "fetch": fetched - located}
     loaded, known = study(wish, folder, record, seconds)
-    prepared.save(path, known)
+    preparing.save(path, known)
     return entry, loaded if known.converts else None
 
 
 def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
     """Converts and verifies; the prepared file says the verdict."""
-    path = entry / prepared.file_name(wish.conversion)
-    known = prepared.load(path)
+    path = entry / preparing.file_name(wish.conversion)
+    known = preparing.load(path)
     if known is None:
         return
-    prepared.save(path, msgspec.structs.replace(known, tries=known.tries + 1))
+    preparing.save(path, msgspec.structs.replace(known, tries=known.tries + 1))
     started = time.monotonic()
     validator = RowValidator(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
     folder = entry / ARTIFACT if known.source.registry else Path(known.source.source)
@@ -106,7 +102,7 @@ def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
             onnx_sha256=hashlib.sha256(verdict.model).hexdigest(),
             onnx_type=verdict.dtype,
         )
-    prepared.save(path, known)
+    preparing.save(path, known)
 
 
 def baseline_of(folder: Path) -> Baseline | None:

@@ -13,8 +13,9 @@ from driftlead_formats import text_classes
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate
-from driftlead_inference.model.cache import ARTIFACT, Record, Source
-from driftlead_inference.model.prepared import Wish
+from driftlead_inference.model.cache import ARTIFACT, Record
+from driftlead_inference.model.prepared import Source
+from driftlead_inference.model.preparing import Wish
 
 log = structlog.get_logger()
 

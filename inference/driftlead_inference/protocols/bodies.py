@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from driftlead_inference.batching import Job
-from driftlead_inference.engines.base import Outputs
+from driftlead_inference.engines.outputs import Outputs
+from driftlead_inference.jobs import Job
 from driftlead_inference.problems import shown, unprocessable
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
 from driftlead_inference.rows.validation import RowValidator

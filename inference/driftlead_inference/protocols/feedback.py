@@ -4,10 +4,10 @@ import math
 
 import msgspec
 
+from driftlead_inference.jobs import REQUEST_ID
 from driftlead_inference.labels import Label
 from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
-from driftlead_inference.service import REQUEST_ID
 
 EXAMPLE = {"request_id": "5f1c-1", "label": 1}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from driftlead_inference.batching import Job
+from driftlead_inference.jobs import Job
 from driftlead_inference.problems import unprocessable
 from driftlead_inference.protocols.bodies import object_of, predictions, table
 from driftlead_inference.rows.validation import RowValidator

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from driftlead_inference.batching import Job
+from driftlead_inference.jobs import Job
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import object_of, predictions, table
 from driftlead_inference.protocols.predict import check_count

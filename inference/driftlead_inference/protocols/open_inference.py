@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from driftlead_inference.batching import Job
+from driftlead_inference.jobs import Job
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import answers, likelihoods

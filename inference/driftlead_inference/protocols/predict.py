@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from driftlead_inference.batching import Job
+from driftlead_inference.jobs import Job
+from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.rows.validation import RowValidator
-from driftlead_inference.service import Serving
 
 
 class Body(msgspec.Struct):
@@ -110,7 +110,7 @@ def no_json(body: bytes, error: Exception) -> Refused:
     return unprocessable(f"the body is no JSON: {words}{hint}", expected="JSON")
 
 
-def reply(job: Job, serving: Serving, many: bool) -> bytes:
+def reply(job: Job, serving: ServedModel, many: bool) -> bytes:
     """The body of an answer."""
     outputs, start = job.outputs, job.start
     if outputs is None:  # a job is answered before it is replied to

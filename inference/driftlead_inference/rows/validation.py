@@ -3,7 +3,6 @@ Pure."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -26,33 +25,28 @@ EXPECTED = {
 }
 
 
-@dataclass(frozen=True)
 class RowValidator:
     """Checks rows against the signature and what was probed at load. `width`: values in a row.
 
     `accepts_missing` holds the positions whose null the model answers; `accepts_huge` says whether numbers
-    beyond float32's range reach it (trees refuse them).
+    beyond float32's range reach it (trees refuse them). Nothing of it changes once it is made.
     """
 
-    signature: Signature
-    accepts_missing: frozenset[int]
-    accepts_huge: bool = False
-    numeric: bool = field(init=False)
-    width: int = field(init=False)
-    refuses_null: NDArray[np.bool_] = field(init=False, repr=False)
-    whole: NDArray[np.intp] = field(init=False, repr=False)
-    singles: struct.Struct = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Lays out what the checks of a batch need."""
-        features = self.signature.features
-        object.__setattr__(self, "numeric", self.signature.numeric)
-        object.__setattr__(self, "width", len(features))
-        refuses = np.array([index not in self.accepts_missing for index in range(len(features))])
-        object.__setattr__(self, "refuses_null", refuses)
-        wholes = [index for index, feature in enumerate(features) if feature.kind != "float"]
-        object.__setattr__(self, "whole", np.array(wholes, dtype=np.intp))
-        object.__setattr__(self, "singles", struct.Struct(f"<{len(features)}f"))
+    def __init__(
+        self, signature: Signature, accepts_missing: frozenset[int], accepts_huge: bool = False
+    ) -> None:
+        features = signature.features
+        self.signature = signature
+        self.accepts_missing = accepts_missing
+        self.accepts_huge = accepts_huge
+        self.numeric = signature.numeric
+        self.width = len(features)
+        # What the checks of a batch need, laid out once.
+        refuses = [at not in accepts_missing for at in range(self.width)]
+        self.refuses_null: NDArray[np.bool_] = np.array(refuses)
+        wholes = [at for at, feature in enumerate(features) if feature.kind != "float"]
+        self.whole: NDArray[np.intp] = np.array(wholes, dtype=np.intp)
+        self.singles = struct.Struct(f"<{self.width}f")
 
     def admit(self, rows: Sequence[object]) -> list[Row]:
         """Rows by position or by name, checked value by value. Raises `Refused`."""

@@ -10,12 +10,8 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from driftlead_formats.binning import to_float32
-from driftlead_inference.engines.base import (
-    Matrix,
-    Outputs,
-    Rows,
-    outputs,
-)
+from driftlead_inference.engines.base import Matrix, Rows
+from driftlead_inference.engines.outputs import Outputs, outputs
 
 
 class Session:

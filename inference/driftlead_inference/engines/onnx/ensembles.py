@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 from driftlead_inference.engines.onnx import one_score
 from driftlead_inference.engines.onnx.graph import Steps
-from driftlead_inference.engines.onnx.trees import (
-    Nodes,
-    read,
-    trees_of,
-    turned,
-)
+from driftlead_inference.engines.onnx.trees import Nodes, read, trees_of, turned
 
 ENSEMBLES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
 

@@ -1,0 +1,85 @@
+"""An engine's answers to a batch, as replies and the log need them. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The answers to a batch, row by row.
+
+    texts          the answer as JSON, for replies
+    numbers        the answer as the log's one number
+    labels         the class as text, where classes are text
+    rest           further outputs as a JSON array, where the model has several
+    probabilities  by class, where asked for
+    wrong          rows whose answer is NaN or infinite: no answer at all
+    """
+
+    texts: list[bytes]
+    numbers: list[float]
+    labels: list[str] | None = None
+    rest: list[bytes] | None = None
+    probabilities: list[list[float]] | None = None
+    wrong: frozenset[int] = frozenset()
+
+
+def outputs(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: dict[str, int]) -> Outputs:
+    """An array of answers, (rows,) or (rows, outputs), as replies and log need it.
+
+    `labels` numbers text classes; one that it does not know gets -1, which no class has.
+    """
+    if answers.ndim > 1:
+        return several(answers.reshape(len(answers), -1), likely, labels)
+    probabilities = None if likely is None else likely.tolist()
+    kind = answers.dtype.kind
+    values = answers.tolist()
+    if kind in "iu":
+        return Outputs([b"%d" % value for value in values], values, probabilities=probabilities)
+    if kind == "f":
+        finite = np.isfinite(answers)
+        wrong = frozenset() if finite.all() else frozenset(np.flatnonzero(~finite).tolist())
+        return Outputs(
+            [repr(value).encode() for value in values], values, probabilities=probabilities, wrong=wrong
+        )
+    if kind == "b":
+        return Outputs(
+            [b"true" if value else b"false" for value in values],
+            [float(value) for value in values],
+            probabilities=probabilities,
+        )
+    return mixed(values, probabilities, labels)
+
+
+def mixed(values: list[Any], probabilities: list[list[float]] | None, labels: dict[str, int]) -> Outputs:
+    """Answers that are text, or objects of one kind or another."""
+    texts = [str(value) for value in values]
+    numbers = [
+        float(value) if isinstance(value, bool | int | float) else float(labels.get(text, -1))
+        for value, text in zip(values, texts, strict=True)
+    ]
+    wrong = frozenset(at for at, number in enumerate(numbers) if not np.isfinite(number))
+    return Outputs(
+        [msgspec.json.encode(value) for value in values], numbers, texts, None, probabilities, wrong
+    )
+
+
+def several(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: dict[str, int]) -> Outputs:
+    """Answers with several outputs: the first is the log's number, the others stand beside it."""
+    first = outputs(answers[:, 0], likely, labels)
+    values = answers.tolist()
+    wrong = frozenset(
+        at for at, row in enumerate(values) if any(isinstance(v, float) and not np.isfinite(v) for v in row)
+    )
+    return Outputs(
+        [msgspec.json.encode(row) for row in values],
+        first.numbers,
+        first.labels,
+        [msgspec.json.encode(row[1:]) for row in values],
+        first.probabilities,
+        wrong,
+    )
