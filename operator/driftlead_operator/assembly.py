@@ -102,7 +102,7 @@ class Operator:
             cluster=self.cluster,
             namespaces=settings.namespaces,
             seconds=settings.audit_seconds,
-            gone=lambda key: self._turns([key]),
+            gone=lambda key: self._enqueue([key]),
             synced=self._gate,
         )
         self.watch = Watch(
@@ -137,7 +137,7 @@ class Operator:
             registry,
             seconds=self.settings.poll_seconds,
             watched=lambda: self.following.models(name) if self.is_leading() else (),
-            changed=lambda models: self._turns(self.following.keys(name, models)),
+            changed=lambda models: self._enqueue(self.following.keys(name, models)),
             now=utcnow,
         )
 
@@ -171,15 +171,15 @@ class Operator:
         if not self.leader.leads:
             self.pollers.forget()
         if open_ and not was:
-            self._turns(self.cache.keys())
+            self._enqueue(self.cache.keys())
             self.pollers.hurry()
 
-    def _turns(self, keys: Collection[Key]) -> None:
+    def _enqueue(self, keys: Collection[Key]) -> None:
         for key in keys:
             self.queue.add(key)
 
     def take(self, kind: str, type_: str | None, thing: dict[str, Any]) -> None:
-        """One event of a watch: kept, and somebody's turn if it is news."""
+        """One event of a watch: kept, and its resource queued if it is news."""
         metrics.WATCH_EVENTS.labels(kind).inc()
         if kind == "Lease":
             self.leader.seen(thing)
@@ -192,11 +192,11 @@ class Operator:
             return
         if kind == RESOURCE:
             self.queue.add(change.key)
-        else:  # Deployment, ReplicaSet and pod change one after the other, and get one turn together
+        else:  # Deployment, ReplicaSet and pod change one after the other, and are reconciled together
             self.queue.add_after(change.key, GATHER_SECONDS)
 
     def _heard(self, kind: str, namespace: str, name: str, thing: Manifest | None) -> None:
-        """One change of the cache, by a watch or by a write of ours. Whatever is in it, a turn must come."""
+        """One change of the cache, by a watch or by a write of ours. Whatever is in it, it must not raise."""
         try:
             if kind == RESOURCE:
                 self._follow(Key(namespace, name), thing)
@@ -218,7 +218,7 @@ class Operator:
             poller.hurry()
 
     async def _refresh(self, key: Key) -> None:
-        """Reads the resource itself after a conflict, so that its next turn need not wait for the watch."""
+        """Reads the resource after a conflict, so that its next reconcile need not wait for the watch."""
         resource = await self.cluster.get(RESOURCE, key.namespace, key.name)
         if resource:
             self.cache.put(RESOURCE, {**resource, "kind": RESOURCE})
@@ -226,7 +226,7 @@ class Operator:
             self.cache.discard(RESOURCE, key.namespace, key.name)
 
     def stop(self) -> None:
-        """Ends gracefully: turns that run may finish, no new ones begin, the Lease is given back."""
+        """Ends gracefully: reconciles that run may finish, no new ones begin, the Lease is given back."""
         self._stopping.set()
 
     async def run(self) -> None:

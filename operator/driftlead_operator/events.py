@@ -1,4 +1,4 @@
-"""Events for people, written one by one beside the turns, so that no decision waits for them."""
+"""Events for people, written one by one beside the workers, so that no decision waits for them."""
 
 import asyncio
 import hashlib

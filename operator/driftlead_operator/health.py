@@ -21,7 +21,7 @@ AT_ONCE = 32
 TIMEOUT_SECONDS = 2.0
 LONGEST_ANSWER = 64 * 1024
 LAG_STEPS = (5.0, 30.0, 120.0, 600.0)
-"""Seconds of log lag whose crossing is worth a turn; the figure itself changes with every answer."""
+"""Seconds of log lag whose crossing is worth a reconcile; the figure itself changes with every answer."""
 
 Json = Mapping[str, Any]
 
@@ -62,7 +62,7 @@ def is_ready(pod: Manifest) -> bool:
 
 
 def gist(answer: Json | None) -> object:
-    """The part of an answer whose change is worth a turn: not the counters, which never stand still."""
+    """The part of an answer whose change is worth a reconcile: not the counters, which never stand still."""
     if answer is None:
         return None
     written = answer.get("log")

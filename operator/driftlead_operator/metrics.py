@@ -6,17 +6,17 @@ REGISTRY = CollectorRegistry()
 
 RECONCILES = Counter(
     "driftlead_operator_reconciles_total",
-    "Turns of resources by result: unchanged, changed, conflict, refused, away, deposed, failed, gone.",
+    "Reconciles by result: unchanged, changed, conflict, refused, away, deposed, failed, gone.",
     ["result"],
     registry=REGISTRY,
 )
 RECONCILE_SECONDS = Histogram(
     "driftlead_operator_reconcile_duration_seconds",
-    "Time of one turn: observe, plan, carry out.",
+    "Time of one reconcile: observe, plan, carry out.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
     registry=REGISTRY,
 )
-QUEUE_DEPTH = Gauge("driftlead_operator_queue_depth", "Keys that wait for their turn.", registry=REGISTRY)
+QUEUE_DEPTH = Gauge("driftlead_operator_queue_depth", "Keys that wait to be reconciled.", registry=REGISTRY)
 QUEUE_OLDEST = Gauge(
     "driftlead_operator_queue_oldest_seconds",
     "How long the oldest waiting key has waited.",
@@ -24,7 +24,7 @@ QUEUE_OLDEST = Gauge(
 )
 REACTION_SECONDS = Histogram(
     "driftlead_operator_queue_wait_seconds",
-    "From a key's entry into the queue to its turn.",
+    "From a key's entry into the queue to its reconcile.",
     buckets=(0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
     registry=REGISTRY,
 )

@@ -1,4 +1,4 @@
-"""Gives each key its turn: observe, plan, carry out. The same for every cause; no turn can end another's."""
+"""Reconciles each key: observe, plan, carry out. The same for every cause; no failure ends a worker."""
 
 import asyncio
 import time
@@ -21,7 +21,7 @@ REFUSED_SECONDS = 15.0
 """What the API server refused is tried again no sooner, since a person must change something first."""
 DEPOSED_SECONDS = 1.0
 PATIENCE = 6
-"""So many turns in a row may each write something; a plan that goes on writing is slowed down."""
+"""Writing reconciles in a row that follow one another at once; a plan that goes on writing is slowed down."""
 
 
 class Reconciler:
@@ -56,14 +56,14 @@ class Reconciler:
             metrics.REACTION_SECONDS.observe(waited)
             started = time.monotonic()
             try:
-                result = await self._turn(key)
+                result = await self.reconcile_once(key)
             finally:
                 self._queue.done(key)
             metrics.RECONCILES.labels(result).inc()
             metrics.RECONCILE_SECONDS.observe(time.monotonic() - started)
 
-    async def _turn(self, key: Key) -> str:
-        """One bounded turn; says how it ended, in the words of the metric."""
+    async def reconcile_once(self, key: Key) -> str:
+        """One reconcile, bounded in time, that raises nothing; its result, in the words of the metric."""
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._reconcile(key)
@@ -73,7 +73,7 @@ class Reconciler:
             self._queue.add_failed(key)
             return "conflict"
         except DeposedError:
-            # No failure of the key's: its next turn comes when this process leads again, or is late no more.
+            # The key did not fail: it is reconciled again once this process leads again, or is late no more.
             self._queue.add_after(key, DEPOSED_SECONDS)
             return "deposed"
         except (AwayError, NotFoundError, TimeoutError) as error:
@@ -88,7 +88,7 @@ class Reconciler:
             return "refused"
         except Exception as error:
             seconds = self._queue.add_failed(key, at_least=1.0)
-            log.exception("turn failed", resource=str(key), again_in=round(seconds, 1))
+            log.exception("reconcile failed", resource=str(key), again_in=round(seconds, 1))
             await self._tell(key, error)
             return "failed"
 
@@ -126,7 +126,7 @@ class Reconciler:
             self._queue.add(key)
             return
         seconds = backoff(streak - PATIENCE, first=1.0, longest=60.0, jitter=0.5)
-        log.warning("does not settle", resource=str(key), turns=streak, again_in=round(seconds, 1))
+        log.warning("does not settle", resource=str(key), reconciles=streak, again_in=round(seconds, 1))
         self._queue.add_after(key, seconds)
 
     def _say(self, key: Key, plan: Plan, outcome: Outcome) -> None:

@@ -60,14 +60,16 @@ class OperatorSettings(BaseSettings):
     port: int = Field(default=8080, ge=1, le=65535, description="Port of /healthz, /readyz and /metrics.")
     hook_port: int = Field(default=8081, ge=1, le=65535, description="Port of /hooks/mlflow.")
     workers: int = Field(default=16, ge=1, description="How many resources are worked on at once.")
-    reconcile_seconds: float = Field(default=60.0, gt=0, description="Longest time for one resource's turn.")
+    reconcile_seconds: float = Field(default=60.0, gt=0, description="Longest time for one reconcile.")
     health_seconds: float = Field(
         default=15.0, gt=0, description="How often pods are asked for their health."
     )
     audit_seconds: float = Field(
         default=300.0, gt=0, description="How often what was watched is compared with a listing."
     )
-    grace_seconds: float = Field(default=10.0, ge=0, description="How long turns may go on after SIGTERM.")
+    grace_seconds: float = Field(
+        default=10.0, ge=0, description="How long reconciles that run may go on after SIGTERM."
+    )
 
     @property
     def namespaces(self) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ class WorkQueue(Generic[K]):
         self._wake.set()
 
     def add(self, key: K) -> None:
-        """Makes the key wait for its turn, now."""
+        """Queues the key now."""
         self._due.pop(key, None)
         now = self._clock()
         if key in self._busy:
@@ -75,7 +75,7 @@ class WorkQueue(Generic[K]):
             self._wake.set()
 
     def add_after(self, key: K, seconds: float) -> None:
-        """Makes the key wait for a turn in so many seconds, unless one comes sooner."""
+        """Queues the key in `seconds`, unless it is queued sooner."""
         due = self._clock() + max(0.0, seconds)
         if key in self._ready or key in self._again or self._due.get(key, due + 1) <= due:
             return
@@ -106,7 +106,7 @@ class WorkQueue(Generic[K]):
         """Has delayed keys wait whose time has come; seconds until the next one, None without one."""
         while self._later:
             due, _, key = self._later[0]
-            if self._due.get(key) != due:  # another turn came sooner
+            if self._due.get(key) != due:  # it was queued sooner, or put off
                 heapq.heappop(self._later)
             elif due <= self._clock():
                 heapq.heappop(self._later)
@@ -140,7 +140,7 @@ class WorkQueue(Generic[K]):
                 continue
 
     def done(self, key: K) -> None:
-        """Ends the key's turn."""
+        """Ends the work on a key that `get` gave out; what was added meanwhile is queued."""
         self._busy.discard(key)
         if (since := self._again.pop(key, None)) is not None:
             self._ready[key] = since

@@ -1,4 +1,4 @@
-"""What people read on a resource: written in order, beside the turns, and no trouble of theirs."""
+"""What people read on a resource: written in order, beside the workers, and never in their way."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

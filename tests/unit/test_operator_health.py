@@ -1,4 +1,4 @@
-"""Which pods are asked, where, and which answers are worth a turn."""
+"""Which pods are asked, where, and which answers are worth a reconcile."""
 
 from typing import Any
 

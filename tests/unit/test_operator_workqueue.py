@@ -41,7 +41,7 @@ def test_a_key_added_thrice_has_one_turn(queue: WorkQueue[str]) -> None:
     assert taken(queue) == ["a"]
 
 
-def test_keys_have_their_turns_in_the_order_in_which_they_came(queue: WorkQueue[str]) -> None:
+def test_keys_have_their_taken_in_the_order_in_which_they_came(queue: WorkQueue[str]) -> None:
     for key in "bca":
         queue.add(key)
     assert taken(queue) == ["b", "c", "a"]
@@ -145,7 +145,7 @@ async def test_two_workers_never_have_the_same_key_and_both_have_one() -> None:
     queue: WorkQueue[int] = WorkQueue()
     queue.set_open(True)
     busy: set[int] = set()
-    turns: list[int] = []
+    taken: list[int] = []
 
     async def work() -> None:
         while True:
@@ -154,7 +154,7 @@ async def test_two_workers_never_have_the_same_key_and_both_have_one() -> None:
             busy.add(key)
             await asyncio.sleep(0)
             busy.remove(key)
-            turns.append(key)
+            taken.append(key)
             queue.done(key)
 
     workers = [asyncio.create_task(work()) for _ in range(8)]
@@ -170,8 +170,8 @@ async def test_two_workers_never_have_the_same_key_and_both_have_one() -> None:
     for worker in workers:
         assert not worker.done()
         worker.cancel()
-    assert set(turns) == set(range(7))
-    assert 7 <= len(turns) <= 2000
+    assert set(taken) == set(range(7))
+    assert 7 <= len(taken) <= 2000
 
 
 async def test_idle_waits_for_what_is_being_worked_on(queue: WorkQueue[str]) -> None:

@@ -24,7 +24,7 @@ Heard = Callable[[str, str, str, Manifest | None], None]
 
 
 class Change(NamedTuple):
-    """What an event meant: whose turn it asks for (None: nobody's), and whether it told something new."""
+    """What an event meant: which resource to reconcile (None: none), and whether it told something new."""
 
     key: Key | None
     news: bool

@@ -80,7 +80,7 @@ class Leader:
         finally:
             was, self._leads = self._leads, False
             if was:
-                self._turn(False)
+                self._switch(False)
                 await asyncio.shield(self._give_back())
 
     async def step(self) -> None:
@@ -99,11 +99,11 @@ class Leader:
             metrics.LEASE_RENEWED.set_to_current_time()
         late = self._renewed is None or self._clock() - self._renewed >= RENEW_SECONDS
         if held and not self._leads:
-            self._turn(True)
+            self._switch(True)
         elif self._leads and (held is False or late):
-            self._turn(False)
+            self._switch(False)
 
-    def _turn(self, leads: bool) -> None:
+    def _switch(self, leads: bool) -> None:
         self._leads = leads
         metrics.LEADER.set(leads)
         log.info("leads" if leads else "leads no longer", identity=self._identity)

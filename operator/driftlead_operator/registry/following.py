@@ -8,7 +8,7 @@ from driftlead_operator.kinds import Key
 
 
 class Following:
-    """Kept beside the cache: asked by the pollers what to poll, and told by them whose turn it is."""
+    """Kept beside the cache: tells the pollers what to poll, and whom to reconcile when a model changed."""
 
     def __init__(
         self, registry_name: Callable[[Manifest], str], model_name: Callable[[Manifest], str | None]

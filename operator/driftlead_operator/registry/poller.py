@@ -200,7 +200,7 @@ class Poller:
                 return set()  # what was asked was as much as a poll may ask
         read = models if found is not None else models[:most]
         if found is None:
-            found = await in_turns(self._versions_of, read)
+            found = await for_each(self._versions_of, read)
         self._rounds.read(read)
         return {name for name in read if self._keep(name, self._again(at, name, found.get(name, ())))}
 
@@ -218,7 +218,7 @@ class Poller:
         """The watched models that exist, by whichever way takes fewer requests."""
         if len(watched) > self._pages and (found := await self._models_by_page(len(watched))) is not None:
             return {name: found[name] for name in watched if name in found}
-        asked = await in_turns(self.registry.model, sorted(watched))
+        asked = await for_each(self.registry.model, sorted(watched))
         return {name: model for name, model in asked.items() if model}
 
     async def _models_by_page(self, most: int) -> dict[str, Model] | None:
@@ -238,7 +238,7 @@ class Poller:
         """The versions of these models; a model without any has an empty list."""
         if len(models) >= TOGETHER and (found := await self._all_versions(len(models))) is not None:
             return {model: found.get(model, []) for model in models}
-        return await in_turns(self._versions_of, models)
+        return await for_each(self._versions_of, models)
 
     async def _versions_of(self, model: str) -> list[ModelVersion]:
         found: list[ModelVersion] = []
@@ -283,8 +283,8 @@ def answer(at: datetime, model: Model | None, versions: Collection[ModelVersion]
     return Answer(asked=at, mark=model.mark, exists=True, versions=with_aliases(versions, model.aliases))
 
 
-async def in_turns(ask: Callable[[str], Awaitable[A]], names: Sequence[str]) -> dict[str, A]:
-    """Asks for each name, a few at once."""
+async def for_each(ask: Callable[[str], Awaitable[A]], names: Sequence[str]) -> dict[str, A]:
+    """The answer for each name, a few requests at once; raises the first error."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(name: str) -> A:

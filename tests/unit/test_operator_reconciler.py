@@ -1,4 +1,4 @@
-"""When a key gets its turn, and what a turn that may not write leaves behind."""
+"""When a key is reconciled, and what a reconcile that may not write leaves behind."""
 
 import asyncio
 from pathlib import Path
@@ -29,7 +29,7 @@ def thing(kind: str, name: str, version: int) -> dict[str, Any]:
     return {"kind": kind, "metadata": {**metadata, "labels": {names.RESOURCE_NAME: "demo"}}, "spec": {}}
 
 
-async def test_children_that_change_together_get_one_turn_and_the_resource_gets_its_own_at_once(
+async def test_children_that_change_together_are_reconciled_once_and_the_resource_at_once(
     tmp_path: Path,
 ) -> None:
     operator = Operator(OperatorSettings(registries_dir=tmp_path), DECISIONS)
@@ -44,8 +44,8 @@ async def test_children_that_change_together_get_one_turn_and_the_resource_gets_
     assert operator.queue.take() is None and operator.queue.ripen() is None
 
 
-async def turn(error: Exception) -> tuple[str, WorkQueue[Key]]:
-    """How a turn ends whose write fails so, and the queue afterwards."""
+async def reconcile(error: Exception) -> tuple[str, WorkQueue[Key]]:
+    """How a reconcile ends whose write fails so, and the queue afterwards."""
     queue: WorkQueue[Key] = WorkQueue()
     reconciler = Reconciler(
         queue=queue,
@@ -57,15 +57,15 @@ async def turn(error: Exception) -> tuple[str, WorkQueue[Key]]:
         workers=1,
         seconds=5.0,
     )
-    return await reconciler._turn(KEY), queue
+    return await reconciler.reconcile_once(KEY), queue
 
 
-async def test_a_turn_of_a_process_that_leads_no_longer_is_no_failure_of_its_key() -> None:
-    result, queue = await turn(DeposedError("another leads"))
+async def test_a_reconcile_after_leadership_was_lost_is_no_failure_of_its_key() -> None:
+    result, queue = await reconcile(DeposedError("another leads"))
     assert (result, queue.failures(KEY)) == ("deposed", 0)
     wait = queue.ripen()
     assert wait is not None and 0.5 < wait <= 1.0
-    result, queue = await turn(AwayError("nobody there"))
+    result, queue = await reconcile(AwayError("nobody there"))
     assert (result, queue.failures(KEY)) == ("away", 1)
 
 
