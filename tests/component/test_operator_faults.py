@@ -293,7 +293,7 @@ async def test_a_registry_that_goes_away_disturbs_nothing_and_says_since_when(
             await until(serves(api, where, "1"))
             proxy.refuses = True
             proxy.cut()
-            await until(lambda: seen[-1].registry.away_since)
+            await until(lambda: seen[-1].registry.unreachable_since)
             assert "did not answer" in seen[-1].registry.error
             assert [each.version for each in seen[-1].registry.versions] == ["2", "1"]
             child = await api.get("Service", where, "demo")
@@ -303,7 +303,7 @@ async def test_a_registry_that_goes_away_disturbs_nothing_and_says_since_when(
             move(mlflow_uri, where, "2", "Production")
             proxy.refuses = False
             await until(serves(api, where, "2"), seconds=30)
-            assert seen[-1].registry.away_since is None
+            assert seen[-1].registry.unreachable_since is None
 
 
 async def test_a_slow_registry_delays_only_those_that_follow_it(
@@ -335,7 +335,7 @@ async def test_a_registry_declares_who_may_use_it_and_who_may_write(
     async with running_operator(
         decisions(watch, own_names), registries_dir=registries, watch_namespaces=where
     ):
-        await until(lambda: len(seen) == 3 and seen["open"].asked)
+        await until(lambda: len(seen) == 3 and seen["open"].answered_at)
         await asyncio.sleep(1)
     assert (seen["open"].declared, seen["open"].namespace_allowed, seen["open"].allow_write) == (
         True,
@@ -343,7 +343,7 @@ async def test_a_registry_declares_who_may_use_it_and_who_may_write(
         True,
     )
     assert (seen["guarded"].namespace_allowed, seen["guarded"].allow_write) == (False, False)
-    assert seen["guarded"].asked is None
+    assert seen["guarded"].answered_at is None
     assert seen["guarded"].versions == ()
     assert not seen["unknown"].declared
 

@@ -199,7 +199,7 @@ async def test_a_promotion_by_the_plan_is_written_to_the_registry(
 ) -> None:
     def promote(facts: Facts) -> Plan:
         versions = {each.version: each for each in facts.registry.versions}
-        if facts.registry.asked is None or versions["2"].stage == "Production":
+        if facts.registry.answered_at is None or versions["2"].stage == "Production":
             return follow_production(facts)
         write = RegistryWrite(model=where, version="2", stage="Production", alias="champion")
         return Plan(registry_writes=[write])

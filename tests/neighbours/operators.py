@@ -181,7 +181,7 @@ def own_names(thing: Mapping[str, Any]) -> list[Ref]:
 def follow_production(facts: Facts) -> Plan:
     """One Service that selects by the version in Production, and a status that says the same."""
     metadata = facts.resource["metadata"]
-    if facts.registry.asked is None:
+    if facts.registry.answered_at is None:
         return Plan()
     version = next((each.version for each in facts.registry.versions if each.stage == "Production"), "")
     seen = facts.children.get(Ref("Service", metadata["name"]))

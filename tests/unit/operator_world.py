@@ -67,8 +67,8 @@ class World:
         self.health: dict[str, Json] = {}
         self.now = NOW
         self.defaults = DEFAULTS
-        self.away_since: datetime | None = None
-        self.asked = True
+        self.unreachable_since: datetime | None = None
+        self.answered = True
         self.allow_write = True
         self.model_exists: bool | None = None
         self.lost_writes = False
@@ -130,10 +130,10 @@ class World:
             name="default",
             allow_write=self.allow_write,
             tracking_uri="http://mlflow:5000",
-            asked=self.now if self.asked else None,
-            model_exists=exists and self.asked,
-            versions=versions if exists and self.asked else [],
-            away_since=self.away_since,
+            answered_at=self.now if self.answered else None,
+            model_exists=exists and self.answered,
+            versions=versions if exists and self.answered else [],
+            unreachable_since=self.unreachable_since,
             write_refused=self.write_refused,
         )
 

@@ -179,14 +179,14 @@ def test_a_pin_that_is_given_up_writes_nothing_to_the_registry(world: World) -> 
 
 
 def test_a_promotion_that_the_registry_was_not_told_of_yet_is_given_up_with_its_version(world: World) -> None:
-    world.away_since = world.now
+    world.unreachable_since = world.now
     world.annotate(promote="4")
     world.settle()
     assert world.status["promotion"]["outcome"] == "Pending"
     world.annotate(abort="4")
     world.settle()
     assert world.status["promotion"]["outcome"] == "Aborted"
-    world.away_since = None
+    world.unreachable_since = None
     world.settle()
     assert world.writes == [] and world.serving("prod") == ["3", "3"]
 

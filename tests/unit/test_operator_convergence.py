@@ -43,11 +43,11 @@ class Walk(RuleBasedStateMachine):
 
     @rule()
     def the_registry_goes_away(self) -> None:
-        self.world.away_since = self.world.away_since or self.world.now
+        self.world.unreachable_since = self.world.unreachable_since or self.world.now
 
     @rule()
     def the_registry_comes_back(self) -> None:
-        self.world.away_since = None
+        self.world.unreachable_since = None
 
     @rule(lost=st.booleans())
     def writes_get_lost_or_not(self, lost: bool) -> None:
@@ -178,7 +178,7 @@ class Walk(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         world = self.world
-        world.away_since, world.lost_writes = None, False
+        world.unreachable_since, world.lost_writes = None, False
         world.patch(suspend=None)
         world.resource["metadata"].get("annotations", {}).pop("driftlead.dev/abort", None)
         world.annotate(requestedAt="the end")

@@ -122,10 +122,10 @@ async def test_an_alias_that_moves_is_told() -> None:
 async def test_a_model_that_is_not_there_yet_is_known_as_such_and_told_when_it_comes() -> None:
     registry = Registry({})
     asks = poller(registry)
-    assert not asks.facts("a", "team").asked
+    assert not asks.facts("a", "team").answered_at
     assert await asks.poll(["a"]) == {"a"}
     facts = asks.facts("a", "team")
-    assert (facts.asked, facts.model_exists, list(facts.versions)) == (NOW, False, [])
+    assert (facts.answered_at, facts.model_exists, list(facts.versions)) == (NOW, False, [])
     registry.models["a"] = [version(1)]
     assert await asks.poll(["a"]) == {"a"}
     assert asks.facts("a", "team").model_exists
@@ -140,11 +140,11 @@ async def test_while_the_registry_is_away_its_last_answer_stands_beside_since_wh
     for _ in range(3):
         await asks.once()
     facts = asks.facts("a", "team")
-    assert (facts.away_since, facts.error, len(facts.versions)) == (NOW, "nobody there", 1)
+    assert (facts.unreachable_since, facts.error, len(facts.versions)) == (NOW, "nobody there", 1)
     assert asks.pause(1.0) == 40.0
     registry.error = None
     await asks.once()
-    assert asks.facts("a", "team").away_since is None
+    assert asks.facts("a", "team").unreachable_since is None
     assert told == [{"a"}, {"a"}, {"a"}]  # the first answer, gone, back
     assert asks.pause(0.5) == 10.0
 
@@ -155,7 +155,7 @@ async def test_what_cannot_be_read_counts_as_away_and_ends_nothing() -> None:
     asks._watched = lambda: ["a"]
     registry.error = KeyError("registered_models")
     await asks.once()
-    assert asks.away_since == NOW
+    assert asks.unreachable_since == NOW
 
 
 async def test_a_refused_write_is_remembered_until_one_succeeds() -> None:
@@ -177,8 +177,8 @@ async def test_a_namespace_that_is_not_allowed_learns_nothing() -> None:
     asks = poller(registry)
     await asks.poll(["a"])
     facts = asks.facts("a", "team")
-    assert (facts.namespace_allowed, facts.asked, list(facts.versions)) == (False, None, [])
-    assert asks.facts("a", "other").asked
+    assert (facts.namespace_allowed, facts.answered_at, list(facts.versions)) == (False, None, [])
+    assert asks.facts("a", "other").answered_at
 
 
 class Clock:

@@ -227,22 +227,22 @@ def test_a_move_between_intent_and_write_wins(world: World) -> None:
 
 
 def test_while_the_registry_is_away_nothing_is_told_and_afterwards_it_is(world: World) -> None:
-    world.away_since = world.now
+    world.unreachable_since = world.now
     world.patch(prod__version="2")
     world.settle()
     assert world.writes == [] and world.serving("prod") == ["2", "2"]
-    world.away_since = None
+    world.unreachable_since = None
     world.now += timedelta(seconds=15)
     world.settle()
     assert len(world.writes) == 1
 
 
 def test_a_pin_taken_away_before_it_was_told_is_not_told(world: World) -> None:
-    world.away_since = world.now
+    world.unreachable_since = world.now
     world.patch(prod__version="2")
     world.reconcile()
     world.patch(prod__version=None)
-    world.away_since = None
+    world.unreachable_since = None
     world.now += timedelta(seconds=15)
     world.settle()
     assert world.writes == [] and world.serving("prod") == ["1", "1"]

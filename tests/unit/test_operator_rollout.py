@@ -306,21 +306,21 @@ def test_a_pin_to_a_version_that_is_not_there_says_so(world: World) -> None:
 
 
 def test_a_registry_that_is_away_disturbs_nothing_and_is_mentioned_with_its_time(world: World) -> None:
-    world.away_since = world.now
+    world.unreachable_since = world.now
     world.settle()
     assert world.ready()[0] == "True"
     assert "registry default does not answer since 2026-11-24T12:00" in world.condition("Ready")["message"]
 
 
 def test_a_new_operator_changes_nothing_before_the_registrys_first_answer(world: World) -> None:
-    world.asked = False
+    world.answered = False
     world.delete(Ref("Service", "demo"))
     made = world.plan()
     assert not writes(made) and made.retry_after == 10.0
 
 
 def test_a_registry_that_is_away_when_the_operator_starts_leaves_ready_what_is_ready(world: World) -> None:
-    world.asked, world.away_since = False, world.now
+    world.answered, world.unreachable_since = False, world.now
     world.delete(Ref("Service", "demo"))
     world.settle()
     assert world.ready() == ("True", "Serving") and Ref("Service", "demo") in world.children
@@ -331,19 +331,19 @@ def test_a_registry_that_is_away_when_the_operator_starts_leaves_ready_what_is_r
 def test_a_rollout_goes_on_by_the_remembered_target_while_the_registry_is_away(world: World) -> None:
     world.register("2", stage="Production")
     world.reconcile()
-    world.asked, world.away_since = False, world.now
+    world.answered, world.unreachable_since = False, world.now
     world.settle()
     assert world.serving("prod") == ["2", "2"]
 
 
 def test_a_registry_that_never_answered_leaves_a_new_pin_and_a_new_resource_waiting(world: World) -> None:
-    world.asked, world.away_since = False, world.now
+    world.answered, world.unreachable_since = False, world.now
     world.patch(prod__version="2")
     made = world.reconcile()
     assert (made.apply, made.delete) == ((), ())
     assert world.ready() == ("False", "RegistryUnreachable") and world.serving("prod") == ["1", "1"]
     fresh = World()
-    fresh.asked, fresh.away_since = False, fresh.now
+    fresh.answered, fresh.unreachable_since = False, fresh.now
     fresh.settle()
     assert fresh.ready() == ("False", "RegistryUnreachable")
 

@@ -34,8 +34,8 @@ class ModelVersion:
 class RegistryFacts:
     """What the registry that a resource names says of its model, and what it may be asked for.
 
-    `away_since` and `error` are set while it does not answer; `versions` then holds its last answer.
-    `asked` is None until it has answered once since the operator started: nothing may be concluded from
+    `unreachable_since` and `error` are set while it does not answer; `versions` then holds its last answer.
+    `answered_at` is None until it has answered once since the operator started: nothing may be concluded from
     an empty answer before that. `write_refused` is its own words when it refused the last write for this
     model; "" once a write succeeded.
     """
@@ -45,10 +45,10 @@ class RegistryFacts:
     namespace_allowed: bool = True
     allow_write: bool = True
     tracking_uri: str = ""
-    asked: datetime | None = None
+    answered_at: datetime | None = None
     model_exists: bool = False
     versions: Sequence[ModelVersion] = ()
-    away_since: datetime | None = None
+    unreachable_since: datetime | None = None
     error: str = ""
     write_refused: str = ""
 

@@ -64,7 +64,7 @@ def _is_being_asked(facts: Facts) -> bool:
     """Whether the registry's first answer is under way: a new operator changes nothing before it is there."""
     registry = facts.registry
     usable = registry.declared and registry.namespace_allowed
-    return usable and registry.asked is None and registry.away_since is None
+    return usable and registry.answered_at is None and registry.unreachable_since is None
 
 
 def _if_new(facts: Facts, wanted: Mapping[str, object]) -> Mapping[str, object] | None:
@@ -169,7 +169,7 @@ def _target(facts: Facts, block: Stage | None, before: Mapping[str, Any]) -> Tar
     if block is None:
         return Target()
     usable = facts.registry.declared and facts.registry.namespace_allowed
-    if usable and facts.registry.asked is None:
+    if usable and facts.registry.answered_at is None:
         return targets.remembered(block, before)
     return targets.resolve(block, facts.registry)
 

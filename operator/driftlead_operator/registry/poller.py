@@ -32,7 +32,7 @@ AT_ONCE = 8
 class Answer:
     """What a registry said of one model, and when it last did. `refused` is its answer to the last write."""
 
-    asked: datetime
+    answered_at: datetime
     mark: str = ""
     exists: bool = False
     versions: Sequence[ModelVersion] = ()
@@ -66,7 +66,7 @@ class Poller:
         self._pages = 1
         self._hurried = True
         self._rounds = Rounds(clock)
-        self.away_since: datetime | None = None
+        self.unreachable_since: datetime | None = None
         self.error = ""
 
     def hurry(self) -> None:
@@ -90,10 +90,10 @@ class Poller:
             namespace_allowed=allowed,
             allow_write=self.declaration.allow_write,
             tracking_uri=self.declaration.uri,
-            asked=known.asked if known else None,
+            answered_at=known.answered_at if known else None,
             model_exists=bool(known and known.exists),
             versions=known.versions if known else (),
-            away_since=self.away_since,
+            unreachable_since=self.unreachable_since,
             error=self.error,
             write_refused=known.refused if known else "",
         )
@@ -101,7 +101,7 @@ class Poller:
     async def run(self) -> None:
         """Polls until cancelled."""
         while True:
-            if self._watched() or self.away_since:
+            if self._watched() or self.unreachable_since:
                 await self.once()
             await self._wait(self.pause(random.random()))
 
@@ -143,22 +143,26 @@ class Poller:
         else:
             self._note_back(changed)
             metrics.REGISTRY_POLLS.labels(name, "ok").inc()
-        metrics.REGISTRY_UNREACHABLE.labels(name).set(self.away_since is not None)
+        metrics.REGISTRY_UNREACHABLE.labels(name).set(self.unreachable_since is not None)
         metrics.REGISTRY_POLL_SECONDS.labels(name).observe(time.monotonic() - started)
 
     def _note_away(self, error: Exception) -> None:
         self._failures += 1
         self.error = str(error)
-        if self.away_since is None:
-            self.away_since = self._now()
+        if self.unreachable_since is None:
+            self.unreachable_since = self._now()
             log.warning("registry away", registry=self.declaration.name, error=self.error)
             self._changed(self._watched())
 
     def _note_back(self, changed: Collection[str]) -> None:
         self._failures = 0
-        if self.away_since is not None:
-            log.info("registry back", registry=self.declaration.name, away_since=self.away_since.isoformat())
-            self.away_since, self.error = None, ""
+        if self.unreachable_since is not None:
+            log.info(
+                "registry back",
+                registry=self.declaration.name,
+                unreachable_since=self.unreachable_since.isoformat(),
+            )
+            self.unreachable_since, self.error = None, ""
             changed = self._watched()
         if changed:
             self._changed(changed)
@@ -208,7 +212,7 @@ class Poller:
         """The answer with the versions of now and the aliases of the last listing."""
         before = self._answers[name]
         aliases = {alias: each.version for each in before.versions for alias in each.aliases}
-        return replace(before, asked=at, versions=with_aliases(versions, aliases))
+        return replace(before, answered_at=at, versions=with_aliases(versions, aliases))
 
     def _is_stale(self, name: str, model: Model) -> bool:
         before = self._answers.get(name)
@@ -279,8 +283,10 @@ class Poller:
 def answer(at: datetime, model: Model | None, versions: Collection[ModelVersion]) -> Answer:
     """What is known of a model at a time; None says that the registry has none of that name."""
     if model is None:
-        return Answer(asked=at)
-    return Answer(asked=at, mark=model.mark, exists=True, versions=with_aliases(versions, model.aliases))
+        return Answer(answered_at=at)
+    return Answer(
+        answered_at=at, mark=model.mark, exists=True, versions=with_aliases(versions, model.aliases)
+    )
 
 
 async def for_each(ask: Callable[[str], Awaitable[A]], names: Sequence[str]) -> dict[str, A]:

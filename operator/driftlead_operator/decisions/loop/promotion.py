@@ -51,7 +51,7 @@ def decide(
     )
     if (
         spec.suspend
-        or facts.registry.asked is None
+        or facts.registry.answered_at is None
         or not facts.registry.declared
         or not facts.registry.namespace_allowed
     ):
@@ -187,8 +187,10 @@ def _tell(before: Promotion, facts: Facts, spec: Spec) -> Promotion:
             words = f"registry {registry.name} refused the promotion of version {version}: {refused}"
             event = replace(event, message=words)
         return replace(before, record={**record, "outcome": FORBIDDEN}, events=(*before.events, event))
-    answered_since = told_at is None or (registry.asked is not None and registry.asked > told_at + ONE_SECOND)
-    if registry.away_since is not None or not answered_since:
+    answered_since = told_at is None or (
+        registry.answered_at is not None and registry.answered_at > told_at + ONE_SECOND
+    )
+    if registry.unreachable_since is not None or not answered_since:
         return replace(before, again=True)
     write = RegistryWrite(model=spec.model, version=version, stage=spec.prod.stage, alias=spec.prod.alias)
     told = {**record, "toldAt": objects.stamp(facts.now)}

@@ -71,9 +71,9 @@ def the_registry_is_forbidden(look: Look) -> Verdict | None:
 def the_registry_never_answered(look: Look) -> Verdict | None:
     """Without one answer no target is known."""
     registry = look.facts.registry
-    if registry.asked is not None or look.prod.target.version is not None:
+    if registry.answered_at is not None or look.prod.target.version is not None:
         return None
-    since = f" since {objects.stamp(registry.away_since)}" if registry.away_since else ""
+    since = f" since {objects.stamp(registry.unreachable_since)}" if registry.unreachable_since else ""
     words = (
         f"registry {registry.name} has not answered{since}, so the target is not known: "
         f"{registry.error or 'it is being asked'}"
@@ -187,8 +187,8 @@ def notes(look: Look) -> Iterator[str]:
         yield ambiguous_words(look)
     if target.pinned and look.spec.prod.followed and target.followed != target.version:
         yield f"spec pins it while {look.spec.prod.followed} is {target.followed or 'no version'}"
-    if registry.away_since is not None:
-        yield f"registry {registry.name} does not answer since {objects.stamp(registry.away_since)}"
+    if registry.unreachable_since is not None:
+        yield f"registry {registry.name} does not answer since {objects.stamp(registry.unreachable_since)}"
     if objects.dig(look.promotion.record, "outcome") == "Forbidden" and target.pinned:
         yield "the registry may not be told of the pin (PromotionForbidden)"
 

@@ -15,7 +15,7 @@ def wanted(target: Target, view: StageView, prod: StageDecision, registry: Regis
     While the registry cannot be asked, or has lost the whole model, what serves stays.
     """
     live = view.version
-    unknown = registry.asked is None or not registry.model_exists
+    unknown = registry.answered_at is None or not registry.model_exists
     if unknown or (target.pinned and target.version is None):
         return live
     if target.pinned:
