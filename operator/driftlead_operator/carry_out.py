@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from driftlead_operator.cluster.api_server import Cluster, Json
 from driftlead_operator.cluster.cache import Cache
 from driftlead_operator.decisions.facts import Facts, Manifest, Plan, Ref, RegistryWrite
-from driftlead_operator.errors import ConflictError, DeposedError, RefusedError
+from driftlead_operator.errors import ConflictError, LostLeadershipError, RefusedError
 from driftlead_operator.events import Events
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Notes
@@ -68,7 +68,7 @@ class CarryOut:
 
     def _check(self) -> None:
         if not self._leading():
-            raise DeposedError("this process leads no longer; its successor goes on")
+            raise LostLeadershipError("this process is not the leader any more; the next leader goes on")
 
     def _keep(self, thing: Json) -> None:
         """Our own writes are known at once; their echo on the watch is then no news."""

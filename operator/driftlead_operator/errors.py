@@ -17,16 +17,16 @@ class RefusedError(OperatorError):
     """The API server understood and said no (invalid, forbidden, quota); a person must change something."""
 
 
-class AwayError(OperatorError):
-    """No answer, or one that says to come back later."""
+class UnreachableError(OperatorError):
+    """The API server gave no answer, or one that says to come back later."""
 
 
-class DeposedError(AwayError):
-    """This process leads no longer, or is late with its Lease: what it was about to write is not its own."""
+class LostLeadershipError(UnreachableError):
+    """This process is not the leader any more, or is late with its Lease: it must not write."""
 
 
-class RegistryAwayError(OperatorError):
-    """The registry did not answer, or answered with its own trouble."""
+class RegistryUnreachableError(OperatorError):
+    """The registry did not answer, or answered that it cannot at the moment."""
 
 
 class RegistryRefusedError(OperatorError):

@@ -6,7 +6,8 @@ REGISTRY = CollectorRegistry()
 
 RECONCILES = Counter(
     "driftlead_operator_reconciles_total",
-    "Reconciles by result: unchanged, changed, conflict, refused, away, deposed, failed, gone.",
+    "Reconciles by result: unchanged, changed, conflict, refused, unreachable, lost_leadership, failed, "
+    "deleted.",
     ["result"],
     registry=REGISTRY,
 )
@@ -30,7 +31,7 @@ REACTION_SECONDS = Histogram(
 )
 REGISTRY_POLLS = Counter(
     "driftlead_operator_registry_polls_total",
-    "Polls of each declared registry by result: ok, away.",
+    "Polls of each declared registry by result: ok, unreachable.",
     ["registry", "result"],
     registry=REGISTRY,
 )

@@ -3,13 +3,20 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from enum import StrEnum
 
 import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.carry_out import CarryOut, Outcome
 from driftlead_operator.decisions.facts import Event, Facts, Plan
-from driftlead_operator.errors import AwayError, ConflictError, DeposedError, NotFoundError, OperatorError
+from driftlead_operator.errors import (
+    ConflictError,
+    LostLeadershipError,
+    NotFoundError,
+    OperatorError,
+    UnreachableError,
+)
 from driftlead_operator.events import Events
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Observer
@@ -19,9 +26,22 @@ log = structlog.get_logger(__name__)
 
 REFUSED_SECONDS = 15.0
 """What the API server refused is tried again no sooner, since a person must change something first."""
-DEPOSED_SECONDS = 1.0
+LOST_LEADERSHIP_SECONDS = 1.0
 PATIENCE = 6
 """Writing reconciles in a row that follow one another at once; a plan that goes on writing is slowed down."""
+
+
+class Result(StrEnum):
+    """How a reconcile ended: the label of `driftlead_operator_reconciles_total`."""
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    CONFLICT = "conflict"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    LOST_LEADERSHIP = "lost_leadership"
+    FAILED = "failed"
+    DELETED = "deleted"
 
 
 class Reconciler:
@@ -62,8 +82,8 @@ class Reconciler:
             metrics.RECONCILES.labels(result).inc()
             metrics.RECONCILE_SECONDS.observe(time.monotonic() - started)
 
-    async def reconcile_once(self, key: Key) -> str:
-        """One reconcile, bounded in time, that raises nothing; its result, in the words of the metric."""
+    async def reconcile_once(self, key: Key) -> Result:
+        """One reconcile, bounded in time, that raises nothing."""
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._reconcile(key)
@@ -71,34 +91,34 @@ class Reconciler:
             log.info("conflict", resource=str(key), seen=str(error))
             await self._look_again(key)
             self._queue.add_failed(key)
-            return "conflict"
-        except DeposedError:
+            return Result.CONFLICT
+        except LostLeadershipError:
             # The key did not fail: it is reconciled again once this process leads again, or is late no more.
-            self._queue.add_after(key, DEPOSED_SECONDS)
-            return "deposed"
-        except (AwayError, NotFoundError, TimeoutError) as error:
+            self._queue.add_after(key, LOST_LEADERSHIP_SECONDS)
+            return Result.LOST_LEADERSHIP
+        except (UnreachableError, NotFoundError, TimeoutError) as error:
             seconds = self._queue.add_failed(key)
             log.warning(
                 "cannot finish", resource=str(key), error=str(error) or "too slow", again_in=round(seconds, 1)
             )
-            return "away"
+            return Result.UNREACHABLE
         except OperatorError as error:
             seconds = self._queue.add_failed(key, at_least=REFUSED_SECONDS)
             log.warning("refused", resource=str(key), error=str(error), again_in=round(seconds, 1))
-            return "refused"
+            return Result.REFUSED
         except Exception as error:
             seconds = self._queue.add_failed(key, at_least=1.0)
             log.exception("reconcile failed", resource=str(key), again_in=round(seconds, 1))
             await self._tell(key, error)
-            return "failed"
+            return Result.FAILED
 
-    async def _reconcile(self, key: Key) -> str:
+    async def _reconcile(self, key: Key) -> Result:
         facts = await self._observer.observe(key)
         if facts is None:
             self._observer.forget(key)
             self._streak.pop(key, None)
             self._queue.succeed(key)
-            return "gone"
+            return Result.DELETED
         plan = self._plan(facts)
         notes = self._observer.notes(key)
         known = dict(notes.refused)
@@ -108,16 +128,16 @@ class Reconciler:
             soon = 0.0 if notes.refused != known else REFUSED_SECONDS
             self._queue.add_failed(key, at_least=soon)
             self._say(key, plan, outcome)
-            return "refused"
+            return Result.REFUSED
         self._queue.succeed(key)
         if plan.retry_after is not None:
             self._queue.add_after(key, plan.retry_after)
         if not outcome.done:
             self._streak.pop(key, None)
-            return "unchanged"
+            return Result.UNCHANGED
         self._say(key, plan, outcome)
         self._again(key)
-        return "changed"
+        return Result.CHANGED
 
     def _again(self, key: Key) -> None:
         """What was written may make the next step possible."""

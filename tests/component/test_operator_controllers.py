@@ -148,7 +148,9 @@ async def test_a_version_that_a_person_gives_up_on_its_way_leaves_the_good_pods_
     await stage.apply(prod={"stage": "Production", "replicas": 2}, canary={"stage": "Staging"})
     await stage.ready("Serving", "1")
     names = set(await stage.pods())
-    stage.codes["2"] = 10  # the registry is away for it: no fault of the model's, and tried without end
+    stage.codes["2"] = (
+        10  # the registry is unreachable for it: no fault of the model's, and tried without end
+    )
     move(stage.uri, stage.where, "2", "Production")
     await stage.ready("PodCannotReachRegistry", "1")
     wish = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}

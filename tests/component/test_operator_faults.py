@@ -1,4 +1,4 @@
-"""What is away comes back: watches that are cut, an API server that restarts, registries slow or gone."""
+"""Outages end: watches that are cut, an API server that restarts, registries slow or unreachable."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ import pytest
 from driftlead_operator.assembly import Operator
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.decisions.facts import Facts, Plan
-from driftlead_operator.errors import AwayError
+from driftlead_operator.errors import UnreachableError
 from driftlead_operator.kinds import KINDS
 from hack.ports import free_port
 from neighbours import operators
@@ -233,7 +233,7 @@ async def first_of_a_watch(api: ApiServer, version: int) -> dict[str, Any] | Non
     """The first event of a watch from a version on; None while the API server cannot say."""
     query = {"watch": "true", "resourceVersion": str(version), "timeoutSeconds": "5"}
     path = KINDS["ModelDeployment"].path("default")
-    with contextlib.suppress(AwayError):
+    with contextlib.suppress(UnreachableError):
         return await api.request("watch", "ModelDeployment", "GET", path, params=query)
     return None
 
@@ -275,7 +275,7 @@ async def test_a_watch_that_is_told_that_its_version_is_gone_lists_again_and_mis
                 assert any("modeldeployments" in each for each in again), again
 
 
-async def test_a_registry_that_goes_away_disturbs_nothing_and_says_since_when(
+async def test_a_registry_that_becomes_unreachable_disturbs_nothing_and_says_since_when(
     api: ApiServer, where: str, mlflow_uri: str, registries: Path, tmp_path: Path
 ) -> None:
     seen: list[Facts] = []

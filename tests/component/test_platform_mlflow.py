@@ -17,7 +17,7 @@ from driftlead_drift.storage.registry import Registry as DriftRegistry
 from driftlead_drift.storage.registry import wanted
 from driftlead_formats import tracking
 from driftlead_operator.decisions.facts import RegistryWrite
-from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
+from driftlead_operator.errors import RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.registry.mlflow import Registry, read_declarations
 from neighbours import mlflow_server
 from neighbours.certificates import Authority, authority
@@ -174,14 +174,14 @@ def test_wrong_credentials_and_unknown_authorities_are_named_in_words(
         async with server.registry(folder, **changes) as registry:
             await registry.model(MODEL)
 
-    with pytest.raises(RegistryAwayError, match="answered registered-models/get with 401"):
+    with pytest.raises(RegistryUnreachableError, match="answered registered-models/get with 401"):
         asyncio.run(ask(password="wrong"))
     for name, value in {**server.connections, "MLFLOW_TRACKING_PASSWORD": "wrong"}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(CannotJudgeError, match=r"HTTP 401.*MLFLOW_TRACKING_USERNAME"):
         DriftRegistry(server.uri).resolve(wanted(MODEL))
     if "ca" in server.files:
-        with pytest.raises(RegistryAwayError, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(RegistryUnreachableError, match="CERTIFICATE_VERIFY_FAILED"):
             asyncio.run(ask(folder=tmp_path / "without", ca=""))
         monkeypatch.delenv("MLFLOW_TRACKING_SERVER_CERT_PATH")
         with pytest.raises(CannotJudgeError, match="CERTIFICATE_VERIFY_FAILED"):

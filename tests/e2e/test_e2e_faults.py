@@ -71,7 +71,7 @@ def returns(system: System, service: str, uid: str, seconds: float = 30) -> floa
     return time.monotonic() - began
 
 
-def test_while_the_registry_is_away_prod_serves_children_are_mended_and_status_says_since_when(
+def test_while_the_registry_is_unreachable_prod_serves_children_are_mended_and_status_says_since_when(
     core: str, system: System
 ) -> None:
     before = starts(system, core)
@@ -81,12 +81,12 @@ def test_while_the_registry_is_away_prod_serves_children_are_mended_and_status_s
             message: str = condition(system.status(core), "Ready").get("message", "")
             return message if "does not answer since" in message else ""
 
-        assert "default" in eventually(said, "status says that the registry is away", 60)
+        assert "default" in eventually(said, "status says that the registry is unreachable", 60)
         assert condition(system.status(core), "Ready")["status"] == "True"
         returns(system, f"{core}-prod", deleted(system, f"{core}-prod"))
         assert predict(system, core, ZEROS).json["model_version"] == "1"
     assert starts(system, core) == before
-    eventually(lambda: "" if said() else "yes", "status says no longer that the registry is away", 60)
+    eventually(lambda: "" if said() else "yes", "status no longer says that the registry is unreachable", 60)
 
 
 def test_while_the_store_is_away_the_other_pod_serves_and_the_new_one_comes_by_itself_after(

@@ -42,7 +42,7 @@ class Walk(RuleBasedStateMachine):
         self.world.transition(number, stage, archive=archive)
 
     @rule()
-    def the_registry_goes_away(self) -> None:
+    def the_registry_becomes_unreachable(self) -> None:
         self.world.unreachable_since = self.world.unreachable_since or self.world.now
 
     @rule()

@@ -11,7 +11,7 @@ import structlog
 
 from driftlead_operator import events
 from driftlead_operator.decisions.facts import Event
-from driftlead_operator.errors import AwayError, ConflictError
+from driftlead_operator.errors import ConflictError, UnreachableError
 from driftlead_operator.events import Events
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
@@ -72,7 +72,7 @@ async def test_events_are_written_in_their_order_one_at_a_time() -> None:
 
 
 async def test_an_event_that_cannot_be_written_is_logged_and_the_next_one_is_written() -> None:
-    server = Written(AwayError("nobody there"), ValueError("odd"))
+    server = Written(UnreachableError("nobody there"), ValueError("odd"))
     with structlog.testing.capture_logs() as lines:
         async with writing(server) as written:
             for message in ("first", "second", "third"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from driftlead_operator.cluster.leader import Leader
-from driftlead_operator.errors import AwayError, ConflictError
+from driftlead_operator.errors import ConflictError, UnreachableError
 
 
 class Clock:
@@ -17,12 +17,12 @@ class Clock:
 
 
 class OneLease:
-    """A Lease with optimistic locking; `away` makes every request fail."""
+    """A Lease with optimistic locking; `down` makes every request fail."""
 
     def __init__(self) -> None:
         self.lease: dict[str, Any] | None = None
         self.version = 10
-        self.away = False
+        self.down = False
         self.writes = 0
 
     def keep(self, lease: Any) -> dict[str, Any]:
@@ -33,8 +33,8 @@ class OneLease:
         return copy.deepcopy(self.lease)
 
     def answers(self) -> None:
-        if self.away:
-            raise AwayError("nobody there")
+        if self.down:
+            raise UnreachableError("nobody there")
 
     async def get(self, *_: str) -> dict[str, Any] | None:
         self.answers()
@@ -117,7 +117,7 @@ async def test_who_cannot_renew_leads_no_longer_before_another_may(server: OneLe
     heard: list[bool] = []
     first = candidate("a", server, clock, heard)
     await first.step()
-    server.away = True
+    server.down = True
     clock.now += 4.9
     await first.step()
     assert first.leads
@@ -125,7 +125,7 @@ async def test_who_cannot_renew_leads_no_longer_before_another_may(server: OneLe
     assert not first.leads  # even before the next try
     await first.step()
     assert heard == [True, False]
-    server.away = False
+    server.down = False
     clock.now += 1
     await first.step()
     assert first.leads
@@ -177,7 +177,7 @@ async def test_deaf_is_who_renews_without_the_watch_telling_and_not_who_reaches_
     assert leader.deaf_for() == 0
     clock.now += 1
     await leader.step()
-    server.away = True
+    server.down = True
     clock.now += 500
     await leader.step()
     assert leader.deaf_for() == 0

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from driftlead_operator.decisions.facts import ModelVersion, RegistryWrite
-from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
+from driftlead_operator.errors import RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.registry.mlflow import Declaration, Model
 from driftlead_operator.registry.poller import Poller
 from driftlead_operator.registry.rounds import Rounds
@@ -131,12 +131,12 @@ async def test_a_model_that_is_not_there_yet_is_known_as_such_and_told_when_it_c
     assert asks.facts("a", "team").model_exists
 
 
-async def test_while_the_registry_is_away_its_last_answer_stands_beside_since_when_and_why() -> None:
+async def test_while_the_registry_is_unreachable_its_last_answer_stands_beside_since_when_and_why() -> None:
     registry, told = Registry({"a": [version(1)]}), []
     asks = poller(registry, told)
     asks._watched = lambda: ["a"]
     await asks.once()
-    registry.error = RegistryAwayError("nobody there")
+    registry.error = RegistryUnreachableError("nobody there")
     for _ in range(3):
         await asks.once()
     facts = asks.facts("a", "team")
@@ -149,7 +149,7 @@ async def test_while_the_registry_is_away_its_last_answer_stands_beside_since_wh
     assert asks.pause(0.5) == 10.0
 
 
-async def test_what_cannot_be_read_counts_as_away_and_ends_nothing() -> None:
+async def test_what_cannot_be_read_counts_as_unreachable_and_ends_nothing() -> None:
     registry = Registry({"a": [version(1)]})
     asks = poller(registry)
     asks._watched = lambda: ["a"]

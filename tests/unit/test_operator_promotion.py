@@ -226,7 +226,7 @@ def test_a_move_between_intent_and_write_wins(world: World) -> None:
     assert world.status["promotion"]["outcome"] == "Superseded"
 
 
-def test_while_the_registry_is_away_nothing_is_told_and_afterwards_it_is(world: World) -> None:
+def test_while_the_registry_is_unreachable_nothing_is_told_and_afterwards_it_is(world: World) -> None:
     world.unreachable_since = world.now
     world.patch(prod__version="2")
     world.settle()

@@ -14,7 +14,7 @@ from driftlead_operator.cluster.api_server import SERVICES_AT_ONCE, ApiServer
 from driftlead_operator.cluster.cache import Cache
 from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Deletion, Plan, Ref
-from driftlead_operator.errors import AwayError, ConflictError, DeposedError
+from driftlead_operator.errors import ConflictError, LostLeadershipError, UnreachableError
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Notes
 from driftlead_operator.reconciler import Reconciler
@@ -61,12 +61,12 @@ async def reconcile(error: Exception) -> tuple[str, WorkQueue[Key]]:
 
 
 async def test_a_reconcile_after_leadership_was_lost_is_no_failure_of_its_key() -> None:
-    result, queue = await reconcile(DeposedError("another leads"))
-    assert (result, queue.failures(KEY)) == ("deposed", 0)
+    result, queue = await reconcile(LostLeadershipError("another leads"))
+    assert (result, queue.failures(KEY)) == ("lost_leadership", 0)
     wait = queue.ripen()
     assert wait is not None and 0.5 < wait <= 1.0
-    result, queue = await reconcile(AwayError("nobody there"))
-    assert (result, queue.failures(KEY)) == ("away", 1)
+    result, queue = await reconcile(UnreachableError("nobody there"))
+    assert (result, queue.failures(KEY)) == ("unreachable", 1)
 
 
 async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others_alone() -> None:

@@ -305,7 +305,7 @@ def test_a_pin_to_a_version_that_is_not_there_says_so(world: World) -> None:
     assert world.serving("prod") == ["1", "1"]
 
 
-def test_a_registry_that_is_away_disturbs_nothing_and_is_mentioned_with_its_time(world: World) -> None:
+def test_a_registry_that_is_unreachable_disturbs_nothing_and_is_mentioned_with_its_time(world: World) -> None:
     world.unreachable_since = world.now
     world.settle()
     assert world.ready()[0] == "True"
@@ -319,7 +319,9 @@ def test_a_new_operator_changes_nothing_before_the_registrys_first_answer(world:
     assert not writes(made) and made.retry_after == 10.0
 
 
-def test_a_registry_that_is_away_when_the_operator_starts_leaves_ready_what_is_ready(world: World) -> None:
+def test_a_registry_that_is_unreachable_when_the_operator_starts_leaves_ready_what_is_ready(
+    world: World,
+) -> None:
     world.answered, world.unreachable_since = False, world.now
     world.delete(Ref("Service", "demo"))
     world.settle()
@@ -328,7 +330,7 @@ def test_a_registry_that_is_away_when_the_operator_starts_leaves_ready_what_is_r
     assert world.status["prod"]["target"]["source"] == "stage Production"
 
 
-def test_a_rollout_goes_on_by_the_remembered_target_while_the_registry_is_away(world: World) -> None:
+def test_a_rollout_goes_on_by_the_remembered_target_while_the_registry_is_unreachable(world: World) -> None:
     world.register("2", stage="Production")
     world.reconcile()
     world.answered, world.unreachable_since = False, world.now

@@ -13,7 +13,13 @@ from driftlead_operator import metrics
 from driftlead_operator.cluster.lean import kopf
 from driftlead_operator.decisions.facts import Manifest
 from driftlead_operator.decisions.names import MANAGER
-from driftlead_operator.errors import AwayError, ConflictError, NotFoundError, OperatorError, RefusedError
+from driftlead_operator.errors import (
+    ConflictError,
+    NotFoundError,
+    OperatorError,
+    RefusedError,
+    UnreachableError,
+)
 from driftlead_operator.exchange import exchange
 from driftlead_operator.kinds import KINDS
 
@@ -94,7 +100,7 @@ class ApiServer:
     def _login(self) -> kopf.ConnectionInfo:
         info = login(settings=kopf.OperatorSettings())
         if info is None:
-            raise AwayError(
+            raise UnreachableError(
                 "no API server is known: there is neither a service account's token nor a kubeconfig; "
                 "run inside a pod, or set KUBECONFIG"
             )
@@ -119,14 +125,14 @@ class ApiServer:
         headers = {"Content-Type": content or "application/json", **self._headers, **more.pop("headers", {})}
         data = None if body is None else orjson.dumps(body)
         if self._session is None:
-            raise AwayError("the connection to the API server is not open")
+            raise UnreachableError("the connection to the API server is not open")
         try:
             status, text = await exchange(
                 self._session, method, self._server + path, data=data, headers=headers, **more
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.API_REQUESTS.labels(verb, kind, "none").inc()
-            raise AwayError(f"the API server did not answer {verb} {kind}: {error!r}") from error
+            raise UnreachableError(f"the API server did not answer {verb} {kind}: {error!r}") from error
         metrics.API_REQUESTS.labels(verb, kind, str(status)).inc()
         if status == 401:
             self._headers_until = 0.0
@@ -238,5 +244,5 @@ def refusal(status: int, text: bytes, what: str) -> OperatorError:
     if status == 409:
         return ConflictError(message)
     if status in (401, 408, 429) or status >= 500:
-        return AwayError(message)
+        return UnreachableError(message)
     return RefusedError(message)

@@ -62,7 +62,7 @@ class Audit:
     def deaf_for(self) -> float:
         """Seconds in which the watch has not told what a listing showed; 0 if it told all.
 
-        Until the last listing, not until now: while the API server is away nobody is deaf.
+        Until the last listing, not until now: while the API server is unreachable no watch is stale.
         """
         if not (self.synced and self._missed):
             return 0.0

@@ -16,7 +16,7 @@ Sink = Callable[[str, str | None, dict[str, Any]], None]
 
 
 class Patiently:
-    """Pauses between tries, without an end: an API server that is away for an hour ends no watch."""
+    """Pauses between tries, without an end: an API server that is down for an hour ends no watch."""
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((0.2, 0.5, 1.0, 2.0, 3.0), itertools.repeat(5.0))

@@ -67,7 +67,7 @@ class Leader:
     def deaf_for(self) -> float:
         """Seconds between the oldest renewal that the watch has not told and the newest; 0 when it told all.
 
-        Between renewals, not until now: while the API server is away nothing can be told, and nobody is deaf.
+        Between renewals, not until now: an API server that is down tells nothing, and no watch is to blame.
         """
         return max(self._written.values()) - min(self._written.values()) if self._written else 0.0
 

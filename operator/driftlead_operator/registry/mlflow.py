@@ -12,7 +12,7 @@ import orjson
 from driftlead_formats.tracking import basic
 from driftlead_operator import metrics
 from driftlead_operator.decisions.facts import ModelVersion, RegistryWrite
-from driftlead_operator.errors import RegistryAwayError, RegistryRefusedError
+from driftlead_operator.errors import RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.exchange import exchange
 
 API = "/api/2.0/mlflow"
@@ -91,7 +91,7 @@ class Model:
 
 
 class Registry:
-    """One MLflow registry. Every method raises RegistryAwayError or RegistryRefusedError."""
+    """One MLflow registry. Every method raises RegistryUnreachableError or RegistryRefusedError."""
 
     def __init__(self, declaration: Declaration, *, timeout: float = 10.0) -> None:
         self.declaration = declaration
@@ -109,14 +109,14 @@ class Registry:
 
     async def _call(self, method: str, call: str, **more: Any) -> dict[str, Any]:
         if self._session is None:
-            raise RegistryAwayError("the connection to the registry is not open")
+            raise RegistryUnreachableError("the connection to the registry is not open")
         headers = self.declaration.authorization()
         url, name = f"{self.declaration.uri}{API}/{call}", self.declaration.name
         try:
             status, text = await exchange(self._session, method, url, headers=headers, **more)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.REGISTRY_REQUESTS.labels(name, call, "none").inc()
-            raise RegistryAwayError(
+            raise RegistryUnreachableError(
                 f"registry {name} at {self.declaration.uri} did not answer: {error!r}"
             ) from error
         metrics.REGISTRY_REQUESTS.labels(name, call, str(status)).inc()
@@ -193,9 +193,9 @@ def understand(name: str, call: str, status: int, text: bytes, *, writes: bool =
     if isinstance(content, dict):
         words = f"{content.get('error_code', '')} {content.get('message', '')}".strip()
     message = f"registry {name} answered {call} with {status}: {words}"
-    # Credentials that may not read are the platform's trouble, as an outage is: nothing is known then.
+    # Credentials that may not read are the platform's fault, as an outage is: nothing is known then.
     if status in (408, 429) or status >= 500 or status < 400 or (status in (401, 403) and not writes):
-        raise RegistryAwayError(message)
+        raise RegistryUnreachableError(message)
     raise RegistryRefusedError(message)
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from driftlead_operator import metrics
 from driftlead_operator.decisions.facts import ModelVersion, RegistryFacts, RegistryWrite
-from driftlead_operator.errors import OperatorError, RegistryAwayError, RegistryRefusedError
+from driftlead_operator.errors import OperatorError, RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.registry.mlflow import Declaration, Model, Registry, with_aliases
 from driftlead_operator.registry.rounds import Rounds
 from driftlead_operator.workqueue import backoff
@@ -106,7 +106,7 @@ class Poller:
             await self._wait(self.pause(random.random()))
 
     def pause(self, jitter: float) -> float:
-        """Seconds until the next poll: the interval give or take a tenth, longer while it is away."""
+        """Seconds until the next poll: the interval give or take a tenth, longer while it does not answer."""
         usual = self._seconds * (0.9 + 0.2 * jitter)
         if not self._failures:
             return usual
@@ -133,32 +133,34 @@ class Poller:
             changed = await self.poll(frozenset(self._watched()))
             self._hurried = False
         except OperatorError as error:
-            self._note_away(error)
-            metrics.REGISTRY_POLLS.labels(name, "away").inc()
+            self._note_unreachable(error)
+            metrics.REGISTRY_POLLS.labels(name, "unreachable").inc()
         except Exception:
-            # An answer that cannot be read is the registry's trouble; other registries go on.
+            # An answer that cannot be read is the registry's fault; other registries go on.
             log.exception("registry answer not understood", registry=name)
-            self._note_away(RegistryAwayError(f"registry {name} gave an answer that could not be read"))
-            metrics.REGISTRY_POLLS.labels(name, "away").inc()
+            self._note_unreachable(
+                RegistryUnreachableError(f"registry {name} gave an answer that could not be read")
+            )
+            metrics.REGISTRY_POLLS.labels(name, "unreachable").inc()
         else:
-            self._note_back(changed)
+            self._note_answer(changed)
             metrics.REGISTRY_POLLS.labels(name, "ok").inc()
         metrics.REGISTRY_UNREACHABLE.labels(name).set(self.unreachable_since is not None)
         metrics.REGISTRY_POLL_SECONDS.labels(name).observe(time.monotonic() - started)
 
-    def _note_away(self, error: Exception) -> None:
+    def _note_unreachable(self, error: Exception) -> None:
         self._failures += 1
         self.error = str(error)
         if self.unreachable_since is None:
             self.unreachable_since = self._now()
-            log.warning("registry away", registry=self.declaration.name, error=self.error)
+            log.warning("registry unreachable", registry=self.declaration.name, error=self.error)
             self._changed(self._watched())
 
-    def _note_back(self, changed: Collection[str]) -> None:
+    def _note_answer(self, changed: Collection[str]) -> None:
         self._failures = 0
         if self.unreachable_since is not None:
             log.info(
-                "registry back",
+                "registry answers again",
                 registry=self.declaration.name,
                 unreachable_since=self.unreachable_since.isoformat(),
             )
@@ -267,7 +269,7 @@ class Poller:
     async def write(self, write: RegistryWrite) -> None:
         """Writes, keeps what was refused for the next plan, and polls at once.
 
-        Raises RegistryAwayError, after which nothing is known of the write.
+        Raises RegistryUnreachableError, after which nothing is known of the write.
         """
         refused = ""
         try:
