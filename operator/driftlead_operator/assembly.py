@@ -26,10 +26,10 @@ from driftlead_operator.kinds import RESOURCE, Key
 from driftlead_operator.observe import Decisions, Observer
 from driftlead_operator.probes import Probes, faults, serve
 from driftlead_operator.reconciler import Reconciler
-from driftlead_operator.registry.following import Following
 from driftlead_operator.registry.hooks import Hooks
 from driftlead_operator.registry.mlflow import Registry, read_declarations
 from driftlead_operator.registry.poller import Poller
+from driftlead_operator.registry.subscriptions import Subscriptions
 from driftlead_operator.settings import OperatorSettings
 from driftlead_operator.workqueue import WorkQueue
 
@@ -68,10 +68,10 @@ class Pollers:
         for poller in self.all.values():
             poller.forget()
 
-    def hurry(self) -> None:
-        """Makes every next poll immediate."""
+    def poll_now(self) -> None:
+        """Polls every registry now."""
         for poller in self.all.values():
-            poller.hurry()
+            poller.poll_now()
 
 
 class Operator:
@@ -81,7 +81,7 @@ class Operator:
         self.settings, self.decisions = settings, decisions
         self.cache = Cache(self._heard)
         self.queue: WorkQueue[Key] = WorkQueue()
-        self.following = Following(decisions.registry_name, decisions.model_name)
+        self.subscriptions = Subscriptions(decisions.registry_name, decisions.model_name)
         self.cluster = ApiServer()
         self.pollers = Pollers(
             {name: self._poller(Registry(each)) for name, each in self._declared().items()}
@@ -136,8 +136,8 @@ class Operator:
         return Poller(
             registry,
             seconds=self.settings.poll_seconds,
-            watched=lambda: self.following.models(name) if self.is_leading() else (),
-            changed=lambda models: self._enqueue(self.following.keys(name, models)),
+            watched=lambda: self.subscriptions.models(name) if self.is_leading() else (),
+            changed=lambda models: self._enqueue(self.subscriptions.keys(name, models)),
             now=utcnow,
         )
 
@@ -172,7 +172,7 @@ class Operator:
             self.pollers.forget()
         if open_ and not was:
             self._enqueue(self.cache.keys())
-            self.pollers.hurry()
+            self.pollers.poll_now()
 
     def _enqueue(self, keys: Collection[Key]) -> None:
         for key in keys:
@@ -209,13 +209,13 @@ class Operator:
 
     def _follow(self, key: Key, resource: Manifest | None) -> None:
         if resource is None:
-            self.following.drop(key)
+            self.subscriptions.drop(key)
             self.scraper.forgive(key)
             return
-        registry, model = self.following.put(key, resource)
+        registry, model = self.subscriptions.put(key, resource)
         poller = self.pollers.all.get(registry)
         if poller and model and not poller.knows(model):
-            poller.hurry()
+            poller.poll_now()
 
     async def _refresh(self, key: Key) -> None:
         """Reads the resource after a conflict, so that its next reconcile need not wait for the watch."""
@@ -259,7 +259,7 @@ class Operator:
                 secret=secret,
                 leading=self.is_leading,
                 forward_to=lambda: self.leader.forward_to,
-                hurry=self.pollers.hurry,
+                poll_now=self.pollers.poll_now,
             )
             runner = await serve(hooks.app(), self.settings.hook_port)
             stack.push_async_callback(runner.cleanup)

@@ -1,7 +1,8 @@
 """What a poll asks and remembers, against a registry that counts its requests."""
 
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,6 @@ from driftlead_operator.decisions.facts import ModelVersion, RegistryWrite
 from driftlead_operator.errors import RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.registry.mlflow import Declaration, Model
 from driftlead_operator.registry.poller import Poller
-from driftlead_operator.registry.rounds import Rounds
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,14 +23,14 @@ class Registry:
     def __init__(self, models: dict[str, list[ModelVersion]]) -> None:
         self.models = models
         self.aliases: dict[str, dict[str, str]] = {}
-        self.marks: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.error: Exception | None = None
         self.pages_of_versions = 1
 
     def _model(self, name: str) -> Model:
         aliases = self.aliases.get(name, {})
-        return Model(name=name, mark=f"{self.marks[name]} {aliases}", aliases=aliases)
+        return Model(name=name, fingerprint=f"{self.changes[name]} {aliases}", aliases=aliases)
 
     def _count(self, call: str) -> None:
         if self.error:
@@ -60,21 +60,28 @@ class Registry:
 
     async def write(self, write: RegistryWrite) -> None:
         self._count("write")
-        self.marks[write.model] += 1
+        self.changes[write.model] += 1
 
 
 def version(number: int, stage: str = "None") -> ModelVersion:
     return ModelVersion(version=str(number), stage=stage)
 
 
-def poller(registry: Registry, changed: list[set[str]] | None = None) -> Poller:
+def poller(
+    registry: Registry,
+    changed: list[set[str]] | None = None,
+    *,
+    watched: Sequence[str] = (),
+    clock: Callable[[], float] = time.monotonic,
+) -> Poller:
     told = changed if changed is not None else []
     return Poller(
         registry,  # type: ignore[arg-type]
         seconds=10,
-        watched=lambda: (),
+        watched=lambda: watched,
         changed=lambda models: told.append(set(models)),
         now=lambda: NOW,
+        clock=clock,
     )
 
 
@@ -102,7 +109,7 @@ async def test_only_the_model_that_moved_is_read_again_and_told() -> None:
     await asks.poll(["a", "b"])
     registry.asked.clear()
     registry.models["a"] = [version(1, "Archived"), version(2, "Production")]
-    registry.marks["a"] += 1
+    registry.changes["a"] += 1
     assert await asks.poll(["a", "b"]) == {"a"}
     assert registry.asked["versions_page"] == 1
     facts = asks.facts("a", "team")
@@ -133,17 +140,16 @@ async def test_a_model_that_is_not_there_yet_is_known_as_such_and_told_when_it_c
 
 async def test_while_the_registry_is_unreachable_its_last_answer_stands_beside_since_when_and_why() -> None:
     registry, told = Registry({"a": [version(1)]}), []
-    asks = poller(registry, told)
-    asks._watched = lambda: ["a"]
-    await asks.once()
+    asks = poller(registry, told, watched=["a"])
+    await asks.poll_once()
     registry.error = RegistryUnreachableError("nobody there")
     for _ in range(3):
-        await asks.once()
+        await asks.poll_once()
     facts = asks.facts("a", "team")
     assert (facts.unreachable_since, facts.error, len(facts.versions)) == (NOW, "nobody there", 1)
     assert asks.pause(1.0) == 40.0
     registry.error = None
-    await asks.once()
+    await asks.poll_once()
     assert asks.facts("a", "team").unreachable_since is None
     assert told == [{"a"}, {"a"}, {"a"}]  # the first answer, gone, back
     assert asks.pause(0.5) == 10.0
@@ -151,10 +157,9 @@ async def test_while_the_registry_is_unreachable_its_last_answer_stands_beside_s
 
 async def test_what_cannot_be_read_counts_as_unreachable_and_ends_nothing() -> None:
     registry = Registry({"a": [version(1)]})
-    asks = poller(registry)
-    asks._watched = lambda: ["a"]
+    asks = poller(registry, watched=["a"])
     registry.error = KeyError("registered_models")
-    await asks.once()
+    await asks.poll_once()
     assert asks.unreachable_since == NOW
 
 
@@ -192,9 +197,8 @@ class Clock:
 
 def watching(registry: Registry, names: list[str]) -> tuple[Poller, Clock]:
     """A poller of these models, and its clock."""
-    asks, clock = poller(registry), Clock()
-    asks._rounds, asks._watched = Rounds(clock), lambda: names
-    return asks, clock
+    clock = Clock()
+    return poller(registry, watched=names, clock=clock), clock
 
 
 @pytest.mark.parametrize(
@@ -208,28 +212,28 @@ async def test_reading_versions_again_costs_no_more_than_a_listing_and_reaches_e
     registry = Registry({f"m{number:02}": [version(1)] for number in range(models)})
     registry.pages_of_versions = pages_of_versions
     asks, clock = watching(registry, names)
-    await asks.once()
+    await asks.poll_once()
     for name in names:
-        registry.models[name] = [version(1), version(2, "Production")]  # and no mark moves
+        registry.models[name] = [version(1), version(2, "Production")]  # and nothing tells of it
     for poll in range(61 + 6 * watched):
         clock.seconds += 10
         registry.asked.clear()
-        await asks.once()
+        await asks.poll_once()
         assert registry.asked.total() <= most
         assert poll >= 59 or not registry.asked["versions_page"]
     assert all(len(asks.facts(name, "team").versions) == 2 for name in names)
 
 
-async def test_a_poll_that_a_hook_hurries_lists_and_the_next_one_reads_again() -> None:
+async def test_a_poll_that_a_hook_asked_for_lists_and_the_next_one_reads_again() -> None:
     registry = Registry({"a": [version(1)]})
     asks, clock = watching(registry, ["a"])
-    await asks.once()
+    await asks.poll_once()
     clock.seconds = 700.0
     registry.asked.clear()
-    asks._hurried = True
-    await asks.once()
+    asks.must_list = True
+    await asks.poll_once()
     assert registry.asked == {"model": 1}
-    await asks.once()
+    await asks.poll_once()
     assert registry.asked == {"model": 1, "versions_page": 1}
 
 
@@ -237,7 +241,7 @@ async def test_versions_that_are_read_again_keep_their_aliases() -> None:
     registry = Registry({"a": [version(1), version(2)]})
     registry.aliases["a"] = {"champion": "1"}
     asks, clock = watching(registry, ["a"])
-    await asks.once()
+    await asks.poll_once()
     clock.seconds = 700.0
     registry.models["a"].append(version(3))
     assert await asks.poll(["a"]) == {"a"}

@@ -1,1 +1,1 @@
-"""MLflow's registry: asked at intervals, hurried by its webhooks, told of promotions."""
+"""MLflow's registry: polled at intervals, at once after its webhooks, written for promotions."""

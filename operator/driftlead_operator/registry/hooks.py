@@ -59,11 +59,11 @@ class Hooks:
         secret: Path,
         leading: Callable[[], bool],
         forward_to: Callable[[], str],
-        hurry: Callable[[], None],
+        poll_now: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._secret, self._leading, self._forward_to = secret, leading, forward_to
-        self._hurry, self._clock = hurry, clock
+        self._poll_now, self._clock = poll_now, clock
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     def app(self) -> web.Application:
@@ -76,7 +76,7 @@ class Hooks:
         """200 when believed, 401 or 400 when not, 503 while nobody leads."""
         body = await request.read()
         try:
-            secret = self._secret.read_bytes().strip()  # anew each time, since it rotates
+            secret = self._secret.read_bytes().strip()  # each time, since it rotates
             delivery = verify(secret, request.headers, body, self._clock())
             if not self._leading():
                 return await self._forward(request.headers, body)
@@ -88,7 +88,7 @@ class Hooks:
             return web.Response(status=error.status, text=str(error))
         metrics.HOOKS.labels("accepted").inc()
         log.info("webhook", kind=kind)
-        self._hurry()
+        self._poll_now()
         return web.Response(text="ok")
 
     def _remember(self, delivery: str) -> None:

@@ -83,10 +83,12 @@ FILES = ("uri", "allow-write", "allowed-namespaces")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A registered model as a listing shows it; `mark` differs whenever a version, stage or alias moved."""
+    """A registered model as a listing shows it; `fingerprint` differs whenever a version, stage or alias
+    changed.
+    """
 
     name: str
-    mark: str
+    fingerprint: str
     aliases: Mapping[str, str]
 
 
@@ -203,8 +205,8 @@ def read_model(reply: Mapping[str, Any]) -> Model:
     """A registered model from MLflow's JSON."""
     aliases = {each["alias"]: str(each["version"]) for each in reply.get("aliases", ())}
     latest = sorted((each["version"], each["current_stage"]) for each in reply.get("latest_versions", ()))
-    mark = repr((reply.get("last_updated_timestamp"), latest, sorted(aliases.items())))
-    return Model(name=reply["name"], mark=mark, aliases=aliases)
+    fingerprint = repr((reply.get("last_updated_timestamp"), latest, sorted(aliases.items())))
+    return Model(name=reply["name"], fingerprint=fingerprint, aliases=aliases)
 
 
 def read_version(reply: Mapping[str, Any]) -> ModelVersion:

@@ -14,18 +14,18 @@ from driftlead_operator import metrics
 from driftlead_operator.decisions.facts import ModelVersion, RegistryFacts, RegistryWrite
 from driftlead_operator.errors import OperatorError, RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.registry.mlflow import Declaration, Model, Registry, with_aliases
-from driftlead_operator.registry.rounds import Rounds
+from driftlead_operator.registry.resync import Resync
 from driftlead_operator.workqueue import backoff
 
 log = structlog.get_logger(__name__)
 A = TypeVar("A")
 
 LONGEST_BACKOFF = 120.0
-SOONEST = 0.5
+MIN_SECONDS = 0.5
 """Seconds between two polls at the least, however many hooks arrive."""
-TOGETHER = 20
-"""From so many changed models on, versions are read for all models at once."""
-AT_ONCE = 8
+BULK_FROM = 20
+"""Changed models from which on versions are read page by page for all models, not model by model."""
+CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Answer:
     """What a registry said of one model, and when it last did. `refused` is its answer to the last write."""
 
     answered_at: datetime
-    mark: str = ""
+    fingerprint: str = ""
     exists: bool = False
     versions: Sequence[ModelVersion] = ()
     refused: str = ""
@@ -43,8 +43,8 @@ class Poller:
     """Keeps the answers of one registry fresh for the models that are watched, and tells which changed.
 
     A poll costs one request per watched model or one per page of the registry's models, whichever is less,
-    and one more for each model that changed. Now and then it reads as many versions again, instead
-    of listing: it then sees which stages moved of those models, and aliases with the next poll.
+    and one more for each model that changed. A poll of a resync reads as many versions again instead of
+    listing: it sees which stages changed of those models; aliases come with the next listing.
     """
 
     def __init__(
@@ -61,17 +61,18 @@ class Poller:
         self.declaration: Declaration = registry.declaration
         self._seconds, self._watched, self._changed, self._now = seconds, watched, changed, now
         self._answers: dict[str, Answer] = {}
-        self._hurry = asyncio.Event()
+        self._poll_now = asyncio.Event()
         self._failures = 0
         self._pages = 1
-        self._hurried = True
-        self._rounds = Rounds(clock)
+        self.must_list = True
+        """Whether the next poll must list models: nothing was read yet, or somebody waits for a change."""
+        self._resync = Resync(clock)
         self.unreachable_since: datetime | None = None
         self.error = ""
 
-    def hurry(self) -> None:
+    def poll_now(self) -> None:
         """Makes the next poll immediate."""
-        self._hurry.set()
+        self._poll_now.set()
 
     def forget(self) -> None:
         """Forgets every answer."""
@@ -102,7 +103,7 @@ class Poller:
         """Polls until cancelled."""
         while True:
             if self._watched() or self.unreachable_since:
-                await self.once()
+                await self.poll_once()
             await self._wait(self.pause(random.random()))
 
     def pause(self, jitter: float) -> float:
@@ -118,20 +119,20 @@ class Poller:
         started = time.monotonic()
         try:
             async with asyncio.timeout(seconds):
-                await self._hurry.wait()
-            self._hurried = True
-            await asyncio.sleep(max(0.0, SOONEST - (time.monotonic() - started)))
+                await self._poll_now.wait()
+            self.must_list = True
+            await asyncio.sleep(max(0.0, MIN_SECONDS - (time.monotonic() - started)))
         except TimeoutError:
             pass
-        self._hurry.clear()
+        self._poll_now.clear()
 
-    async def once(self) -> None:
+    async def poll_once(self) -> None:
         """One poll, whose end is told and counted."""
         name = self.declaration.name
         started = time.monotonic()
         try:
             changed = await self.poll(frozenset(self._watched()))
-            self._hurried = False
+            self.must_list = False
         except OperatorError as error:
             self._note_unreachable(error)
             metrics.REGISTRY_POLLS.labels(name, "unreachable").inc()
@@ -171,10 +172,10 @@ class Poller:
 
     async def poll(self, watched: Collection[str]) -> set[str]:
         """Asks once; the models of which something is different from before."""
-        # Somebody waits for the answer to a hook, and what was never asked for comes first.
-        if not self._hurried and all(map(self.knows, watched)):
+        # Who calls poll_now waits for what changed, and a model that was never read comes first.
+        if not self.must_list and all(map(self.knows, watched)):
             known = {name for name in watched if self._answers[name].exists}
-            if due := self._rounds.due(known):
+            if due := self._resync.due(known):
                 return await self._read_again(due, min(len(watched), self._pages))
         at = self._now()
         models = await self._models(watched)
@@ -199,15 +200,15 @@ class Poller:
     async def _read_again(self, models: Sequence[str], most: int) -> set[str]:
         """Reads the versions of all these models if that takes so many requests at most, else of so many."""
         at, found = self._now(), None
-        if self._rounds.by_pages:
+        if self._resync.by_pages:
             found = await self._all_versions(most)
-            self._rounds.by_pages = found is not None
+            self._resync.by_pages = found is not None
             if found is None:
                 return set()  # what was asked was as much as a poll may ask
         read = models if found is not None else models[:most]
         if found is None:
             found = await for_each(self._versions_of, read)
-        self._rounds.read(read)
+        self._resync.read(read)
         return {name for name in read if self._keep(name, self._again(at, name, found.get(name, ())))}
 
     def _again(self, at: datetime, name: str, versions: Collection[ModelVersion]) -> Answer:
@@ -218,7 +219,7 @@ class Poller:
 
     def _is_stale(self, name: str, model: Model) -> bool:
         before = self._answers.get(name)
-        return before is None or before.mark != model.mark
+        return before is None or before.fingerprint != model.fingerprint
 
     async def _models(self, watched: Collection[str]) -> Mapping[str, Model]:
         """The watched models that exist, by whichever way takes fewer requests."""
@@ -242,7 +243,7 @@ class Poller:
 
     async def _versions(self, models: Sequence[str]) -> dict[str, list[ModelVersion]]:
         """The versions of these models; a model without any has an empty list."""
-        if len(models) >= TOGETHER and (found := await self._all_versions(len(models))) is not None:
+        if len(models) >= BULK_FROM and (found := await self._all_versions(len(models))) is not None:
             return {model: found.get(model, []) for model in models}
         return await for_each(self._versions_of, models)
 
@@ -279,7 +280,7 @@ class Poller:
             log.warning("registry refused", registry=self.declaration.name, model=write.model, error=refused)
         if before := self._answers.get(write.model):
             self._answers[write.model] = replace(before, refused=refused)
-        self.hurry()
+        self.poll_now()
 
 
 def answer(at: datetime, model: Model | None, versions: Collection[ModelVersion]) -> Answer:
@@ -287,13 +288,16 @@ def answer(at: datetime, model: Model | None, versions: Collection[ModelVersion]
     if model is None:
         return Answer(answered_at=at)
     return Answer(
-        answered_at=at, mark=model.mark, exists=True, versions=with_aliases(versions, model.aliases)
+        answered_at=at,
+        fingerprint=model.fingerprint,
+        exists=True,
+        versions=with_aliases(versions, model.aliases),
     )
 
 
 async def for_each(ask: Callable[[str], Awaitable[A]], names: Sequence[str]) -> dict[str, A]:
     """The answer for each name, a few requests at once; raises the first error."""
-    gate = asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(CONCURRENCY)
 
     async def one(name: str) -> A:
         async with gate:

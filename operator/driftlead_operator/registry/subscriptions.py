@@ -1,4 +1,4 @@
-"""Which resource follows which model of which registry."""
+"""Which resource subscribes to which model of which registry."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection
@@ -7,7 +7,7 @@ from driftlead_operator.decisions.facts import Manifest
 from driftlead_operator.kinds import Key
 
 
-class Following:
+class Subscriptions:
     """Kept beside the cache: tells the pollers what to poll, and whom to reconcile when a model changed."""
 
     def __init__(
