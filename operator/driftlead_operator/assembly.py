@@ -15,7 +15,7 @@ from driftlead_operator.carry_out import CarryOut
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.cluster.audit import Audit
 from driftlead_operator.cluster.cache import Cache
-from driftlead_operator.cluster.leader import LEASE, Leader
+from driftlead_operator.cluster.leader import LEASE, LeaderElector
 from driftlead_operator.cluster.watch import Watch
 from driftlead_operator.decisions.facts import Manifest, RegistryFacts, RegistryWrite
 from driftlead_operator.errors import RegistryRefusedError
@@ -87,7 +87,7 @@ class Operator:
             {name: self._poller(Registry(each)) for name, each in self._declared().items()}
         )
         self.identity = f"{settings.pod_name}_{uuid.uuid4().hex[:8]}"
-        self.leader = Leader(
+        self.leader = LeaderElector(
             cluster=self.cluster,
             namespace=settings.pod_namespace,
             identity=self.identity,
@@ -95,15 +95,18 @@ class Operator:
             changed=lambda _: self._gate(),
         )
         self.scraper = Scraper(
-            cache=self.cache, seconds=settings.health_seconds, changed=self.queue.add, leading=self.is_leading
+            cache=self.cache,
+            seconds=settings.health_seconds,
+            changed=self.queue.add,
+            is_leader=self.is_leader,
         )
         self.audit = Audit(
             cache=self.cache,
             cluster=self.cluster,
             namespaces=settings.namespaces,
             seconds=settings.audit_seconds,
-            gone=lambda key: self._enqueue([key]),
-            synced=self._gate,
+            on_deleted=self.queue.add,
+            on_synced=self._gate,
         )
         self.watch = Watch(
             namespaces=settings.namespaces,
@@ -115,13 +118,13 @@ class Operator:
             cache=self.cache,
             cluster=self.cluster,
             registries=self.pollers,
-            health=self.scraper,
+            pod_answers=self.scraper,
             decisions=decisions,
             defaults=settings.defaults,
             now=utcnow,
         )
         self.events = Events(
-            cluster=self.cluster, leading=self.is_leading, now=utcnow, instance=settings.pod_name
+            cluster=self.cluster, is_leader=self.is_leader, now=utcnow, instance=settings.pod_name
         )
         self.reconciler = self._reconciler()
         self._stopping = asyncio.Event()
@@ -136,7 +139,7 @@ class Operator:
         return Poller(
             registry,
             seconds=self.settings.poll_seconds,
-            watched=lambda: self.subscriptions.models(name) if self.is_leading() else (),
+            watched=lambda: self.subscriptions.models(name) if self.is_leader() else (),
             changed=lambda models: self._enqueue(self.subscriptions.keys(name, models)),
             now=utcnow,
         )
@@ -147,7 +150,7 @@ class Operator:
             cache=self.cache,
             events=self.events,
             write_registry=self.pollers.write,
-            leading=self.is_leading,
+            is_leader=self.is_leader,
         )
         return Reconciler(
             queue=self.queue,
@@ -160,15 +163,15 @@ class Operator:
             seconds=self.settings.reconcile_seconds,
         )
 
-    def is_leading(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process may write."""
-        return self.leader.leads
+        return self.leader.is_leader
 
     def _gate(self) -> None:
         """Opens the queue while we lead and have seen everything once."""
-        was, open_ = self.queue.open, self.leader.leads and self.audit.synced
+        was, open_ = self.queue.open, self.leader.is_leader and self.audit.synced
         self.queue.set_open(open_)
-        if not self.leader.leads:
+        if not self.leader.is_leader:
             self.pollers.forget()
         if open_ and not was:
             self._enqueue(self.cache.keys())
@@ -182,12 +185,12 @@ class Operator:
         """One event of a watch: kept, and its resource queued if it is news."""
         metrics.WATCH_EVENTS.labels(kind).inc()
         if kind == "Lease":
-            self.leader.seen(thing)
+            self.leader.observe(thing)
             return
         gone = type_ == "DELETED"
         change = self.cache.drop(kind, thing) if gone else self.cache.put(kind, thing, listed=type_ is None)
         if change.relisted:
-            self.audit.soon()
+            self.audit.compare_soon()
         if not (change.news and change.key):
             return
         if kind == RESOURCE:
@@ -201,16 +204,16 @@ class Operator:
             if kind == RESOURCE:
                 self._follow(Key(namespace, name), thing)
             elif kind == "Pod" and thing is None:
-                self.scraper.forget(namespace, name)
+                self.scraper.pod_deleted(namespace, name)
             elif kind == "Pod" and thing is not None:
-                self.scraper.notice(thing)
+                self.scraper.pod_changed(thing)
         except Exception:
             log.exception("change not understood", kind=kind, namespace=namespace, name=name)
 
     def _follow(self, key: Key, resource: Manifest | None) -> None:
         if resource is None:
             self.subscriptions.drop(key)
-            self.scraper.forgive(key)
+            self.scraper.resource_deleted(key)
             return
         registry, model = self.subscriptions.put(key, resource)
         poller = self.pollers.all.get(registry)
@@ -250,14 +253,14 @@ class Operator:
             alive=self._faults,
             ready=lambda: self.audit.synced,
             queue=lambda: (len(self.queue), self.queue.oldest),
-            fleet=lambda: Fleet(self.cache.unpackers(RESOURCE), utcnow()) if self.is_leading() else None,
+            fleet=lambda: Fleet(self.cache.unpackers(RESOURCE), utcnow()) if self.is_leader() else None,
         )
         runner = await serve(probes.app(), self.settings.port)
         stack.push_async_callback(runner.cleanup)
         if secret := self.settings.hook_secret_file:
             hooks = Hooks(
                 secret=secret,
-                leading=self.is_leading,
+                is_leader=self.is_leader,
                 forward_to=lambda: self.leader.forward_to,
                 poll_now=self.pollers.poll_now,
             )
@@ -267,8 +270,8 @@ class Operator:
     def _faults(self) -> Collection[str]:
         return faults(
             watching=self.watch.alive,
-            lease_deaf=self.leader.deaf_for(),
-            audit_deaf=self.audit.deaf_for(),
+            lease_stale=self.leader.stale_for(),
+            audit_stale=self.audit.stale_for(),
         )
 
     async def _work(self) -> None:

@@ -24,7 +24,7 @@ class Outcome:
 class CarryOut:
     """Carries plans out.
 
-    `leading` is asked before each write. It cannot be the guard alone (a process may be stopped between
+    `is_leader` is asked before each write. It cannot be the guard alone (a process may be stopped between
     question and write), so writes also carry the version or uid of what was seen, Jobs have deterministic
     names, and what is written to a registry was saved as an intent first.
     """
@@ -36,10 +36,10 @@ class CarryOut:
         cache: Cache,
         events: Events,
         write_registry: Callable[[str, RegistryWrite], Awaitable[None]],
-        leading: Callable[[], bool],
+        is_leader: Callable[[], bool],
     ) -> None:
         self._cluster, self._cache, self._events = cluster, cache, events
-        self._write_registry, self._leading = write_registry, leading
+        self._write_registry, self._is_leader = write_registry, is_leader
 
     async def __call__(self, key: Key, facts: Facts, plan: Plan, notes: Notes) -> Outcome:
         """Status first, then registry, objects, deletions; events last, even when something before failed."""
@@ -67,7 +67,7 @@ class CarryOut:
         return outcome
 
     def _check(self) -> None:
-        if not self._leading():
+        if not self._is_leader():
             raise LostLeadershipError("this process is not the leader any more; the next leader goes on")
 
     def _keep(self, thing: Json) -> None:

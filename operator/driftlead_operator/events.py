@@ -21,9 +21,9 @@ class Events:
     """Takes events at once and writes them in their order. A lost event is logged, no more."""
 
     def __init__(
-        self, *, cluster: Cluster, leading: Callable[[], bool], now: Callable[[], datetime], instance: str
+        self, *, cluster: Cluster, is_leader: Callable[[], bool], now: Callable[[], datetime], instance: str
     ) -> None:
-        self._cluster, self._leading, self._now, self._instance = cluster, leading, now, instance
+        self._cluster, self._is_leader, self._now, self._instance = cluster, is_leader, now, instance
         self._waiting: asyncio.Queue[Json] = asyncio.Queue(MOST_WAITING)
 
     def post(self, resource: Manifest, event: Event) -> None:
@@ -53,8 +53,8 @@ class Events:
 
     async def _write(self, manifest: Json) -> None:
         """Writes an event once; for the same one again its time moves."""
-        if not self._leading():
-            lost(manifest, "this process leads no longer")
+        if not self._is_leader():
+            lost(manifest, "this process is not the leader any more")
             return
         try:
             await self._cluster.create(manifest)

@@ -1,4 +1,4 @@
-"""Asks pods what only they know: load state and log lag at /health, a judge's verdict at /verdict."""
+"""Scrapes pods for what only they know: load state and log lag at /health, a judge's verdict at /verdict."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from driftlead_operator.decisions.names import COMPONENT
 from driftlead_operator.kinds import Key
 
 PATHS = {"prod": "/health", "canary": "/health", "judge": "/verdict"}
-AT_ONCE = 32
+CONCURRENCY = 32
 TIMEOUT_SECONDS = 2.0
 LONGEST_ANSWER = 64 * 1024
 LAG_STEPS = (5.0, 30.0, 120.0, 600.0)
@@ -26,8 +26,8 @@ LAG_STEPS = (5.0, 30.0, 120.0, 600.0)
 Json = Mapping[str, Any]
 
 
-class Asked(NamedTuple):
-    """A pod that is asked: where, and whose."""
+class ScrapeTarget(NamedTuple):
+    """A pod to scrape: where, and of which resource."""
 
     uid: str
     url: str
@@ -35,15 +35,15 @@ class Asked(NamedTuple):
     key: Key
 
 
-def asked_of(pod: Manifest) -> Asked | None:
-    """How to ask a pod, None when there is nothing to ask or nobody to answer yet."""
+def scrape_target(pod: Manifest) -> ScrapeTarget | None:
+    """Where to scrape a pod; None for one without such a path, and while it does not run."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     path = PATHS.get((metadata.get("labels") or {}).get(COMPONENT, ""))
     address, key = status.get("podIP"), owner_of("Pod", pod)
     if not (path and address and key) or status.get("phase") != "Running" or "deletionTimestamp" in metadata:
         return None
     host = f"[{address}]" if ":" in address else address
-    return Asked(metadata["uid"], f"http://{host}:{http_port(pod)}{path}", path, key)
+    return ScrapeTarget(metadata["uid"], f"http://{host}:{http_port(pod)}{path}", path, key)
 
 
 def http_port(pod: Manifest) -> int:
@@ -61,7 +61,7 @@ def is_ready(pod: Manifest) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def gist(answer: Json | None) -> object:
+def fingerprint(answer: Json | None) -> object:
     """The part of an answer whose change is worth a reconcile: not the counters, which never stand still."""
     if answer is None:
         return None
@@ -74,23 +74,23 @@ def gist(answer: Json | None) -> object:
 
 
 class Scraper:
-    """Asks every running pod of a stage at intervals, a ready one at once, and keeps what it said last."""
+    """Scrapes every running pod of a stage at intervals, a newly ready one at once."""
 
     def __init__(
-        self, *, cache: Cache, seconds: float, changed: Callable[[Key], None], leading: Callable[[], bool]
+        self, *, cache: Cache, seconds: float, changed: Callable[[Key], None], is_leader: Callable[[], bool]
     ) -> None:
-        self._cache, self._seconds, self._changed, self._leading = cache, seconds, changed, leading
-        self._answers: dict[tuple[str, str], tuple[Asked, Json]] = {}
-        self._silent: dict[tuple[str, str], tuple[Asked, Json]] = {}
+        self._cache, self._seconds, self._changed, self._is_leader = cache, seconds, changed, is_leader
+        self._answers: dict[tuple[str, str], tuple[ScrapeTarget, Json]] = {}
+        self._silent: dict[tuple[str, str], tuple[ScrapeTarget, Json]] = {}
         self._lost: dict[Key, list[Undelivered]] = {}
-        self._soon: set[tuple[str, str]] = set()
+        self._new: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(CONCURRENCY)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
-        connector = aiohttp.TCPConnector(limit=AT_ONCE, force_close=True)
+        connector = aiohttp.TCPConnector(limit=CONCURRENCY, force_close=True)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self
 
@@ -98,7 +98,7 @@ class Scraper:
         if self._session:
             await self._session.close()
 
-    def of(self, namespace: str, pod: str) -> Json | None:
+    def health(self, namespace: str, pod: str) -> Json | None:
         """What a pod answered at /health."""
         return self._answer(namespace, pod, "/health")
 
@@ -107,78 +107,82 @@ class Scraper:
         return self._answer(namespace, pod, "/verdict")
 
     def _answer(self, namespace: str, pod: str, path: str) -> Json | None:
-        asked, answer = self._answers.get((namespace, pod), (None, None))
-        return answer if asked and asked.path == path else None
+        target, answer = self._answers.get((namespace, pod), (None, None))
+        return answer if target and target.path == path else None
 
-    def notice(self, pod: Manifest) -> None:
-        """Has a pod that just became ready asked at once."""
+    def pod_changed(self, pod: Manifest) -> None:
+        """Has a pod that just became ready scraped at once."""
         name = (pod["metadata"]["namespace"], pod["metadata"]["name"])
         if undelivered.drained(pod):
             self._answers.pop(name, None)
             self._silent.pop(name, None)
         before = self._answers.get(name)
-        if is_ready(pod) and (before is None or before[0].uid != pod["metadata"]["uid"]) and asked_of(pod):
-            self._soon.add(name)
+        if (
+            is_ready(pod)
+            and (before is None or before[0].uid != pod["metadata"]["uid"])
+            and scrape_target(pod)
+        ):
+            self._new.add(name)
             self._wake.set()
 
-    def forget(self, namespace: str, pod: str) -> None:
-        """Forgets a pod that is gone, but for the rows that it may have taken with it."""
+    def pod_deleted(self, namespace: str, pod: str) -> None:
+        """Forgets a pod, but for the rows that it may have taken with it."""
         silent = self._silent.pop((namespace, pod), (None, None))
-        asked, answer = self._answers.pop((namespace, pod), silent)
-        if asked and answer and (loss := undelivered.of_answer(pod, answer, datetime.now(UTC))):
-            self._lost[asked.key] = [*self._lost.get(asked.key, ()), loss][-undelivered.MOST :]
+        target, answer = self._answers.pop((namespace, pod), silent)
+        if target and answer and (loss := undelivered.of_answer(pod, answer, datetime.now(UTC))):
+            self._lost[target.key] = [*self._lost.get(target.key, ()), loss][-undelivered.MOST :]
 
     def undelivered(self, key: Key) -> Sequence[Undelivered]:
         """The pods of a resource that vanished with rows, by what they said last."""
         return self._lost.get(key, ())
 
-    def forgive(self, key: Key) -> None:
-        """Forgets a resource that is gone."""
+    def resource_deleted(self, key: Key) -> None:
+        """Forgets the rows that pods of a resource took with them."""
         self._lost.pop(key, None)
 
     async def run(self) -> None:
-        """Asks until cancelled."""
+        """Scrapes until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._rounds())
-            group.create_task(self._newcomers())
+            group.create_task(self._scrape_periodically())
+            group.create_task(self._scrape_new_pods())
 
-    async def _rounds(self) -> None:
+    async def _scrape_periodically(self) -> None:
         while True:
             await asyncio.sleep(self._seconds)
-            if self._leading():
-                await self._ask_all(list(self._cache.names("Pod")))
+            if self._is_leader():
+                await self._scrape_all(list(self._cache.names("Pod")))
 
-    async def _newcomers(self) -> None:
+    async def _scrape_new_pods(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            names, self._soon = self._soon, set()
-            if self._leading():
-                await self._ask_all(list(names))
+            names, self._new = self._new, set()
+            if self._is_leader():
+                await self._scrape_all(list(names))
 
-    async def _ask_all(self, names: list[tuple[str, str]]) -> None:
+    async def _scrape_all(self, names: list[tuple[str, str]]) -> None:
         """A few at once; a pod that does not answer costs its own time only."""
         pods = ((name, self._cache.get("Pod", *name)) for name in names)
-        waiting = {name: asked for name, pod in pods if pod and (asked := asked_of(pod))}
-        await asyncio.gather(*(self._ask(name, asked) for name, asked in waiting.items()))
+        targets = {name: target for name, pod in pods if pod and (target := scrape_target(pod))}
+        await asyncio.gather(*(self._scrape(name, target) for name, target in targets.items()))
 
-    async def _ask(self, name: tuple[str, str], asked: Asked) -> None:
-        async with self._gate:
-            answer = await self._get(asked.url)
-        metrics.HEALTH_ASKED.labels("silent" if answer is None else "ok").inc()
+    async def _scrape(self, name: tuple[str, str], target: ScrapeTarget) -> None:
+        async with self._slots:
+            answer = await self._get(target.url)
+        metrics.POD_SCRAPES.labels("silent" if answer is None else "ok").inc()
         before = self._answers.pop(name, None)
         if answer is not None:
-            self._answers[name] = (asked, answer)
+            self._answers[name] = (target, answer)
             self._silent.pop(name, None)
         elif before:
-            self._silent[name] = before  # its last words, should it vanish
-        if gist(before[1] if before else None) != gist(answer):
-            self._changed(asked.key)
+            self._silent[name] = before  # its last answer counts, should it vanish
+        if fingerprint(before[1] if before else None) != fingerprint(answer):
+            self._changed(target.key)
 
     async def _get(self, url: str) -> Json | None:
         if self._session is None:
             return None
-        # A pod may answer anything: what is no JSON object of a sensible size and depth counts as silence.
+        # A pod may answer anything: all but a JSON object of a sensible size and depth counts as silence.
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
             async with self._session.get(url, allow_redirects=False) as reply:
                 if reply.status == 200:

@@ -64,7 +64,9 @@ WATCH_EVENTS = Counter(
     "driftlead_operator_watch_events_total", "Events that the watches delivered.", ["kind"], registry=REGISTRY
 )
 WATCH_RESTARTS = Counter(
-    "driftlead_operator_watch_restarts_total", "Times that watching ended and began anew.", registry=REGISTRY
+    "driftlead_operator_watch_restarts_total",
+    "Times that watching ended and was started again.",
+    registry=REGISTRY,
 )
 WATCH_MISSED = Counter(
     "driftlead_operator_watch_missed_total",
@@ -84,9 +86,9 @@ HOOKS = Counter(
     ["result"],
     registry=REGISTRY,
 )
-HEALTH_ASKED = Counter(
+POD_SCRAPES = Counter(
     "driftlead_operator_pod_health_total",
-    "Pods asked for their health, by result: ok, silent.",
+    "Scrapes of pods for their health, by result: ok, silent.",
     ["result"],
     registry=REGISTRY,
 )

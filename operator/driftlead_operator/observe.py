@@ -36,10 +36,10 @@ class Registries(Protocol):
         """What a registry says of a model to a resource of this namespace."""
 
 
-class Health(Protocol):
+class PodAnswers(Protocol):
     """Where the pods' answers are."""
 
-    def of(self, namespace: str, pod: str) -> Mapping[str, Any] | None:
+    def health(self, namespace: str, pod: str) -> Mapping[str, Any] | None:
         """What a pod answered at /health."""
 
     def verdict(self, namespace: str, pod: str) -> Mapping[str, Any] | None:
@@ -70,13 +70,13 @@ class Observer:
         cache: Cache,
         cluster: Cluster,
         registries: Registries,
-        health: Health,
+        pod_answers: PodAnswers,
         decisions: Decisions,
         defaults: Defaults,
         now: Callable[[], datetime],
     ) -> None:
         self._cache, self._cluster = cache, cluster
-        self._registries, self._health = registries, health
+        self._registries, self._pod_answers = registries, pod_answers
         self._decisions, self._defaults, self._now = decisions, defaults, now
         self._notes: dict[Key, Notes] = {}
 
@@ -114,11 +114,11 @@ class Observer:
             pods=pods,
             health={
                 name: answer
-                for pod in pods
-                if (answer := self._health.of(key.namespace, name := pod["metadata"]["name"])) is not None
+                for name in (pod["metadata"]["name"] for pod in pods)
+                if (answer := self._pod_answers.health(key.namespace, name)) is not None
             },
             verdict=self._verdict(key, pods),
-            undelivered=self._health.undelivered(key),
+            undelivered=self._pod_answers.undelivered(key),
             refused=dict(self.notes(key).refused),
         )
 
@@ -127,7 +127,7 @@ class Observer:
         return self._registries.facts(name, model or "", key.namespace)
 
     def _verdict(self, key: Key, pods: list[Manifest]) -> Mapping[str, Any] | None:
-        answers = [self._health.verdict(key.namespace, pod["metadata"]["name"]) for pod in pods]
+        answers = [self._pod_answers.verdict(key.namespace, pod["metadata"]["name"]) for pod in pods]
         return next((answer for answer in answers if answer is not None), None)
 
     async def _under_our_names(

@@ -10,20 +10,20 @@ from driftlead_operator import metrics
 from driftlead_operator.fleet import Fleet
 
 LEASE_SECONDS = 60.0
-"""A renewal of the Lease that the watch has not told for so long means that the watches are deaf."""
+"""A renewal of the Lease that the watch has not told for this long means that the watches are stale."""
 AUDIT_SECONDS = 90.0
-"""So does an object that a listing showed and no watch told for so long."""
+"""So does an object that a listing showed and no watch told for this long."""
 
 
-def faults(*, watching: bool, lease_deaf: float, audit_deaf: float) -> list[str]:
-    """Why this process should be started anew; empty while it is well. An absent API server is no reason."""
+def faults(*, watching: bool, lease_stale: float, audit_stale: float) -> list[str]:
+    """Why this process should be restarted, empty while it is well; an API server that is down is not why."""
     found = []
     if not watching:
         found.append("nothing watches any more")
-    if lease_deaf > LEASE_SECONDS:
-        found.append(f"the Lease was renewed for {lease_deaf:.0f} s without the watch telling of it")
-    if audit_deaf > AUDIT_SECONDS:
-        found.append(f"a listing has shown changes for {audit_deaf:.0f} s of which no watch told")
+    if lease_stale > LEASE_SECONDS:
+        found.append(f"the Lease was renewed for {lease_stale:.0f} s without the watch telling of it")
+    if audit_stale > AUDIT_SECONDS:
+        found.append(f"a listing has shown changes for {audit_stale:.0f} s of which no watch told")
     return found
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import aiohttp
 import pytest
@@ -11,6 +12,7 @@ from mlflow.webhooks.delivery import _generate_hmac_signature
 from prometheus_client.parser import text_string_to_metric_families
 
 from driftlead_operator.cluster.api_server import ApiServer
+from driftlead_operator.cluster.leader import LeaderElector
 from neighbours.operators import FOLLOW, move, resource, running_operator, serves, until
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
@@ -50,8 +52,8 @@ async def test_probes_answer_and_the_leader_exports_every_resource(
         served = families["driftlead_modeldeployment_served_version"].samples
         labels = {"namespace": where, "name": "demo", "stage": "prod"}
         assert [(each.labels, each.value) for each in served] == [(labels, 1.0)]
-        operator.leader._leads = False
-        assert "driftlead_modeldeployment_info{" not in (await get(f"{here}/metrics"))[1]
+        with patch.object(LeaderElector, "is_leader", new=False):
+            assert "driftlead_modeldeployment_info{" not in (await get(f"{here}/metrics"))[1]
 
 
 async def test_a_webhook_makes_the_poll_immediate_and_only_with_the_right_signature_and_once(

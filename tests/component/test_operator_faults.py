@@ -148,7 +148,7 @@ async def test_what_changes_and_what_goes_while_every_connection_is_cut_is_seen_
         proxy.refuses = True
         proxy.cut()
         await change_unseen(api, where)
-        await until(lambda: not operator.leader.leads)  # it renews through the proxy as well
+        await until(lambda: not operator.leader.is_leader)  # it renews through the proxy as well
         await asyncio.sleep(2.0)
         proxy.refuses = False
         await all_was_seen(api, where, "1", operator)
@@ -164,11 +164,10 @@ async def test_a_watch_that_is_silent_is_noticed_by_the_next_listing(
         await until(serves(api, where, "1"))
         take, operator.watch._sink = operator.watch._sink, lambda *_: None
         await api.merge("ModelDeployment", where, "demo", {"metadata": {"labels": {"told": "no"}}})
-        await until(lambda: operator.audit._missed, seconds=10)
+        await until(lambda: operator.audit.missed, seconds=10)
         assert not operator._faults()
-        operator.audit._missed = {
-            name: missed._replace(since=missed.since - 1000)
-            for name, missed in operator.audit._missed.items()
+        operator.audit.missed = {
+            name: missed._replace(since=missed.since - 1000) for name, missed in operator.audit.missed.items()
         }
         assert any("a listing has shown changes" in fault for fault in operator._faults())
         operator.watch._sink = take

@@ -75,7 +75,7 @@ async def test_what_a_stopped_leader_writes_late_is_refused(
             os.kill(first.pid, signal.SIGCONT)
             log = tmp_path / "first.log"
             await until(lambda: "the object has been modified" in log.read_text())
-            await until(lambda: '"leads no longer"' in log.read_text())
+            await until(lambda: '"lost leadership"' in log.read_text())
             after = await api.get("Service", where, "demo")
             assert seen
             assert after

@@ -213,7 +213,7 @@ def test_a_leader_that_stands_still_or_is_killed_is_followed_in_time_and_undoes_
         os.kill(process, signal.SIGCONT)
     log = system.kubectl("logs", first)
     eventually(
-        lambda: "yes" if "leads no longer" in run(*log) else "", f"{first} knows that it leads no longer", 30
+        lambda: "yes" if "lost leadership" in run(*log) else "", f"{first} knows that it lost leadership", 30
     )
     assert leader(system) == second
     assert template(system, core) == wanted

@@ -42,7 +42,7 @@ def test_versions_are_compared_as_numbers(cache: Cache) -> None:
     assert cache.put("Service", thing("demo", 10)).news
 
 
-def test_a_listing_of_what_is_known_means_that_a_watch_began_anew(cache: Cache) -> None:
+def test_a_listing_of_what_is_known_means_that_a_watch_was_restarted(cache: Cache) -> None:
     assert not cache.put("Service", thing("demo", 5), listed=True).relisted
     assert cache.put("Service", thing("demo", 5), listed=True).relisted
     assert not cache.put("Service", thing("demo", 6)).relisted

@@ -47,10 +47,10 @@ class Written:
 
 
 @asynccontextmanager
-async def writing(server: Written, leading: Callable[[], bool] = lambda: True) -> AsyncIterator[Events]:
+async def writing(server: Written, is_leader: Callable[[], bool] = lambda: True) -> AsyncIterator[Events]:
     """Events that are all written, or lost, when the block ends."""
     cluster = Mock(create=server.create, merge=server.merge)
-    written = Events(cluster=cluster, leading=leading, now=lambda: NOW, instance="pod-1")
+    written = Events(cluster=cluster, is_leader=is_leader, now=lambda: NOW, instance="pod-1")
     task = asyncio.create_task(written.run())
     yield written
     await asyncio.wait_for(written.written(), 1)
@@ -92,13 +92,13 @@ async def test_the_same_words_again_move_the_time_of_the_event_that_is_there() -
     assert server.moved == ["Event shop/demo 2026-11-28T12:00:00Z"]
 
 
-async def test_a_process_that_leads_no_longer_writes_no_event() -> None:
+async def test_a_process_that_lost_leadership_writes_no_event() -> None:
     server = Written()
     with structlog.testing.capture_logs() as lines:
-        async with writing(server, leading=lambda: False) as written:
+        async with writing(server, is_leader=lambda: False) as written:
             written.post(RESOURCE, said("late"))
     assert server.created == []
-    assert lines[0]["error"] == "this process leads no longer"
+    assert lines[0]["error"] == "this process is not the leader any more"
 
 
 async def test_more_events_than_may_wait_are_lost_and_said_so(monkeypatch: Any) -> None:

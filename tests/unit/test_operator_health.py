@@ -1,11 +1,11 @@
-"""Which pods are asked, where, and which answers are worth a reconcile."""
+"""Which pods are scraped, where, and which answers are worth a reconcile."""
 
 from typing import Any
 
 import pytest
 
 from driftlead_operator.decisions import names
-from driftlead_operator.health import asked_of, gist, is_ready
+from driftlead_operator.health import fingerprint, is_ready, scrape_target
 from driftlead_operator.kinds import Key
 
 
@@ -31,10 +31,10 @@ def pod(
         (pod(address="fd00::7"), "http://[fd00::7]:8001/health"),
     ],
 )
-def test_a_running_pod_is_asked_at_its_port_named_http(seen: dict[str, Any], url: str) -> None:
-    asked = asked_of(seen)
-    assert asked
-    assert (asked.url, asked.key) == (url, Key("team", "demo"))
+def test_a_running_pod_is_scraped_at_its_port_named_http(seen: dict[str, Any], url: str) -> None:
+    target = scrape_target(seen)
+    assert target
+    assert (target.url, target.key) == (url, Key("team", "demo"))
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_a_running_pod_is_asked_at_its_port_named_http(seen: dict[str, Any], url
     ],
     ids=["a drift check", "one that waits", "one without an address", "one that goes", "a stranger"],
 )
-def test_other_pods_are_not_asked(seen: dict[str, Any]) -> None:
-    assert asked_of(seen) is None
+def test_other_pods_are_not_scraped(seen: dict[str, Any]) -> None:
+    assert scrape_target(seen) is None
 
 
 def test_a_pod_is_ready_when_the_kubelet_says_so() -> None:
@@ -67,20 +67,20 @@ def logged(**log: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("log", [{"last_seq": 9000}, {"lag_seconds": 4.9}, {"pending": 3}])
-def test_counters_that_move_are_not_worth_a_turn(log: dict[str, Any]) -> None:
-    assert gist(logged(**log)) == gist(ANSWER)
+def test_counters_that_move_are_not_worth_a_reconcile(log: dict[str, Any]) -> None:
+    assert fingerprint(logged(**log)) == fingerprint(ANSWER)
 
 
 @pytest.mark.parametrize("log", [{"mode": "off"}, {"lag_seconds": 31}, {"dropped": 1}])
-def test_a_log_that_falls_behind_or_drops_is_worth_a_turn(log: dict[str, Any]) -> None:
-    assert gist(logged(**log)) != gist(ANSWER)
+def test_a_log_that_falls_behind_or_drops_is_worth_a_reconcile(log: dict[str, Any]) -> None:
+    assert fingerprint(logged(**log)) != fingerprint(ANSWER)
 
 
-def test_another_version_and_silence_are_worth_a_turn() -> None:
-    assert gist({**ANSWER, "model_version": "4"}) != gist(ANSWER)
-    assert gist(None) != gist(ANSWER)
+def test_another_version_and_silence_are_worth_a_reconcile() -> None:
+    assert fingerprint({**ANSWER, "model_version": "4"}) != fingerprint(ANSWER)
+    assert fingerprint(None) != fingerprint(ANSWER)
 
 
 @pytest.mark.parametrize("log", [None, "none", 5, {"lag_seconds": "long"}])
 def test_an_answer_of_another_shape_hurts_nobody(log: object) -> None:
-    assert gist({"status": "ok", "log": log}) is not None
+    assert fingerprint({"status": "ok", "log": log}) is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from driftlead_operator.cluster.leader import Leader
+from driftlead_operator.cluster.leader import LeaderElector
 from driftlead_operator.errors import ConflictError, UnreachableError
 
 
@@ -66,8 +66,8 @@ def server() -> OneLease:
     return OneLease()
 
 
-def candidate(name: str, server: OneLease, clock: Clock, heard: list[bool] | None = None) -> Leader:
-    return Leader(
+def candidate(name: str, server: OneLease, clock: Clock, heard: list[bool] | None = None) -> LeaderElector:
+    return LeaderElector(
         cluster=server,  # type: ignore[arg-type]
         namespace="driftlead",
         identity=name,
@@ -80,9 +80,9 @@ def candidate(name: str, server: OneLease, clock: Clock, heard: list[bool] | Non
 async def test_the_first_leads_and_the_second_waits(server: OneLease, clock: Clock) -> None:
     heard: list[bool] = []
     first, second = candidate("a", server, clock, heard), candidate("b", server, clock)
-    await first.step()
-    await second.step()
-    assert (first.leads, second.leads, heard) == (True, False, [True])
+    await first.try_acquire_or_renew()
+    await second.try_acquire_or_renew()
+    assert (first.is_leader, second.is_leader, heard) == (True, False, [True])
     assert second.forward_to == "http://a"
     assert first.forward_to == ""
 
@@ -90,45 +90,47 @@ async def test_the_first_leads_and_the_second_waits(server: OneLease, clock: Clo
 async def test_a_lease_that_is_renewed_is_never_taken(server: OneLease, clock: Clock) -> None:
     first, second = candidate("a", server, clock), candidate("b", server, clock)
     for _ in range(60):
-        await first.step()
-        await second.step()
+        await first.try_acquire_or_renew()
+        await second.try_acquire_or_renew()
         clock.now += 1
-    assert first.leads
-    assert not second.leads
+    assert first.is_leader
+    assert not second.is_leader
 
 
 async def test_a_lease_that_stands_still_is_taken_after_its_time_and_not_before(
     server: OneLease, clock: Clock
 ) -> None:
     first, second = candidate("a", server, clock), candidate("b", server, clock)
-    await first.step()
-    await second.step()
+    await first.try_acquire_or_renew()
+    await second.try_acquire_or_renew()
     clock.now += 8
-    await second.step()
-    assert not second.leads
+    await second.try_acquire_or_renew()
+    assert not second.is_leader
     clock.now += 0.1
-    await second.step()
-    assert second.leads
+    await second.try_acquire_or_renew()
+    assert second.is_leader
     assert server.lease
     assert server.lease["spec"]["leaseTransitions"] == 1
 
 
-async def test_who_cannot_renew_leads_no_longer_before_another_may(server: OneLease, clock: Clock) -> None:
+async def test_who_cannot_renew_loses_leadership_before_another_may_take_it(
+    server: OneLease, clock: Clock
+) -> None:
     heard: list[bool] = []
     first = candidate("a", server, clock, heard)
-    await first.step()
+    await first.try_acquire_or_renew()
     server.down = True
     clock.now += 4.9
-    await first.step()
-    assert first.leads
+    await first.try_acquire_or_renew()
+    assert first.is_leader
     clock.now += 0.1
-    assert not first.leads  # even before the next try
-    await first.step()
+    assert not first.is_leader  # even before the next try
+    await first.try_acquire_or_renew()
     assert heard == [True, False]
     server.down = False
     clock.now += 1
-    await first.step()
-    assert first.leads
+    await first.try_acquire_or_renew()
+    assert first.is_leader
     assert heard == [True, False, True]
 
 
@@ -136,15 +138,15 @@ async def test_who_slept_over_its_lease_does_not_lead_when_it_wakes_up(
     server: OneLease, clock: Clock
 ) -> None:
     first, second = candidate("a", server, clock), candidate("b", server, clock)
-    await first.step()
-    await second.step()
+    await first.try_acquire_or_renew()
+    await second.try_acquire_or_renew()
     clock.now += 20
-    await second.step()
-    assert second.leads
-    assert not first.leads
-    await first.step()
-    assert not first.leads
-    assert second.leads
+    await second.try_acquire_or_renew()
+    assert second.is_leader
+    assert not first.is_leader
+    await first.try_acquire_or_renew()
+    assert not first.is_leader
+    assert second.is_leader
 
 
 async def test_of_two_that_take_a_free_lease_at_once_one_has_it(server: OneLease, clock: Clock) -> None:
@@ -155,29 +157,29 @@ async def test_of_two_that_take_a_free_lease_at_once_one_has_it(server: OneLease
     async def get_and_lose(*names: str) -> Any:
         seen = await get(*names)
         server.get = get  # type: ignore[method-assign]
-        await second.step()
+        await second.try_acquire_or_renew()
         return seen
 
     server.get = get_and_lose  # type: ignore[method-assign]
-    await first.step()
-    assert (first.leads, second.leads) == (False, True)
+    await first.try_acquire_or_renew()
+    assert (first.is_leader, second.is_leader) == (False, True)
 
 
-async def test_deaf_is_who_renews_without_the_watch_telling_and_not_who_reaches_nobody(
+async def test_a_watch_is_stale_that_tells_of_no_renewal_and_not_while_nothing_is_renewed(
     server: OneLease, clock: Clock
 ) -> None:
     leader = candidate("a", server, clock)
-    await leader.step()
+    await leader.try_acquire_or_renew()
     for _ in range(70):
         clock.now += 1
-        await leader.step()
-    assert leader.deaf_for() == 70
+        await leader.try_acquire_or_renew()
+    assert leader.stale_for() == 70
     assert server.lease
-    leader.seen(server.lease)
-    assert leader.deaf_for() == 0
+    leader.observe(server.lease)
+    assert leader.stale_for() == 0
     clock.now += 1
-    await leader.step()
+    await leader.try_acquire_or_renew()
     server.down = True
     clock.now += 500
-    await leader.step()
-    assert leader.deaf_for() == 0
+    await leader.try_acquire_or_renew()
+    assert leader.stale_for() == 0

@@ -89,7 +89,7 @@ async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others
         cache=Cache(),
         events=Mock(),
         write_registry=AsyncMock(),
-        leading=lambda: True,
+        is_leader=lambda: True,
     )
     wanted = [
         thing("Deployment", "demo-prod", 1),

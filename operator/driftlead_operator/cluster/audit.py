@@ -1,7 +1,7 @@
 """Compares what the watches told with a listing of names and versions.
 
-Three uses: at the start, to know when everything was seen; after a watch began anew, since kopf tells
-nothing of objects that went in between; and at intervals, to notice a watch that is deaf although its
+Three uses: at the start, to know when everything was seen; after a watch was restarted, since kopf tells
+nothing of objects that went in between; and at intervals, to notice a watch that is stale although its
 connection lives.
 """
 
@@ -20,11 +20,11 @@ from driftlead_operator.kinds import RESOURCE, SELECTOR, WATCHED, Key
 
 log = structlog.get_logger(__name__)
 
-START_SECONDS = 0.3
+CATCH_UP_EVERY = 0.3
 SETTLE_SECONDS = 3.0
-"""How long a listing is put off after a watch began anew, so that its own listing is through."""
-AGAIN_SECONDS = 15.0
-START_PATIENCE = 10.0
+"""How long a listing is put off after a watch was restarted, so that its own listing is through."""
+RECHECK_SECONDS = 15.0
+CATCH_UP_SECONDS = 10.0
 
 Name = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -38,7 +38,7 @@ class Missed(NamedTuple):
 
 
 class Audit:
-    """Keeps the cache honest. `gone` is told to whom something belonged that went without a word."""
+    """Keeps the cache honest. `on_deleted` is told whose object was deleted without a watch telling."""
 
     def __init__(
         self,
@@ -47,38 +47,39 @@ class Audit:
         cluster: Cluster,
         namespaces: Collection[str],
         seconds: float,
-        gone: Callable[[Key], None],
-        synced: Callable[[], None],
+        on_deleted: Callable[[Key], None],
+        on_synced: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache, self._cluster, self._namespaces = cache, cluster, tuple(namespaces) or (None,)
-        self._seconds, self._gone, self._on_synced, self._clock = seconds, gone, synced, clock
-        self._missed: dict[Name, Missed] = {}
+        self._seconds, self._clock = seconds, clock
+        self._on_deleted, self._on_synced = on_deleted, on_synced
+        self.missed: dict[Name, Missed] = {}
         self._counted: set[Name] = set()
         self._compared = 0.0
         self._soon = asyncio.Event()
         self.synced = False
 
-    def deaf_for(self) -> float:
+    def stale_for(self) -> float:
         """Seconds in which the watch has not told what a listing showed; 0 if it told all.
 
         Until the last listing, not until now: while the API server is unreachable no watch is stale.
         """
-        if not (self.synced and self._missed):
+        if not (self.synced and self.missed):
             return 0.0
-        return max(0.0, self._compared - min(each.since for each in self._missed.values()))
+        return max(0.0, self._compared - min(each.since for each in self.missed.values()))
 
-    def soon(self) -> None:
-        """Has the next comparison made in a moment, because a watch began anew."""
+    def compare_soon(self) -> None:
+        """Has the next comparison made in a moment, because a watch was restarted."""
         self._soon.set()
 
     async def run(self) -> None:
         """Compares until cancelled."""
         await self._start()
         while True:
-            await self._wait(AGAIN_SECONDS if self._missed else self._seconds)
-            self._forgive()
-            self._count()
+            await self._wait(RECHECK_SECONDS if self.missed else self._seconds)
+            self._drop_told()
+            self._count_missed()
             await self.compare()
 
     async def _start(self) -> None:
@@ -86,17 +87,17 @@ class Audit:
         while not self.synced:
             self.synced = await self.compare() and await self._caught_up()
             await self._pause()
-        log.info("everything was seen once", objects=len(self._cache))
+        log.info("cache synced", objects=len(self._cache))
         self._on_synced()
 
     async def _caught_up(self) -> bool:
-        deadline = self._clock() + START_PATIENCE
-        while self._forgive() and self._clock() < deadline:
+        deadline = self._clock() + CATCH_UP_SECONDS
+        while self._drop_told() and self._clock() < deadline:
             await self._pause()
-        return not self._missed
+        return not self.missed
 
     async def _pause(self) -> None:
-        await asyncio.sleep(START_SECONDS)
+        await asyncio.sleep(CATCH_UP_EVERY)
 
     async def _wait(self, seconds: float) -> None:
         try:
@@ -107,21 +108,21 @@ class Audit:
         await asyncio.sleep(SETTLE_SECONDS)
         self._soon.clear()
 
-    def _forgive(self) -> int:
+    def _drop_told(self) -> int:
         """Forgets what was told since; how much is missed still."""
-        self._missed = {
+        self.missed = {
             name: missed
-            for name, missed in self._missed.items()
+            for name, missed in self.missed.items()
             if self._cache.version(*name) < missed.version
         }
-        return len(self._missed)
+        return len(self.missed)
 
-    def _count(self) -> None:
+    def _count_missed(self) -> None:
         """Counts each missed thing once: by now it had time to be told."""
-        for name in self._missed.keys() - self._counted:
+        for name in self.missed.keys() - self._counted:
             metrics.WATCH_MISSED.labels(name[0]).inc()
-            log.warning("not told by the watch", kind=name[0], namespace=name[1], name=name[2])
-        self._counted = set(self._missed)
+            log.warning("change missed by the watch", kind=name[0], namespace=name[1], name=name[2])
+        self._counted = set(self.missed)
 
     async def compare(self) -> bool:
         """Lists each kind once; whether all of them could be listed."""
@@ -135,7 +136,7 @@ class Audit:
                     log.warning("cannot compare", kind=kind, namespace=namespace or "all", error=str(error))
         if complete:
             self._compared = self._clock()
-            self._missed = {name: missed for name, missed in self._missed.items() if name in there}
+            self.missed = {name: missed for name, missed in self.missed.items() if name in there}
         return complete
 
     async def _compare(self, kind: str, namespace: str | None) -> set[Name]:
@@ -145,13 +146,13 @@ class Audit:
         for item in listed.items:
             name = (kind, item["metadata"]["namespace"], item["metadata"]["name"])
             there.add(name)
-            if self._cache.version(*name) < (version := version_of(item)) and name not in self._missed:
-                self._missed[name] = Missed(version, self._clock())
+            if self._cache.version(*name) < (version := version_of(item)) and name not in self.missed:
+                self.missed[name] = Missed(version, self._clock())
         for short, version in self._cache.names(kind).items():
             name = (kind, *short)
             if name not in there and version <= listed.version and namespace in (None, name[1]):
                 if self.synced:
-                    log.info("went without a word", kind=kind, namespace=name[1], name=name[2])
+                    log.info("deletion missed by the watch", kind=kind, namespace=name[1], name=name[2])
                 if key := self._cache.discard(*name).key:
-                    self._gone(key)
+                    self._on_deleted(key)
         return there

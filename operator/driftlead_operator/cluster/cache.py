@@ -20,7 +20,7 @@ Name = tuple[str, str, str]
 """Kind, namespace, name."""
 
 
-Heard = Callable[[str, str, str, Manifest | None], None]
+Listener = Callable[[str, str, str, Manifest | None], None]
 
 
 class Change(NamedTuple):
@@ -83,11 +83,11 @@ def pack(kind: str, thing: Manifest) -> bytes:
 class Cache:
     """All objects that were seen, at the newest version that was seen of each.
 
-    `heard` is told of each change: kind, namespace, name, and the object or None when it is gone.
+    `on_change` is told of each change: kind, namespace, name, and the object or None when it is gone.
     """
 
-    def __init__(self, heard: Heard = lambda *_: None) -> None:
-        self._heard = heard
+    def __init__(self, on_change: Listener = lambda *_: None) -> None:
+        self._on_change = on_change
         self._entries: dict[Name, Entry] = {}
         self._owned: defaultdict[Key, set[Name]] = defaultdict(set)
 
@@ -97,8 +97,8 @@ class Cache:
     def put(self, kind: str, thing: Manifest, *, listed: bool = False) -> Change:
         """Takes an object in, unless a newer version of it is known.
 
-        `listed`: it came from a listing. A listing of what is known already means that the watch began
-        anew, and that objects may have gone in between without a word.
+        `listed`: it came from a listing. A listing of what is known already means that the watch was
+        restarted, and that objects may have been deleted in between without its telling.
         """
         metadata = thing["metadata"]
         name = (kind, metadata["namespace"], metadata["name"])
@@ -111,7 +111,7 @@ class Cache:
         self._entries[name] = Entry(metadata["uid"], version, key.name if key else "", pack(kind, thing))
         if key:
             self._owned[key].add(name)
-        self._heard(*name, thing)
+        self._on_change(*name, thing)
         return Change(key, news=True, relisted=listed and same)
 
     def drop(self, kind: str, thing: Manifest) -> Change:
@@ -132,7 +132,7 @@ class Cache:
 
     def _drop(self, name: Name, before: Entry) -> Change:
         self._forget(name, before)
-        self._heard(*name, None)
+        self._on_change(*name, None)
         return Change(Key(name[1], before.owner) if before.owner else None, news=True)
 
     def _forget(self, name: Name, entry: Entry) -> None:

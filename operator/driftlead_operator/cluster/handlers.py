@@ -1,7 +1,4 @@
-"""kopf's part: it watches, and each event becomes one call. It decides nothing and writes nothing.
-
-Each setting here answers a trap that users of kopf fell into.
-"""
+"""kopf's part: it watches, and each event becomes one call. It decides nothing and writes nothing."""
 
 import itertools
 from collections.abc import Callable, Collection, Iterator
@@ -15,8 +12,8 @@ Sink = Callable[[str, str | None, dict[str, Any]], None]
 """Takes a kind, an event's type (None: from a listing), and the object."""
 
 
-class Patiently:
-    """Pauses between tries, without an end: an API server that is down for an hour ends no watch."""
+class Backoff:
+    """Pauses between tries, without end: an API server that is down for an hour does not end the watch."""
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((0.2, 0.5, 1.0, 2.0, 3.0), itertools.repeat(5.0))
@@ -66,7 +63,7 @@ def watch_settings(*, lease: str = "") -> kopf.OperatorSettings:
     settings.persistence.progress_storage = NoProgress()
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 5.0
-    settings.networking.error_backoffs = Patiently()
+    settings.networking.error_backoffs = Backoff()
     settings.watching.server_timeout = 240
     settings.watching.chunk_size = 500
     settings.queueing.idle_timeout = 0.2  # each object that was seen holds a task so long

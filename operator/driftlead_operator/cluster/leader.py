@@ -25,7 +25,7 @@ RETRY_SECONDS = 1.0
 REQUEST_SECONDS = 3.0
 
 
-class Leader:
+class LeaderElector:
     """Holds the Lease, or waits for it. Ages are by this process's own clock; no clocks are compared."""
 
     def __init__(
@@ -41,100 +41,100 @@ class Leader:
         self._cluster, self._namespace, self._identity = cluster, namespace, identity
         self._hooks_at, self._changed, self._clock = hooks_at, changed, clock
         self._renewed: float | None = None
-        self._leads = False
-        self._others: tuple[str, float] = ("", 0.0)
-        self._written: dict[int, float] = {}
+        self._leading = False
+        self._observed: tuple[str, float] = ("", 0.0)
+        self._unseen: dict[int, float] = {}
         self._lease: Json | None = None
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process may write: it holds the Lease and renewed it in time."""
-        return self._leads and self._renewed is not None and self._clock() - self._renewed < RENEW_SECONDS
+        return self._leading and self._renewed is not None and self._clock() - self._renewed < RENEW_SECONDS
 
     @property
     def forward_to(self) -> str:
         """Where the leader takes webhooks, "" when that is us or unknown."""
-        if self._leads or not self._lease:
+        if self._leading or not self._lease:
             return ""
         annotations = self._lease["metadata"].get("annotations") or {}
         return str(annotations.get(HOOKS_AT, ""))
 
-    def seen(self, lease: Json) -> None:
+    def observe(self, lease: Json) -> None:
         """Takes in the Lease as the watch tells it."""
         version = int(lease["metadata"]["resourceVersion"])
-        self._written = {each: at for each, at in self._written.items() if each > version}
+        self._unseen = {each: at for each, at in self._unseen.items() if each > version}
 
-    def deaf_for(self) -> float:
+    def stale_for(self) -> float:
         """Seconds between the oldest renewal that the watch has not told and the newest; 0 when it told all.
 
         Between renewals, not until now: an API server that is down tells nothing, and no watch is to blame.
         """
-        return max(self._written.values()) - min(self._written.values()) if self._written else 0.0
+        return max(self._unseen.values()) - min(self._unseen.values()) if self._unseen else 0.0
 
     async def run(self) -> None:
-        """Takes and renews the Lease until cancelled, then gives it back."""
+        """Acquires and renews the Lease until cancelled, then releases it."""
         try:
             while True:
-                await self.step()
+                await self.try_acquire_or_renew()
                 await asyncio.sleep(RETRY_SECONDS)
         finally:
-            was, self._leads = self._leads, False
+            was, self._leading = self._leading, False
             if was:
-                self._switch(False)
-                await asyncio.shield(self._give_back())
+                self._set_leader(False)
+                await asyncio.shield(self._release())
 
-    async def step(self) -> None:
-        """One try to take or to renew the Lease."""
+    async def try_acquire_or_renew(self) -> None:
+        """One try to acquire or to renew the Lease; tells when that changed who leads."""
         began = self._clock()
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                held = await self._take_or_renew()
+                held = await self._acquire_or_renew()
         except (OperatorError, TimeoutError) as error:
             self._lease = None if isinstance(error, ConflictError) else self._lease
             held = None
             if not isinstance(error, ConflictError):
-                log.warning("lease not reached", error=str(error) or "too slow", leads=self._leads)
+                log.warning("cannot renew the lease", error=str(error) or "too slow", leader=self._leading)
         if held:
             self._renewed = began  # from before the request: the Lease cannot have begun earlier
             metrics.LEASE_RENEWED.set_to_current_time()
         late = self._renewed is None or self._clock() - self._renewed >= RENEW_SECONDS
-        if held and not self._leads:
-            self._switch(True)
-        elif self._leads and (held is False or late):
-            self._switch(False)
+        if held and not self._leading:
+            self._set_leader(True)
+        elif self._leading and (held is False or late):
+            self._set_leader(False)
 
-    def _switch(self, leads: bool) -> None:
-        self._leads = leads
-        metrics.LEADER.set(leads)
-        log.info("leads" if leads else "leads no longer", identity=self._identity)
-        self._changed(leads)
+    def _set_leader(self, leader: bool) -> None:
+        self._leading = leader
+        metrics.LEADER.set(leader)
+        log.info("became leader" if leader else "lost leadership", identity=self._identity)
+        self._changed(leader)
 
-    async def _take_or_renew(self) -> bool:
+    async def _acquire_or_renew(self) -> bool:
         """Whether the Lease is ours now; a conflict means that somebody else wrote it meanwhile."""
-        if not (self._leads and self._lease):
+        if not (self._leading and self._lease):
             self._lease = await self._cluster.get("Lease", self._namespace, LEASE)
         if self._lease is None:
-            self._keep(await self._cluster.create(self._wanted(None)))
+            self._record(await self._cluster.create(self._desired(None)))
             return True
         spec = self._lease.get("spec") or {}
         holder = spec.get("holderIdentity") or ""
-        if holder and holder != self._identity and not self._is_over(spec):
+        if holder and holder != self._identity and not self._is_expired(spec):
             return False
-        self._keep(await self._cluster.replace(self._wanted(self._lease)))
+        self._record(await self._cluster.replace(self._desired(self._lease)))
         return True
 
-    def _is_over(self, spec: Json) -> bool:
+    def _is_expired(self, spec: Json) -> bool:
         """Whether another's Lease has stood unchanged for its whole time, as seen from here."""
         mark = f"{spec.get('holderIdentity')} {spec.get('renewTime')} {spec.get('leaseTransitions')}"
-        if self._others[0] != mark:
-            self._others = (mark, self._clock())
-        return self._clock() - self._others[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+        if self._observed[0] != mark:
+            self._observed = (mark, self._clock())
+        return self._clock() - self._observed[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
 
-    def _keep(self, lease: Json) -> None:
+    def _record(self, lease: Json) -> None:
         self._lease = lease
-        self._written[int(lease["metadata"]["resourceVersion"])] = self._clock()
+        self._unseen[int(lease["metadata"]["resourceVersion"])] = self._clock()
 
-    def _wanted(self, before: Json | None) -> Json:
+    def _desired(self, before: Json | None) -> Json:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         metadata: dict[str, Any] = {
             "name": LEASE,
@@ -150,14 +150,14 @@ class Leader:
             metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
-    async def _give_back(self) -> None:
-        """Lets a successor begin at once."""
+    async def _release(self) -> None:
+        """Lets the next leader start at once."""
         if not self._lease:
             return
-        wanted = self._wanted(self._lease)
-        wanted["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+        desired = self._desired(self._lease)
+        desired["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._cluster.replace(wanted)
+                await self._cluster.replace(desired)
         except (OperatorError, TimeoutError) as error:
-            log.warning("lease not given back", error=str(error))
+            log.warning("lease not released", error=str(error))

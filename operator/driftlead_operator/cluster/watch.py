@@ -1,7 +1,7 @@
-"""Runs kopf in a thread and loop of its own, and begins anew when it ends.
+"""Runs kopf in a thread and loop of its own, and starts it again when it ends.
 
-Apart, because kopf takes signals and every task of its loop for its own, and because one odd error in a
-watch ends the whole of it.
+Apart, because kopf takes signals and every task of its loop for its own, and because one unexpected error in
+a watch ends the whole of it.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Watch:
                 log.exception("watching failed")
             if not self._stop.wait(RESTART_SECONDS):
                 metrics.WATCH_RESTARTS.inc()
-                log.warning("watching ended and begins anew")
+                log.warning("watching ended and starts again")
 
     async def _watch(self) -> None:
         """Both operators of kopf, until one of them ends or we are stopped."""

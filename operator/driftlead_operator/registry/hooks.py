@@ -57,12 +57,12 @@ class Hooks:
         self,
         *,
         secret: Path,
-        leading: Callable[[], bool],
+        is_leader: Callable[[], bool],
         forward_to: Callable[[], str],
         poll_now: Callable[[], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._secret, self._leading, self._forward_to = secret, leading, forward_to
+        self._secret, self._is_leader, self._forward_to = secret, is_leader, forward_to
         self._poll_now, self._clock = poll_now, clock
         self._seen: OrderedDict[str, float] = OrderedDict()
 
@@ -78,7 +78,7 @@ class Hooks:
         try:
             secret = self._secret.read_bytes().strip()  # each time, since it rotates
             delivery = verify(secret, request.headers, body, self._clock())
-            if not self._leading():
+            if not self._is_leader():
                 return await self._forward(request.headers, body)
             self._remember(delivery)
             kind = read(body)
