@@ -115,7 +115,7 @@ def test_bytes_that_are_no_utf8_are_a_category_like_any_other(folder: Path) -> N
     assert "never had" in colour["findings"][0]["sentence"]
 
 
-def test_a_time_column_makes_the_baseline_know_its_unrest(folder: Path) -> None:
+def test_a_time_column_makes_the_baseline_know_its_variation_between_periods(folder: Path) -> None:
     hours = pd.date_range("2026-01-01", periods=ROWS, freq="h").strftime("%Y-%m-%dT%H:%M:%S")
     table(0).assign(when=hours).to_csv(folder / "timed.csv", index=False)
     arguments = ["baseline", "--data", f"{folder}/timed.csv", "--out", f"{folder}/timed.json"]

@@ -1,4 +1,4 @@
-"""What earlier runs say: windows in a row that drifted, and the unrest of live traffic. Pure."""
+"""What earlier runs say: windows in a row that drifted, and the overdispersion of live traffic."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from driftlead_drift.statistics.dependence import Component
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.verdicts import DriftVerdict
 
-LIVE_WINDOWS: Final = 8  # so many disjoint quiet windows say how much live traffic differs from itself
+LIVE_WINDOWS: Final = 8  # fewer disjoint quiet windows say too little of how much live traffic varies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +103,8 @@ def consecutive_before(
 def live_components(
     reference: Reference, baseline: Baseline, history: Sequence[PastRun], version: str
 ) -> Reference:
-    """The reference with its unrest estimated from at least eight earlier quiet windows, unchanged with
-    fewer.
+    """The reference with its overdispersion estimated from at least eight earlier quiet windows, unchanged
+    with fewer.
 
     What the windows move by is taken to lie in one direction: the careful end of what is possible.
     """
@@ -121,7 +121,7 @@ def live_components(
         reference,
         between=found,
         independence="live",
-        sentence=f"unrest was estimated from {len(quiet)} earlier windows of live traffic",
+        sentence=f"variation between periods was estimated from {len(quiet)} earlier windows of live traffic",
     )
 
 

@@ -1,10 +1,10 @@
 """The verdict on a window of traffic: pure, from counts alone.
 
-A feature is *changed* when its PSI is more than chance and the traffic's own unrest explain
-(Benjamini-Hochberg over all features and the prediction), *drift* when it is also large (corrected PSI of at
-least tau), *severe* when it is surely large (lower end of the interval above 0.25), *stable* when a large
-shift can be excluded, else *insufficient*. The window drifts when a feature or the prediction does, or when
-half of all features moved a little at once; the exit code is 2 when it is severe, or when `persistence`
+A feature is *changed* when its PSI is more than chance and the traffic's own variation between periods
+explain (Benjamini-Hochberg over all features and the prediction), *drift* when it is also large (corrected
+PSI of at least tau), *severe* when it is surely large (lower end of the interval above 0.25), *stable* when a
+large shift can be excluded, else *insufficient*. The window drifts when a feature or the prediction does, or
+when half of all features moved a little at once; the exit code is 2 when it is severe, or when `persistence`
 windows in a row drift. Sources and simulated error rates: docs/explanation/drift.md.
 """
 
@@ -300,7 +300,7 @@ def _why_insufficient(facts: _Facts) -> str:
         needed = f"{max(facts.needed, FEWEST):,} are needed to tell a shift of PSI {policy.tau}"
         return f"{window.rows:,} rows, {needed}"
     return (
-        "the traffic differs so much from itself that in most features a large shift can be neither "
+        "the traffic varies so much between periods that in most features a large shift can be neither "
         "seen nor excluded"
     )
 

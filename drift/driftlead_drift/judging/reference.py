@@ -1,7 +1,7 @@
-"""Which part of the baseline a window is held against, and how much that part differs from itself. Pure.
+"""Which part of the baseline a window is held against, and how much that part varies between periods.
 
-A window of a full season is held against the whole baseline, and the unrest comes from blocks of the window's
-length. A shorter one is held against the same hours of the week, where the baseline has seen them in enough
+A window of a full season is held against the whole baseline, and the overdispersion comes from blocks of the
+window's length. A shorter one is held against the same hours of the week, where the baseline has seen them in enough
 weeks.
 """
 
@@ -24,12 +24,12 @@ from driftlead_formats.blocks import HOUR, Blocks
 WEEK: Final = 7 * 24 * HOUR
 MIN_WEEKS: Final = 4  # so often must an hour of the week have been seen to be matched
 FULL: Final = 0.9  # of a period counts as a whole: the quiet hours at a window's ends carry no rows
-MIN_PIECES: Final = 4  # a window longer than a quarter of the baseline takes its unrest from quarters
+MIN_PIECES: Final = 4  # a window longer than a quarter of the baseline takes its overdispersion from quarters
 
-UNREST: Final = "how much traffic differs from itself was estimated"
+OVERDISPERSION: Final = "variation between periods was estimated"
 ASSUMED: Final = (
     "independence assumed: the baseline has neither times nor groups, so rows are taken as independent of "
-    "one another; write it with a time column to have its unrest estimated"
+    "one another; write it with a time column to have variation between periods estimated"
 )
 
 Independence = Literal["time", "groups", "live", "assumed", "stated"]
@@ -109,7 +109,11 @@ def _between(
         found = tuple(
             c.scaled(rows) if c else None for c in _components(baseline, [[c] for c in blocks.counts])
         )
-        return found, "groups", f"{UNREST} from {blocks.length} sets of whole groups of the training data"
+        return (
+            found,
+            "groups",
+            f"{OVERDISPERSION} from {blocks.length} sets of whole groups of the training data",
+        )
     if blocks is not None:
         pieces, seconds = _pieces(blocks, length)
         found = _components(baseline, [[piece] for piece in pieces])
@@ -117,12 +121,12 @@ def _between(
             return (
                 found,
                 "time",
-                f"{UNREST} from {_most(found)} stretches of {_days(seconds)} of the training data",
+                f"{OVERDISPERSION} from {_most(found)} stretches of {_days(seconds)} of the training data",
             )
     if window_blocks is not None and len(window_blocks) == len(nothing):
         found = _components(baseline, [[b] for b in window_blocks])
         if any(found):
-            return found, "live", f"{UNREST} from {_most(found)} stretches of the window itself"
+            return found, "live", f"{OVERDISPERSION} from {_most(found)} stretches of the window itself"
     return nothing, "assumed", ASSUMED
 
 
@@ -136,7 +140,7 @@ def _pieces(blocks: Blocks, length: float) -> tuple[list[NDArray[np.int64]], flo
     size = int(np.clip(round(length / blocks.seconds), 1, max(1, total // MIN_PIECES)))
     week = WEEK // blocks.seconds
     if size > week:
-        size -= size % week  # whole weeks, so that weekdays do not pass for unrest
+        size -= size % week  # whole weeks, so that weekdays do not pass for overdispersion
     count = total // size
     cut = [c[: count * size].reshape(count, size, -1).sum(axis=1) for c in blocks.counts]
     return cut, float(size * blocks.seconds)
