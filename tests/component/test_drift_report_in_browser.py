@@ -15,7 +15,7 @@ import pytest
 from driftlead_drift.__main__ import main
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import Arm, CanaryPolicy
-from driftlead_drift.judging.evidence import Look, Minutes
+from driftlead_drift.judging.evidence import Evidence, Minutes
 from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.performance import changed
 from driftlead_drift.judging.truth import Labelled, Tally, seen
@@ -105,7 +105,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
         when = {start + timedelta(minutes=at): count for at, count in enumerate(predictions)}
         sides.append(Minutes(traffic=traffic, requests=dict.fromkeys(when, each), predictions=when))
     policy = CanaryPolicy(log_loss_margin=0.05)
-    look = Look(
+    look = Evidence(
         prod=sides[0].traffic, canary=sides[1].traffic, start=start, end=start + timedelta(hours=1),
         judgement=judge_canary(arms[0], arms[1], policy), bins=bins, sides=(sides[0], sides[1]), notes=(),
         own=changed(tallies(random, 20, 50, odds=1.0), arms[0].labels or (), policy, 0.025),

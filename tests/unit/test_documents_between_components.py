@@ -17,7 +17,7 @@ from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.compare import judge_server
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import CanaryPolicy, judge_canary
-from driftlead_drift.judging.evidence import Look, Minutes, arms
+from driftlead_drift.judging.evidence import Evidence, Minutes, arms
 from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.judge import WindowCounts
 from driftlead_drift.judging.policy import Policy
@@ -206,7 +206,7 @@ def test_a_retraining_that_fails_says_why(retraining: World, tmp_path: Path) -> 
     assert status["lastResult"] == "Failed" and "module jobs cannot be imported" in status["message"]
 
 
-def looked(*, failed: int) -> Look:
+def looked(*, failed: int) -> Evidence:
     """An hour of prod and canary, of whose requests a minute `failed` failed."""
     minutes = [NOW + timedelta(minutes=n) for n in range(60)]
     sides = []
@@ -218,7 +218,7 @@ def looked(*, failed: int) -> Look:
             side.latency[minute] = np.zeros(LATENCY_BINS, dtype=np.int64)
         sides.append(side)
     prod, canary = sides
-    return Look(
+    return Evidence(
         prod=prod.traffic,
         canary=canary.traffic,
         start=NOW,
@@ -256,7 +256,7 @@ def test_what_a_judge_finds_is_the_canarys_health(
 ) -> None:
     judge = judge_server.Judge(CompareSettings())
 
-    async def look() -> Look:
+    async def look() -> Evidence:
         return looked(failed=failed)
 
     monkeypatch.setattr(judge.reader, "look", look)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -47,7 +46,7 @@ def run(settings: CheckSettings) -> Ended:
     """Checks, and says how: 0 no drift found, 2 drift, 1 it could not be judged."""
     now, host = datetime.now(UTC), os.environ.get("HOSTNAME", "")
     subject = document.Subject(
-        run_id=f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
+        run_id=reports.new_run_id(now),
         created=now,
         model_name=settings.model,
         model_version="",

@@ -1,7 +1,6 @@
 """The command that compares canary with prod: looks at both sides and tells; once, or again and again."""
 
 import asyncio
-import uuid
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import Any
@@ -21,14 +20,18 @@ def run(settings: CompareSettings) -> Ended:
         from driftlead_drift.compare.judge_server import serve  # noqa: PLC0415 - only the judge answers requests
 
         return serve(settings)
-    look = asyncio.run(EvidenceReader(settings).look())
+    evidence = asyncio.run(EvidenceReader(settings).look())
     now = datetime.now(UTC)
     document = canary_document.report(
-        f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}", now, look, policy_of(settings), installed("driftlead")
+        reports.new_run_id(now),
+        now,
+        evidence,
+        policy_of(settings),
+        installed("driftlead"),
     )
     uri = record(settings, document)
     return Ended(
-        CommandExit.DRIFT if look.judgement.verdict == CanaryVerdict.WORSE else CommandExit.NO_DRIFT,
+        CommandExit.DRIFT if evidence.judgement.verdict == CanaryVerdict.WORSE else CommandExit.NO_DRIFT,
         canary_page.words(document, uri),
         canary_document.summary(document),
     )

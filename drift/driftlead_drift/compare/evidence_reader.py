@@ -10,7 +10,7 @@ from driftlead_drift.compare.minutes import SETTLED, first_row, read_minutes
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
-from driftlead_drift.judging.evidence import MINUTE, Look, Minutes, arms, whole_minutes
+from driftlead_drift.judging.evidence import MINUTE, Evidence, Minutes, arms, whole_minutes
 from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.performance import changed
 from driftlead_drift.judging.truth import Tally
@@ -36,7 +36,7 @@ class EvidenceReader:
         self._notes: tuple[str, ...] = ()
         self._earlier: list[Tally] = []
 
-    async def look(self) -> Look:
+    async def look(self) -> Evidence:
         """Reads what is new and judges everything since the start. Raises CannotJudgeError."""
         async with connected(self.settings, reading=True) as connection:
             now: datetime = await connection.fetchval("SELECT now()")
@@ -58,7 +58,7 @@ class EvidenceReader:
         self._earlier = in_order(await earlier_labels(connection, prod, self.started))
         self._read_to = None
 
-    async def _go_on(self, connection: asyncpg.Connection, now: datetime) -> Look:
+    async def _go_on(self, connection: asyncpg.Connection, now: datetime) -> Evidence:
         assert self._sides is not None and self.started is not None  # noqa: S101 - look() began it
         minutes = whole_minutes(self.started, now)
         end = minutes[-1] + MINUTE if minutes else self.started
@@ -69,7 +69,7 @@ class EvidenceReader:
         notes = list(self._notes)
         if not self._sides[0].failures_known or not self._sides[1].failures_known:
             notes.append("there are no histograms of one side, so failed requests and latency are not known")
-        return Look(
+        return Evidence(
             prod=self._sides[0].traffic,
             canary=self._sides[1].traffic,
             start=self.started,

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from driftlead_drift.command_result import Ended
 from driftlead_drift.compare.evidence_reader import EvidenceReader
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.evidence import Look
+from driftlead_drift.judging.evidence import Evidence
 from driftlead_drift.settings import CompareSettings
 from driftlead_formats.durations import duration
 from driftlead_formats.summaries import CanaryAssessment
@@ -67,21 +67,23 @@ class Metrics:
             "driftlead_drift_canary_look_failures", "Looks that failed.", registry=self.registry
         )
 
-    def tell(self, look: Look) -> None:
-        """Sets every gauge to a look's."""
-        judgement = look.judgement
+    def tell(self, evidence: Evidence) -> None:
+        """Sets every gauge to what one look found."""
+        judgement = evidence.judgement
         for name, verdict in judgement.said:
             self.verdict.labels(name).set(VALUES[verdict])
         for check in judgement.checks:
             self.evidence.labels(check.name).set(check.log_worse)
         self.verdict.labels("predictions").set(VALUES[judgement.predictions.verdict])
         self.verdict.labels("all").set(VALUES[judgement.verdict])
-        for side, minutes in zip(("prod", "canary"), look.sides, strict=True):
+        for side, minutes in zip(("prod", "canary"), evidence.sides, strict=True):
             self.requests.labels(side).set(sum(minutes.requests.values()))
-        for measures, sides in ((judgement.measures, ("prod", "canary")), (look.own, ("earlier", "prod"))):
-            for measure in measures:
-                for side, value in zip(sides, (measure.first, measure.second), strict=True):
-                    self.performance.labels(measure.name, side).set(value)
+        for measure in judgement.measures:
+            self.performance.labels(measure.name, "prod").set(measure.first)
+            self.performance.labels(measure.name, "canary").set(measure.second)
+        for measure in evidence.own:
+            self.performance.labels(measure.name, "earlier").set(measure.first)
+            self.performance.labels(measure.name, "prod").set(measure.second)
         needed = judgement.requests_needed
         self.needed.set(float("nan") if needed is None else needed)
 
@@ -99,16 +101,16 @@ class Judge:
     async def look(self, now: datetime) -> None:
         """Looks once; a failure leaves the last answer standing and says why it is old."""
         try:
-            look = await self.reader.look()
+            evidence = await self.reader.look()
         except CannotJudgeError as error:
             self.metrics.failures.inc()
             self.trouble = str(error)
             log.warning("cannot compare", reason=self.trouble)
             return
         self.metrics.looks.inc()
-        self.metrics.tell(look)
+        self.metrics.tell(evidence)
         self.trouble = ""
-        self._last = assess(look, now)
+        self._last = assess(evidence, now)
 
     def answer(self) -> CanaryAssessment:
         """The last assessment with the reason why it is old; undecided while there is none."""
@@ -140,16 +142,16 @@ class Judge:
         )
 
 
-def assess(look: Look, now: datetime) -> CanaryAssessment:
-    """A look as the operator reads it."""
-    judgement = look.judgement
-    prod, canary = (sum(side.requests.values()) for side in look.sides)
+def assess(evidence: Evidence, now: datetime) -> CanaryAssessment:
+    """What one look found, as the operator reads it."""
+    judgement = evidence.judgement
+    prod, canary = (sum(side.requests.values()) for side in evidence.sides)
     return CanaryAssessment(
         verdict=judgement.verdict,
         message=judgement.summary,
-        prod=look.prod.model_version,
-        canary=look.canary.model_version,
-        since=look.start.isoformat(),
+        prod=evidence.prod.model_version,
+        canary=evidence.canary.model_version,
+        since=evidence.start.isoformat(),
         at=now.isoformat(),
         minutes=judgement.minutes,
         prod_requests=prod,

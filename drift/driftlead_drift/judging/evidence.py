@@ -37,8 +37,8 @@ class Minutes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """One look at both sides: what was judged, from when to when. `own`: prod against its own past."""
+class Evidence:
+    """What one look at both sides found, from when to when. `own`: prod against its own past."""
 
     prod: Traffic
     canary: Traffic

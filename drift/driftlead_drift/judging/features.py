@@ -27,9 +27,9 @@ FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the
 class FeatureJudgement:
     """What is said of one feature, or of the prediction.
 
-    `psi` with smoothing, `psi_corrected` less what chance and overdispersion add, `psi_ci90` for the true index (at
-    the policy's confidence), `detectable`: the PSI from which on this window could have shown a change at
-    all.
+    `psi` with smoothing, `psi_corrected` less what chance and overdispersion add, `psi_ci90` for the true
+    index (at the policy's confidence), `detectable`: the PSI from which on this window could have shown a
+    change at all.
     `reference`, `counts`: both count vectors, `contribution`: each bin's part of psi, `labels`: the bins in
     words.
     `dof`: occupied bins less one, `noise`: 1/n + 1/m. `phi`: expected PSI without drift over that of

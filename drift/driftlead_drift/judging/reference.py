@@ -1,8 +1,8 @@
 """Which part of the baseline a window is held against, and how much that part varies between periods.
 
 A window of a full season is held against the whole baseline, and the overdispersion comes from blocks of the
-window's length. A shorter one is held against the same hours of the week, where the baseline has seen them in enough
-weeks.
+window's length. A shorter one is held against the same hours of the week, where the baseline has seen them in
+enough weeks.
 """
 
 from __future__ import annotations

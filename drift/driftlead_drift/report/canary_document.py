@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 
 from driftlead_drift.judging.comparison import CanaryPolicy, Measure
-from driftlead_drift.judging.evidence import Look
+from driftlead_drift.judging.evidence import Evidence
 
 SCHEMA = "canary-report/v1"
 
 
 def report(
-    run_id: str, created: datetime, look: Look, policy: CanaryPolicy, tool_version: str
+    run_id: str, created: datetime, evidence: Evidence, policy: CanaryPolicy, tool_version: str
 ) -> dict[str, Any]:
     """The document of one look at both sides."""
-    judgement = look.judgement
+    judgement = evidence.judgement
     return {
         "schema": SCHEMA,
         "run_id": run_id,
         "created": created.isoformat(),
-        "prod": _side(look, 0),
-        "canary": _side(look, 1),
+        "prod": _side(evidence, 0),
+        "canary": _side(evidence, 1),
         "window": {
-            "from": look.start.isoformat(),
-            "to": look.end.isoformat(),
+            "from": evidence.start.isoformat(),
+            "to": evidence.end.isoformat(),
             "minutes": judgement.minutes,
         },
         "policy": {
@@ -48,16 +48,16 @@ def report(
         ],
         "predictions": {
             **asdict(judgement.predictions),
-            "labels": list(look.bins.labels) if look.bins else [],
-            "kind": look.bins.kind if look.bins else "numeric",
-            "prod_counts": _total(look, 0),
-            "canary_counts": _total(look, 1),
+            "labels": list(evidence.bins.labels) if evidence.bins else [],
+            "kind": evidence.bins.kind if evidence.bins else "numeric",
+            "prod_counts": _total(evidence, 0),
+            "canary_counts": _total(evidence, 1),
         },
         "split": asdict(judgement.split),
         "measures": [_measure(measure) for measure in judgement.measures],
-        "own": [_measure(measure) for measure in look.own],
+        "own": [_measure(measure) for measure in evidence.own],
         "not_tested": list(judgement.not_tested),
-        "notes": list(look.notes),
+        "notes": list(evidence.notes),
         "tool": {"name": "driftlead-drift", "version": tool_version},
     }
 
@@ -67,20 +67,20 @@ def _measure(measure: Measure) -> dict[str, Any]:
     return {**asdict(measure), "rows": list(measure.rows), "interval": ends}
 
 
-def _side(look: Look, place: int) -> dict[str, Any]:
-    side = look.sides[place]
+def _side(evidence: Evidence, place: int) -> dict[str, Any]:
+    side = evidence.sides[place]
     return {
         "model": side.traffic.model_name,
         "version": side.traffic.model_version,
         "deployment": side.traffic.deployment,
         "requests": sum(side.requests.values()),
         "errors": sum(side.errors.values()),
-        "predictions": sum(_total(look, place)),
+        "predictions": sum(_total(evidence, place)),
     }
 
 
-def _total(look: Look, place: int) -> list[int]:
-    counts = list(look.sides[place].predictions.values())
+def _total(evidence: Evidence, place: int) -> list[int]:
+    counts = list(evidence.sides[place].predictions.values())
     return [int(count) for count in np.sum(counts, axis=0)] if counts else []
 
 

@@ -1,6 +1,8 @@
 """Where reports lie, in a folder or in S3, and writing them there."""
 
+import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +22,11 @@ def prefix(bucket: str, place: Place, deployment: str) -> str:
     """`s3://bucket/driftlead/reports/cluster/namespace/resource/deployment`; what is not named is `-`."""
     parts = [place.cluster, place.namespace, place.resource, deployment]
     return "/".join([f"s3://{bucket}/driftlead/reports", *(part or "-" for part in parts)])
+
+
+def new_run_id(now: datetime) -> str:
+    """A run's id: sorts by time, and tells runs of the same second apart."""
+    return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], *, page: str) -> str:
