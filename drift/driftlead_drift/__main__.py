@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from driftlead_drift.command_result import Ended
+from driftlead_drift.command_result import CommandResult
 from driftlead_drift.commandline import Parser, add_settings, settings_from
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import (
@@ -31,25 +31,25 @@ class Command(NamedTuple):
     """A subcommand: its settings, what runs it, and a line of help."""
 
     settings: type[Connections]
-    run: Callable[[Any], Ended]
+    run: Callable[[Any], CommandResult]
     help: str
 
 
-def baseline(settings: BaselineSettings) -> Ended:
+def baseline(settings: BaselineSettings) -> CommandResult:
     """Makes a baseline of a file."""
     from driftlead_drift.commands import make_baseline_file  # noqa: PLC0415
 
     return make_baseline_file(settings)
 
 
-def check(settings: CheckSettings) -> Ended:
+def check(settings: CheckSettings) -> CommandResult:
     """Judges a window of traffic or a file."""
     from driftlead_drift.check.command import run  # noqa: PLC0415
 
     return run(settings)
 
 
-def compare(settings: CompareSettings) -> Ended:
+def compare(settings: CompareSettings) -> CommandResult:
     """Compares the canary with prod: 0 not worse or too early to tell, 2 worse, 1 it could not be
     compared."""
     from driftlead_drift.compare.command import run  # noqa: PLC0415
@@ -57,14 +57,14 @@ def compare(settings: CompareSettings) -> Ended:
     return run(settings)
 
 
-def retrain(settings: RetrainSettings) -> Ended:
+def retrain(settings: RetrainSettings) -> CommandResult:
     """Trains a new version."""
     from driftlead_drift.commands import retrain_command  # noqa: PLC0415
 
     return retrain_command(settings)
 
 
-def migrate(settings: MigrateSettings) -> Ended:
+def migrate(settings: MigrateSettings) -> CommandResult:
     """Brings the database to this release's schema."""
     from driftlead_drift.commands import migrate_command  # noqa: PLC0415
 
@@ -105,12 +105,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = settings_from(command.settings, given)
         export_connections(settings.connections_dir)
-        ended = command.run(settings)
-        if settings.json_output or ended.words:
-            print(json.dumps(ended.document) if settings.json_output else ended.words, flush=True)
-        if ended.trouble:
-            print(f"driftlead-drift {name}: {ended.trouble}", file=sys.stderr)
-        return ended.code
+        result = command.run(settings)
+        if settings.json_output or result.words:
+            print(json.dumps(result.document) if settings.json_output else result.words, flush=True)
+        if result.error:
+            print(f"driftlead-drift {name}: {result.error}", file=sys.stderr)
+        return result.exit_code
     except CannotJudgeError as error:
         print(f"driftlead-drift {name}: {error}", file=sys.stderr)
     except KeyboardInterrupt:

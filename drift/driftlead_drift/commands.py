@@ -1,6 +1,6 @@
 """The short commands: baseline, retrain, migrate."""
 
-from driftlead_drift.command_result import Ended
+from driftlead_drift.command_result import CommandResult
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
 from driftlead_drift.traffic.files import epoch_seconds, read_table
@@ -8,7 +8,7 @@ from driftlead_formats.baseline import BaselineError, build
 from driftlead_formats.verdicts import CommandExit
 
 
-def make_baseline_file(settings: BaselineSettings) -> Ended:
+def make_baseline_file(settings: BaselineSettings) -> CommandResult:
     """Reads training rows and writes `baseline.json`. Raises CannotJudgeError."""
     table = read_table(settings.data)
     special = [settings.time_column, settings.group_column, settings.prediction_column]
@@ -45,18 +45,18 @@ def make_baseline_file(settings: BaselineSettings) -> Ended:
         "features": len(baseline.features),
     }
     words = f"{settings.out}: {baseline.rows:,} rows of {len(baseline.features)} features; {dependence}"
-    return Ended(CommandExit.NO_DRIFT, words, summary)
+    return CommandResult(CommandExit.NO_DRIFT, words, summary)
 
 
-def retrain_command(settings: RetrainSettings) -> Ended:
+def retrain_command(settings: RetrainSettings) -> CommandResult:
     """Trains by the user's function; ends with 0 also where the champion stays. Raises CannotJudgeError."""
     from driftlead_drift.retraining.command import retrain, utc_now  # noqa: PLC0415 - pulls in what only training needs
 
     summary = retrain(settings, utc_now())
-    return Ended(CommandExit.NO_DRIFT, f"{summary.result}: {summary.message}", summary.dump())
+    return CommandResult(CommandExit.NO_DRIFT, f"{summary.result}: {summary.message}", summary.dump())
 
 
-def migrate_command(settings: MigrateSettings) -> Ended:
+def migrate_command(settings: MigrateSettings) -> CommandResult:
     """Applies the migrations that are missing. Raises CannotJudgeError."""
     from driftlead_log.migrate import MigrationError, migrate  # noqa: PLC0415
 
@@ -70,7 +70,7 @@ def migrate_command(settings: MigrateSettings) -> Ended:
     except MigrationError as error:
         raise CannotJudgeError(str(error)) from error
     words = f"applied {', '.join(applied)}" if applied else "the schema is up to date"
-    return Ended(CommandExit.NO_DRIFT, words, {"applied": applied})
+    return CommandResult(CommandExit.NO_DRIFT, words, {"applied": applied})
 
 
 def _list(text: str) -> list[str]:

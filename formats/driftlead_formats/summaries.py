@@ -151,7 +151,7 @@ class CanaryAssessment:
     """`canary-verdict/v1`: what the judge answers at GET /verdict, read by the operator.
 
     `prod` and `canary` are model versions, `since` and `at` ISO 8601; `checks` holds the verdict of whatever
-    decides by itself. `trouble` says why the answer is old, empty while it is not.
+    decides by itself. `error` says why the answer is old, empty while it is not.
     """
 
     SCHEMA = "canary-verdict/v1"
@@ -170,7 +170,7 @@ class CanaryAssessment:
     predictions: PredictionShift = PredictionShift.NOT_TESTED
     split_mismatch: bool = False
     not_tested: Sequence[str] = ()
-    trouble: str = ""
+    error: str = ""
 
     def dump(self) -> dict[str, Any]:
         """The document."""
@@ -189,7 +189,7 @@ class CanaryAssessment:
             "predictions": str(self.predictions),
             "split_mismatch": self.split_mismatch,
             "not_tested": list(self.not_tested),
-            "trouble": self.trouble,
+            "error": self.error,
         }
 
     @classmethod
@@ -217,7 +217,7 @@ class CanaryAssessment:
             predictions=_word(PredictionShift, said.get("predictions"), PredictionShift.NOT_TESTED),
             split_mismatch=said.get("split_mismatch") is True,
             not_tested=tuple(_text(each) for each in _list(said.get("not_tested"))),
-            trouble=_text(said.get("trouble")),
+            error=_text(said.get("error")),
         )
 
 

@@ -251,7 +251,7 @@ def test_the_judge_answers_verdict_and_metrics_and_follows_until_told_to_stop(
         while ask(port, "/verdict")[0] != 200 and time.monotonic() < deadline:
             time.sleep(0.2)
         answer = json.loads(ask(port, "/verdict")[1])
-        assert (answer["verdict"], answer["prod"], answer["canary"], answer["trouble"]) == (
+        assert (answer["verdict"], answer["prod"], answer["canary"], answer["error"]) == (
             "worse",
             "1",
             "2",

@@ -63,7 +63,7 @@ def world() -> World:
 def left_by_a_check(folder: Path, report: dict[str, Any]) -> str:
     """The termination message of the command, once its report is written."""
     settings = CheckSettings(model="Flights", termination_log=folder / "termination")
-    command.ended(settings, command.Outcome(report, URI, recorded=True))
+    command.result(settings, command.Outcome(report, URI, recorded=True))
     return (folder / "termination").read_text()
 
 
@@ -276,5 +276,5 @@ def test_a_judge_that_has_not_looked_says_so_and_the_canary_just_serves() -> Non
     status, document = answered(judge_server.Judge(CompareSettings()))
     assessment = CanaryAssessment.parse(document)
     assert status == 503 and assessment is not None
-    assert (assessment.verdict, assessment.trouble) == ("undecided", "the judge has not looked yet")
+    assert (assessment.verdict, assessment.error) == ("undecided", "the judge has not looked yet")
     assert canary_healthy(document)["reason"] == "CanaryServing"

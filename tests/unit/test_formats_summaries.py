@@ -58,7 +58,7 @@ assessments = st.builds(
     predictions=st.sampled_from(PredictionShift),
     split_mismatch=st.booleans(),
     not_tested=st.lists(texts, max_size=3).map(tuple),
-    trouble=texts,
+    error=texts,
 )
 Document = DriftSummary | RetrainingSummary | CanaryAssessment
 anything = st.recursive(

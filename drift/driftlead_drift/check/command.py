@@ -14,7 +14,7 @@ import structlog
 
 from driftlead_drift.check import from_database, from_files, runs
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.command_result import Ended
+from driftlead_drift.command_result import CommandResult
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
 from driftlead_drift.judging.history import as_history
 from driftlead_drift.judging.judge import Judgement, judge
@@ -42,7 +42,7 @@ class Outcome:
     recorded: bool
 
 
-def run(settings: CheckSettings) -> Ended:
+def run(settings: CheckSettings) -> CommandResult:
     """Checks, and says how: 0 no drift found, 2 drift, 1 it could not be judged."""
     now, host = datetime.now(UTC), os.environ.get("HOSTNAME", "")
     subject = document.Subject(
@@ -72,7 +72,7 @@ def run(settings: CheckSettings) -> Ended:
         return early(settings, subject, str(error))
     except CannotJudgeError as error:
         return failed(settings, subject, str(error))
-    return ended(settings, outcome)
+    return result(settings, outcome)
 
 
 def policy_of(settings: CheckSettings) -> Policy:
@@ -160,18 +160,18 @@ async def _look_after_the_log(connection: asyncpg.Connection, settings: CheckSet
         log.warning("log and runs were left as they are", reason=str(error))
 
 
-def early(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:
+def early(settings: CheckSettings, subject: document.Subject, sentence: str) -> CommandResult:
     """The end of a check that has nothing to judge against yet: insufficient, with a report that says so."""
     report = document.failure(subject, sentence, Policy(), early=True)
     if settings.strict:
         report["verdict"]["exit_code"] = int(CommandExit.CANNOT_JUDGE)
     try:
-        return ended(settings, record(settings, report))
+        return result(settings, record(settings, report))
     except CannotJudgeError as error:
         return failed(settings, subject, str(error))
 
 
-def failed(settings: CheckSettings, subject: document.Subject, sentence: str) -> Ended:
+def failed(settings: CheckSettings, subject: document.Subject, sentence: str) -> CommandResult:
     """The end of a check that could not judge: the sentence in a report, where one can be written."""
     report = document.failure(subject, sentence, Policy())
     try:
@@ -180,10 +180,10 @@ def failed(settings: CheckSettings, subject: document.Subject, sentence: str) ->
         outcome = replace(outcome, recorded=False)
     except CannotJudgeError:
         outcome = Outcome(report, "", recorded=False)
-    return ended(settings, outcome)
+    return result(settings, outcome)
 
 
-def ended(settings: CheckSettings, outcome: Outcome) -> Ended:
+def result(settings: CheckSettings, outcome: Outcome) -> CommandResult:
     """The summary for the operator and for the terminal, and the exit code."""
     summary = document.summary(outcome.report, outcome.uri)
     termination.write(settings.termination_log, summary.dump())
@@ -191,5 +191,5 @@ def ended(settings: CheckSettings, outcome: Outcome) -> Ended:
     if settings.exit_zero and outcome.recorded:
         code = CommandExit.NO_DRIFT
     if summary.verdict == DriftVerdict.ERROR:
-        return Ended(code, "", summary.dump(), trouble=summary.message)
-    return Ended(code, page.words(outcome.report, outcome.uri), summary.dump())
+        return CommandResult(code, "", summary.dump(), error=summary.message)
+    return CommandResult(code, page.words(outcome.report, outcome.uri), summary.dump())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from typing import Any
 
-from driftlead_drift.command_result import Ended
+from driftlead_drift.command_result import CommandResult
 from driftlead_drift.compare.evidence_reader import EvidenceReader, policy_of
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
@@ -14,7 +14,7 @@ from driftlead_drift.storage import reports
 from driftlead_formats.verdicts import CanaryVerdict, CommandExit
 
 
-def run(settings: CompareSettings) -> Ended:
+def run(settings: CompareSettings) -> CommandResult:
     """Compares: 0 not worse, or too early to tell; 2 the canary is worse; 1 it could not be compared."""
     if settings.follow:
         from driftlead_drift.compare.judge_server import serve  # noqa: PLC0415 - only the judge answers requests
@@ -30,7 +30,7 @@ def run(settings: CompareSettings) -> Ended:
         installed("driftlead"),
     )
     uri = record(settings, document)
-    return Ended(
+    return CommandResult(
         CommandExit.DRIFT if evidence.judgement.verdict == CanaryVerdict.WORSE else CommandExit.NO_DRIFT,
         canary_page.words(document, uri),
         canary_document.summary(document),

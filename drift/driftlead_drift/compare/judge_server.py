@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-from driftlead_drift.command_result import Ended
+from driftlead_drift.command_result import CommandResult
 from driftlead_drift.compare.evidence_reader import EvidenceReader
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.evidence import Evidence
@@ -96,7 +96,7 @@ class Judge:
         self.reader = EvidenceReader(settings)
         self.metrics = Metrics()
         self._last: CanaryAssessment | None = None
-        self.trouble = "the judge has not looked yet"
+        self.error = "the judge has not looked yet"
 
     async def look(self, now: datetime) -> None:
         """Looks once; a failure leaves the last answer standing and says why it is old."""
@@ -104,21 +104,19 @@ class Judge:
             evidence = await self.reader.look()
         except CannotJudgeError as error:
             self.metrics.failures.inc()
-            self.trouble = str(error)
-            log.warning("cannot compare", reason=self.trouble)
+            self.error = str(error)
+            log.warning("cannot compare", reason=self.error)
             return
         self.metrics.looks.inc()
         self.metrics.tell(evidence)
-        self.trouble = ""
+        self.error = ""
         self._last = assess(evidence, now)
 
     def answer(self) -> CanaryAssessment:
         """The last assessment with the reason why it is old; undecided while there is none."""
         if self._last is None:
-            return CanaryAssessment(
-                verdict=CanaryVerdict.UNDECIDED, message=self.trouble, trouble=self.trouble
-            )
-        return replace(self._last, trouble=self.trouble)
+            return CanaryAssessment(verdict=CanaryVerdict.UNDECIDED, message=self.error, error=self.error)
+        return replace(self._last, error=self.error)
 
     async def follow(self) -> None:
         """Looks until it is cancelled."""
@@ -178,10 +176,10 @@ def application(judge: Judge) -> web.Application:
     return app
 
 
-def serve(settings: CompareSettings) -> Ended:
+def serve(settings: CompareSettings) -> CommandResult:
     """Follows until SIGTERM or SIGINT."""
     judge = asyncio.run(_serve(settings))
-    return Ended(CommandExit.NO_DRIFT, "stopped", judge.answer().dump())
+    return CommandResult(CommandExit.NO_DRIFT, "stopped", judge.answer().dump())
 
 
 async def _serve(settings: CompareSettings) -> Judge:
