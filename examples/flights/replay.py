@@ -77,7 +77,7 @@ async def replay(
     pause: float,
     stop: threading.Event,
 ) -> Count:
-    """Sends with so many clients at once until `count` requests or `seconds` are over, or `stop` is set."""
+    """Sends with `clients` at once until `count` requests or `seconds` are over, or `stop` is set."""
     result, until = Count(), time.monotonic() + seconds
     timeout = aiohttp.ClientTimeout(total=10)
 
@@ -98,8 +98,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--url", required=True, help="the service, like http://demo-prod")
     parser.add_argument("--months", required=True, help="one month or a range, like 7")
-    parser.add_argument("--count", type=float, default=math.inf, help="stop after so many")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long")
+    parser.add_argument("--count", type=float, default=math.inf, help="stop after this many requests")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="stop after this time")
     parser.add_argument("--until-eof", action="store_true", help="stop when standard input ends")
     parser.add_argument("--clients", type=int, default=8, help="requests under way at once")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds each client waits between two")

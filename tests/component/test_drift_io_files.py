@@ -144,7 +144,7 @@ def test_a_time_column_makes_the_baseline_know_its_variation_between_periods(fol
         ("ragged.csv", b"amount,visits,colour,member\n1,2,red,true\n1,2\n", "line 3"),
         ("text.csv", b"amount,visits,colour,member\nabc,2,red,true\nx,1,red,true\n", "holds text ('abc')"),
         ("liar.parquet", b"amount,visits\n", "not PAR1"),
-        ("torn.csv", b"PAR1 and then nothing of the kind", "no readable Parquet"),
+        ("torn.csv", b"PAR1 and then nothing of the kind", "not readable as Parquet"),
     ],
 )
 def test_a_file_that_is_no_table_ends_with_1_and_one_sentence(

@@ -322,7 +322,7 @@ def test_more_rows_than_wanted_are_sampled_and_said_so(environment: Path, tmp_pa
         ({}, "models:/nobody/1", "knows no nobody 1"),
         ({}, "models:/demo@nowhere", "alias nowhere not found"),
         ({}, "models:/demo/Production", "no version in stage Production"),
-        ({}, "models:/a/b/c", "names no model"),
+        ({}, "models:/a/b/c", "does not name a model"),
         ({}, "", "no model is named"),
     ],
 )

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from driftlead_drift.settings import Connections
-from driftlead_drift.traffic.import_segments import bring_in
+from driftlead_drift.traffic.import_segments import import_uploaded
 from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings
 from driftlead_log.spool.handover import Imported, import_segments, prefix
@@ -120,11 +120,11 @@ async def test_the_drift_job_brings_it_in_and_says_what_it_cannot(
     await left_behind(tmp_path, store, 200)
     settings = Connections(cluster="cluster", namespace="team", resource="demo", report_bucket=store.bucket)
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", "http://127.0.0.1:9")
-    assert (await bring_in(connection, settings)).rows == 0
+    assert (await import_uploaded(connection, settings)).rows == 0
     for name, value in store.variables().items():
         monkeypatch.setenv(name, value)
-    assert (await bring_in(connection, settings.model_copy(update={"report_bucket": None}))).rows == 0
-    assert (await bring_in(connection, settings)).rows == 200
+    assert (await import_uploaded(connection, settings.model_copy(update={"report_bucket": None}))).rows == 0
+    assert (await import_uploaded(connection, settings)).rows == 200
     await whole(connection, 200)
 
 

@@ -18,7 +18,7 @@ from driftlead_drift.storage.registry import Registry, wanted
 from driftlead_drift.traffic import reading, windows
 from driftlead_drift.traffic.counting import Counts
 from driftlead_drift.traffic.database import connected
-from driftlead_drift.traffic.import_segments import bring_in
+from driftlead_drift.traffic.import_segments import import_uploaded
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.durations import duration, in_words
 
@@ -36,8 +36,8 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
 async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
     if subject.scheduled:
         async with connected(settings) as connection:
-            # Before the window is read: what pods that are gone left behind belongs to it.
-            await bring_in(connection, settings)
+            # Before the window is read: what deleted pods left behind belongs to it.
+            await import_uploaded(connection, settings)
     async with connected(settings, reading=True) as connection:
         traffic = await _traffic(connection, settings)
         window = await windows.find_window(connection, traffic, duration(settings.window))

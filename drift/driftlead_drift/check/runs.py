@@ -14,7 +14,7 @@ from driftlead_drift.report.past_runs import from_report, known_verdict
 from driftlead_formats.baseline import Baseline
 
 KEPT_DAYS = 400
-"""So long a run is remembered: a year of seasons and some days."""
+"""A year of seasons and some days."""
 MOST = 400
 
 
@@ -115,7 +115,7 @@ def from_folder(folder: Path, baseline_sha256: str) -> list[Run]:
             report = json.loads(file.read_bytes())
         except (OSError, ValueError) as error:
             raise CannotJudgeError(
-                f"the report {file} in --history cannot be read: {error}; move it away"
+                f"the report {file} in --history cannot be read: {error}; remove it from the folder"
             ) from error
         if isinstance(report, dict) and report.get("baseline", {}).get("sha256") == baseline_sha256:
             runs.append(from_report(report))

@@ -24,7 +24,7 @@ from driftlead_formats.durations import duration
 
 
 class EvidenceReader:
-    """The evidence so far. A change of either side's version begins it anew."""
+    """The evidence so far. A change of either side's version starts it again from nothing."""
 
     def __init__(self, settings: CompareSettings) -> None:
         self.settings = settings

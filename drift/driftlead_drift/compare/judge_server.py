@@ -53,7 +53,7 @@ class Metrics:
         )
         self.needed = Gauge(
             "driftlead_drift_canary_requests_needed",
-            "About so many more requests until it is decided; NaN when not to be foreseen.",
+            "About how many more requests until it is decided; NaN when not to be foreseen.",
             registry=self.registry,
         )
         self.performance = Gauge(

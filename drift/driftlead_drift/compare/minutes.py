@@ -27,7 +27,7 @@ async def read_minutes(
     bins: FeatureBins | None,
     began: datetime,
 ) -> None:
-    """Reads the minutes from `start` to before `end` anew; what was known of them is replaced.
+    """Reads the minutes from `start` to before `end` again; what was known of them is replaced.
 
     Labels count in the minute they came, for rows answered since the comparison `began`: the same traffic.
     """

@@ -179,7 +179,7 @@ def _pairs(
 
 
 def _near(prod: Arm, canary: Arm) -> bool:
-    """Whether labels say that predictions are no classes."""
+    """Whether labels say that predictions are not classes."""
     return any(tally.near for arm in (prod, canary) for tally in arm.labels or ())
 
 

@@ -46,7 +46,8 @@ def conclude(found: Findings, policy: CanaryPolicy) -> CanaryVerdict:
 
 
 def summarize(verdict: CanaryVerdict, found: Findings, needed: int | None) -> str:
-    """The verdict in one sentence or two. `needed`: about so many more requests, None: not to be foreseen."""
+    """The verdict in one sentence or two. `needed`: more requests that should tell; None: not to
+    be foreseen."""
     if found.split.mismatch:
         return f"undecided: {found.split.sentence} Compare again when traffic is split as meant."
     by = {v: [name for name, s, _ in found.said if s == v] for v in CanaryVerdict}
@@ -70,7 +71,7 @@ def summarize(verdict: CanaryVerdict, found: Findings, needed: int | None) -> st
 
 
 def not_tested(found: Findings, *, near: bool) -> tuple[str, ...]:
-    """What could not be compared, and why. `near`: labels say that predictions are no classes."""
+    """What could not be compared, and why. `near`: labels say that predictions are not classes."""
     tested = {check.name for check in found.checks}
     missing = {name: f"{name}: {why}" for name, why in words.CANARY_NOT_TESTED.items() if name not in tested}
     if "quality" in missing and near:

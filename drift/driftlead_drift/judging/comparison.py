@@ -38,9 +38,9 @@ class CanaryPolicy:
     """Thresholds of the comparison. Raises ValueError with a sentence when a value makes no sense.
 
     `alpha`: chance of ever calling a canary worse that is not, and of the converse; over all deciding checks.
-    `error_margin`: by so much may the share of failed requests exceed prod's. `latency_margin`: by so much
-    may the share of slow requests; slow is above `latency_threshold_ms`, by default prod's p99 at the start.
-    `quality_margin`: by so much may the share of wrong predictions exceed prod's. `log_loss_margin`: where
+    `error_margin`: how far the share of failed requests may exceed prod's. `latency_margin`: how far the
+    share of slow requests may; slow is above `latency_threshold_ms`, by default prod's p99 at the start.
+    `quality_margin`: how far the share of wrong predictions may exceed prod's. `log_loss_margin`: where
     set, a canary whose mean log loss (nats) surely exceeds prod's by more is worse.
     `same_shift`: predictions whose distribution functions differ by less are the same. `max_shift`: where
     set, a canary whose predictions surely differ by more is worse. `split`: the canary's share of requests
@@ -74,8 +74,8 @@ class Check:
 
     `prod`, `canary`: observed shares; `interval`: of canary less prod, right at all looks at once (None
     before there is evidence). `log_worse`, `log_non_inferior`: largest log evidence so far, `needed` decides.
-    `requests_needed`: about so many more requests of both sides until it is decided, None when decided or not
-    to be foreseen.
+    `requests_needed`: about how many more requests of both sides until it is decided, None when decided or
+    not to be foreseen.
     """
 
     name: CheckName

@@ -1,7 +1,8 @@
 """How good predictions are by the labels that have come: canary against prod, prod against its past. Pure.
 
 Log loss and the share of wrong predictions are means of bounded values, so their intervals hold at every look
-and a verdict may rest on them. AUC is no mean; its interval is DeLong's at this look alone, and only informs.
+and a verdict may rest on them. AUC is not a mean; its interval is DeLong's at this look alone, and
+only informs.
 """
 
 from __future__ import annotations

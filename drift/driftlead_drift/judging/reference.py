@@ -22,7 +22,7 @@ from driftlead_formats.binning import FeatureBins
 from driftlead_formats.blocks import HOUR, Blocks
 
 WEEK: Final = 7 * 24 * HOUR
-MIN_WEEKS: Final = 4  # so often must an hour of the week have been seen to be matched
+MIN_WEEKS: Final = 4  # weeks in which an hour of the week must have been seen to be matched
 FULL: Final = 0.9  # of a period counts as a whole: the quiet hours at a window's ends carry no rows
 MIN_PIECES: Final = 4  # a window longer than a quarter of the baseline takes its overdispersion from quarters
 

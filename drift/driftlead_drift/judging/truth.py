@@ -30,7 +30,7 @@ class Labelled(NamedTuple):
 class Seen(NamedTuple):
     """What one label says.
 
-    wrong       whether the class was not the true one; None for a prediction that is no class
+    wrong       whether the class was not the true one; None for a prediction that is not a class
     truth       probability given to what was true; None where none was logged
     score       probability of the second of two classes; None with one or more of them, or without any
     positive    whether that class was the true one
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
 class Tally:
     """What the labels of one minute say together.
 
-    `loss`, `squares`: of each row's log loss in parts of CAP. `near`: rows whose prediction is no class.
+    `loss`, `squares`: of each row's log loss in parts of CAP. `near`: rows whose prediction is not a class.
     `between`: probabilities that are neither 0 nor 1.
     """
 

@@ -43,7 +43,7 @@ def feature(
         return f"No shift: {measure}, {chance}."
     if status == DriftVerdict.INSUFFICIENT:
         hidden = "any size" if not np.isfinite(extent.high) else f"up to {number(extent.high)}"
-        return f"Not to be told: {measure}, {chance}; a true shift of {hidden} could hide in that."
+        return f"Cannot be told: {measure}, {chance}; a true shift of {hidden} could hide in that."
     moved = moved_most(bins, reference, counts, index)
     return f"{moved}: {measure} ({number(extent.low)} to {number(extent.high)}), {chance}."
 

@@ -42,7 +42,7 @@ NEXT = {
     "driftlead never promotes by itself here",
     CanaryVerdict.UNDECIDED: "let it run; the verdict may be looked at at any time",
 }
-SPLIT = "mend the routing: what is compared must be the same traffic"
+SPLIT = "repair the routing: what is compared must be the same traffic"
 MEASURES = {"wrong": "predicted wrongly", "log loss": "log loss, nats a row", "AUC": "AUC"}
 POINTS = (100.0, " points")  # a share's scale and unit
 PLAIN = (1.0, "")

@@ -16,7 +16,7 @@ from driftlead_formats.verdicts import CommandExit, DriftVerdict
 
 SCHEMA = "drift-report/v1"
 SPARKS = 24
-"""So many earlier windows a sparkline shows."""
+"""How many earlier windows a sparkline shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def failure(subject: Subject, sentence: str, policy: Policy, *, early: bool = Fa
             "alarm": False,
             "broad_shift": False,
             "summary": sentence,
-            "what_to_do": "wait" if early else "mend what the sentence names, and run the check again",
+            "what_to_do": "wait" if early else "repair what the sentence names, and run the check again",
             "independence": "assumed",
             "independence_assumed": False,
             "min_rows": None,

@@ -14,7 +14,7 @@ from driftlead_formats.durations import in_words
 from driftlead_formats.verdicts import DriftVerdict
 
 CARDS = 60
-"""So many features get a picture, the ones that moved most; the table and report.json hold all."""
+"""How many features get a picture: the ones that moved most; the table and report.json hold all."""
 GLYPHS = {
     DriftVerdict.STABLE: "○",
     DriftVerdict.CHANGED: "◆",

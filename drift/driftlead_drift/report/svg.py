@@ -17,8 +17,8 @@ PRESSED = 16  # signs that surely fit
 
 
 def visible(text: str, most: int = 80) -> str:
-    """A text of foreign origin as it may be shown: control and direction characters as escapes, not
-    endless."""
+    """A text of foreign origin as it may be shown: control and direction characters as escapes, cut
+    to a length."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
@@ -144,7 +144,7 @@ def distribution(
     longest = max((max(each.before / before, each.now / now) for each in bins), default=1.0) or 1.0
     index = sum(each.part for each in bins)
     total = index or 1.0
-    room = NUMBERS - BARS - 36
+    longest_bar = NUMBERS - BARS - 36
     texts: list[str] = []
     fill: list[str] = []
     loud: list[str] = []
@@ -152,11 +152,11 @@ def distribution(
     parts: list[str] = []
     for row, each in enumerate(bins):
         top = 14 + row * ROW
-        length = room * each.now / now / longest
+        length = longest_bar * each.now / now / longest
         bar = f"M{BARS} {top + 3}h{length:.1f}v10h-{length:.1f}z"
         # A bin stands out when it carries more than twice its equal share of an index worth looking at.
         (loud if each.part > 2 * total / len(bins) and index >= TICKS[0] else fill).append(bar)
-        length = room * each.before / before / longest
+        length = longest_bar * each.before / before / longest
         outline.append(f"M{BARS} {top + 1}h{length:.1f}v14h-{length:.1f}z")
         length = (WIDTH - PARTS) * each.part / total
         parts.append(f"M{PARTS} {top + 3}h{length:.1f}v10h-{length:.1f}z" if length >= 0.5 else "")

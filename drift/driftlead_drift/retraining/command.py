@@ -62,7 +62,7 @@ def make_context(settings: RetrainSettings, now: datetime) -> RetrainContext:
 
 
 def drift_report(settings: RetrainSettings) -> dict[str, Any] | None:
-    """The report that asked for it, from the bucket of reports; None where none is named or kept."""
+    """The report that called for it, from the bucket of reports; None where none is named or kept."""
     if not settings.report_id or not settings.report_bucket:
         return None
     from driftlead_drift.storage.reports import prefix  # noqa: PLC0415

@@ -28,7 +28,7 @@ class RetrainContext:
     """What a training function is told.
 
     `champion_uri`, `champion_version`: the version that serves, None when there is none yet. `report`: the
-    drift report that asked for the training (`drift-report/v1`), None when somebody started it by hand.
+    drift report that called for the training (`drift-report/v1`), None when somebody started it by hand.
     `now`: the time to take for the present. `parameters`: of the resource, from the variables
     DRIFTLEAD_PARAM_*.
     """
@@ -71,7 +71,7 @@ def load_function(name: str) -> Callable[[RetrainContext], Trained]:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise CannotJudgeError(
-            f"'{name}' names no training function; write module:function, for example jobs:train"
+            f"'{name}' does not name a training function; write module:function, for example jobs:train"
         )
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))

@@ -17,7 +17,7 @@ from driftlead_formats.binning import FeatureBins
 FindingKind = Literal["missing", "new_values", "constant", "scale", "range", "unbinned"]
 LEVEL: Final = 1e-4  # a finding is a statement of its own: rare enough for hundreds of features
 NOTABLE: Final = 0.005  # shares that change by less are not worth a sentence
-SCALE: Final = 0.05  # so many rows beyond everything seen in training are no outliers
+SCALE: Final = 0.05  # a larger share of rows beyond everything seen in training are not outliers
 
 
 @dataclass(frozen=True)

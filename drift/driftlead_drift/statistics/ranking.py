@@ -37,7 +37,7 @@ def auc(scores: Any, positive: Any) -> Auc | None:
     if min(m, n) < FEWEST:
         return Auc(value, None)
     variance = beaten.var(ddof=1) / m + beating.var(ddof=1) / n
-    # Classes that never meet show no spread; then at most some three in so many rows would (95 %).
+    # Classes that never meet show no spread; then at most about three of all rows would (95 %).
     return Auc(value, float(np.sqrt(variance)) if variance > 0 else 1.5 / min(m, n))
 
 

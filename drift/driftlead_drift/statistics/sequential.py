@@ -171,7 +171,7 @@ def wrong_split(prod: Any, canary: Any, share: Any, trust: float = 100.0) -> Flo
 
     `share`: one number, or one for each block where the weight was moved; each stretch of equal weight has
     its own mixture, and their evidence multiplies. The alternative is a beta distribution around the share
-    (Lindon and Malek 2022). Not for sticky routing, whose requests are no independent draws.
+    (Lindon and Malek 2022). Not for sticky routing, whose requests are not independent draws.
     """
     p, c = np.asarray(prod, dtype=np.float64), np.asarray(canary, dtype=np.float64)
     shares = np.broadcast_to(np.asarray(share, dtype=np.float64), p.shape)

@@ -43,7 +43,8 @@ def wanted(model: str) -> Wanted:
     found = URI.fullmatch(model)
     if not found:
         raise CannotJudgeError(
-            f"'{model}' names no model; write models:/Name/3, models:/Name@alias or models:/Name/Production"
+            f"'{model}' does not name a model; write models:/Name/3, models:/Name@alias or "
+            "models:/Name/Production"
         )
     tail = found["tail"]
     if tail and tail.isdecimal():
@@ -52,7 +53,7 @@ def wanted(model: str) -> Wanted:
 
 
 class Registry:
-    """The few questions that the drift room asks MLflow."""
+    """The few calls of MLflow's REST API that drift needs. Each raises CannotJudgeError with a sentence."""
 
     def __init__(self, tracking_uri: str | None) -> None:
         if not tracking_uri or not tracking_uri.startswith(("http://", "https://")):
@@ -117,7 +118,7 @@ class Registry:
             reply: dict[str, Any] = json.loads(body)
         except ValueError:
             raise CannotJudgeError(
-                f"MLflow at {self.uri} answered {method} with no JSON; is that its address?"
+                f"MLflow at {self.uri} answered {method} with what is not JSON; is that its address?"
             ) from None
         return reply
 

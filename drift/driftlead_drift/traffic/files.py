@@ -24,7 +24,7 @@ TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 
 @dataclass(frozen=True)
 class Table:
-    """A file whose header was read and checked. `chunks` reads it anew each time."""
+    """A file whose header was read and checked. `chunks` reads it again each time."""
 
     path: Path
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Opens a file and checks its header. Raises CannotJudgeError for what is no CSV or Parquet table."""
+    """Opens a file and checks its header. Raises CannotJudgeError for what is not a CSV or Parquet table."""
     try:
         with path.open("rb") as file:
             magic = file.read(4)
@@ -115,8 +115,8 @@ def epoch_seconds(column: NDArray[Any], name: str) -> NDArray[np.float64]:
         times = [value if isinstance(value, datetime) else datetime.fromisoformat(value) for value in column]
     except (TypeError, ValueError) as error:
         raise CannotJudgeError(
-            f"column '{name}' is no time: {error}; write ISO 8601 (2026-01-31T12:00:00+00:00) or epoch "
-            f"seconds"
+            f"column '{name}' does not hold times: {error}; write ISO 8601 "
+            "(2026-01-31T12:00:00+00:00) or epoch seconds"
         ) from error
     return np.array([(t if t.tzinfo else t.replace(tzinfo=UTC)).timestamp() for t in times])
 
@@ -176,19 +176,20 @@ def _some_rows(reader: Iterator[list[str]], table: Table) -> list[list[str]]:
                     continue
                 line = getattr(reader, "line_num", 0)
                 raise CannotJudgeError(
-                    f"line {line} of {table.path} has {len(row)} cells, its header has {width}; mend the file"
+                    f"line {line} of {table.path} has {len(row)} cells, its header has {width}; "
+                    "correct the file"
                 )
             rows.append(row)
             if len(rows) == CHUNK_ROWS:
                 break
     except csv.Error as error:
-        raise CannotJudgeError(f"{table.path} is no CSV: {error}; mend the file") from error
+        raise CannotJudgeError(f"{table.path} is not valid CSV: {error}; correct the file") from error
     return rows
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
-    # Bytes that are no UTF-8 stay visible as \xNN: such a value is a category like any other.
+    # Bytes that are not UTF-8 stay visible as \xNN: such a value is a category like any other.
     with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
         yield file
 
@@ -223,7 +224,9 @@ def _parquet(path: Path) -> Any:
     try:
         return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise CannotJudgeError(f"the file {path} is no readable Parquet: {error}; write it again") from error
+        raise CannotJudgeError(
+            f"the file {path} is not readable as Parquet: {error}; write it again"
+        ) from error
 
 
 def _parquet_chunks(path: Path) -> Iterator[Columns]:

@@ -1,4 +1,4 @@
-"""Brings in what pods that are gone left in S3: the drift job runs even if no pod of the resource does."""
+"""Imports the segments that deleted pods uploaded to S3: the check runs even where no pod does any more."""
 
 import asyncpg
 import structlog
@@ -10,7 +10,7 @@ from driftlead_log.spool.store import S3Store, StoreUnreachable
 log = structlog.get_logger(__name__)
 
 
-async def bring_in(connection: asyncpg.Connection, settings: Connections) -> Imported:
+async def import_uploaded(connection: asyncpg.Connection, settings: Connections) -> Imported:
     """Delivers the segments of the resource that the settings name, each row once, whoever else tries too.
 
     With S3 or the log's tables out of reach it says so and leaves them for the next run.
@@ -21,7 +21,7 @@ async def bring_in(connection: asyncpg.Connection, settings: Connections) -> Imp
     try:
         done = await import_segments(connection, S3Store(settings.report_bucket), where)
     except (StoreUnreachable, asyncpg.PostgresError) as error:
-        log.warning("what pods handed over stays where it is", reason=str(error))
+        log.warning("uploaded segments stay in S3 for the next run", reason=str(error))
         return Imported()
     for sentence in done.left:
         log.warning(sentence)

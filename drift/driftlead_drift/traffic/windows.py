@@ -53,7 +53,7 @@ async def serving_version(connection: asyncpg.Connection, traffic: Traffic) -> s
 
 
 async def find_window(connection: asyncpg.Connection, traffic: Traffic, length: timedelta) -> Window:
-    """The last `length` of traffic up to the database's present; it begins anew where the version changed."""
+    """The last `length` of traffic up to the database's present; it starts where the version changed last."""
     now: datetime = await connection.fetchval("SELECT now()")
     start = now - length
     window = await _measured(connection, traffic, start, now)
