@@ -112,7 +112,6 @@ def quiet() -> None:
 
 
 def options() -> argparse.Namespace:
-    """What was asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--models", default=",".join(data.RECIPES), help="some of them, separated by commas")
     parser.add_argument("--only", default="", help="titles of servers, separated by semicolons")

@@ -55,7 +55,6 @@ class Operator:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
     def seconds(self) -> float:
-        """CPU seconds."""
         return cpu_seconds(self.pid)
 
     def metrics(self) -> dict[str, Any]:
@@ -109,7 +108,6 @@ def operator(home: Path, registries: Path, kubeconfig: Path) -> Iterator[Operato
 
 
 def model(number: int) -> str:
-    """The model of one resource."""
     return f"model-{number}"
 
 
@@ -183,7 +181,6 @@ async def all_ready(size: int, *, seconds: float = 600.0) -> None:
 
 
 def version_of(deployment: dict[str, Any]) -> str:
-    """The version in a Deployment's template."""
     return str(deployment["spec"]["template"]["metadata"]["labels"]["driftlead.dev/version"])
 
 

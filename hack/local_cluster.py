@@ -32,8 +32,7 @@ class Cluster(Protocol):
     """What both kinds of cluster can do."""
 
     @property
-    def builder(self) -> Docker | Buildah:
-        """What builds its images."""
+    def builder(self) -> Docker | Buildah: ...
 
     def up(self) -> None:
         """Starts what does not run and waits until it is ready."""
@@ -55,7 +54,6 @@ class Kind:
     """kind: the nodes are containers of this machine's Docker."""
 
     def __init__(self) -> None:
-        """Builds with the same Docker."""
         self.builder = Docker()
 
     def up(self) -> None:
@@ -71,20 +69,17 @@ class Kind:
             )
 
     def down(self) -> None:
-        """Deletes the cluster's containers."""
         subprocess.run(
             ["kind", "delete", "cluster", "--name", NAME, "--kubeconfig", str(KUBECONFIG)], check=True
         )
 
     def running(self) -> bool:
-        """Whether kind knows the cluster."""
         known = subprocess.run(
             ["kind", "get", "clusters"], check=False, capture_output=True, text=True
         ).stdout
         return NAME in known.split()
 
     def missing(self, names: list[str]) -> list[str]:
-        """Asks the node's containerd."""
         command = [
             "docker",
             "exec",
@@ -120,16 +115,13 @@ class Devcluster:
         KUBECONFIG.symlink_to(self.layout.kubeconfig())
 
     def down(self) -> None:
-        """Ends it and removes its state."""
         devcluster.down(self.layout)
         KUBECONFIG.unlink(missing_ok=True)
 
     def running(self) -> bool:
-        """Whether every component runs."""
         return devcluster.running(self.layout)
 
     def missing(self, names: list[str]) -> list[str]:
-        """Asks the node's containerd."""
         there = devcluster.images(self.layout)
         return [name for name in names if f"docker.io/{name}" not in there]
 

@@ -67,7 +67,6 @@ class Measured:
 
     @property
     def title(self) -> str:
-        """As `Server.title`."""
         return f"{self.model}: {self.name}"
 
     def throughput(self, connections: int) -> float:

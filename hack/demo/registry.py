@@ -23,7 +23,6 @@ class Registry:
         eventually(self._answers, "the forwarded registry answers", 30)
 
     def close(self) -> None:
-        """Ends the forwarding."""
         self._forward.__exit__(None, None, None)
 
     def transition(self, version: str, stage: str, name: str = MODEL) -> None:

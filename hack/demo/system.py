@@ -46,7 +46,6 @@ class System:
     release: str = "driftlead"
 
     def kubectl(self, *words: str) -> list[str]:
-        """A kubectl command in this namespace."""
         return ["kubectl", "-n", self.namespace, *words]
 
     def get(self, *words: str) -> Any:
@@ -109,7 +108,6 @@ class System:
         return [line.split("\t") for line in output.splitlines()]
 
     def status(self, name: str = "demo") -> Mapping[str, Any]:
-        """The resource's status."""
         return dict(self.get("modeldeployment", name).get("status", {}))
 
     def wait(self, resource: str, condition: str, seconds: int = 180) -> str:

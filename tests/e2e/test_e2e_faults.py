@@ -157,13 +157,11 @@ def test_a_strangers_object_of_a_childs_name_is_said_so_and_left_alone(core: str
 
 
 def lease(system: System) -> dict[str, object]:
-    """Who leads."""
     spec: dict[str, object] = system.get("lease", "driftlead-operator")["spec"]
     return spec
 
 
 def leader(system: System) -> str:
-    """The pod that leads."""
     return str(lease(system)["holderIdentity"]).split("_")[0]
 
 

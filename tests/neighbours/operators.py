@@ -80,7 +80,6 @@ async def install_crd(api: ApiServer) -> None:
 
 
 async def namespace(api: ApiServer, name: str) -> str:
-    """A namespace of that name."""
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     with contextlib.suppress(ConflictError):
         await api.request("create", "Namespace", "POST", "/api/v1/namespaces", body=body)
@@ -88,7 +87,6 @@ async def namespace(api: ApiServer, name: str) -> str:
 
 
 def resource(where: str, name: str, **spec: Any) -> Json:
-    """A ModelDeployment."""
     return {
         "apiVersion": "driftlead.dev/v1alpha1",
         "kind": "ModelDeployment",

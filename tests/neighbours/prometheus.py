@@ -31,7 +31,6 @@ class Prometheus:
             return json.load(reply)["data"]
 
     def answers(self) -> bool:
-        """Whether it is up."""
         try:
             self.get("status/buildinfo")
         except OSError:

@@ -87,7 +87,6 @@ class Child:
         assert len(self.acknowledged) >= answers, f"only {len(self.acknowledged)} answers in {seconds} s"
 
     def send(self, sign: signal.Signals) -> None:
-        """Sends a signal."""
         assert self.process.pid is not None
         os.kill(self.process.pid, sign)
 
