@@ -70,10 +70,10 @@ def control_plane(home: Path) -> Iterator[Path]:
 
 async def nodes(api: ApiServer, number: int) -> None:
     """Nodes of 1,000 pods each."""
-    room = {"cpu": "4000", "memory": "8000Gi", "pods": "1000"}
+    capacity = {"cpu": "4000", "memory": "8000Gi", "pods": "1000"}
     for each in range(number):
         body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"kwok-{each}"}}
-        status = {"allocatable": room, "capacity": room}
+        status = {"allocatable": capacity, "capacity": capacity}
         await api.request("create", "Node", "POST", "/api/v1/nodes", body={**body, "status": status})
 
 

@@ -73,13 +73,13 @@ class Operator:
             found["registry"] += each.value if each.name.endswith("_total") else 0
         return found
 
-    def turns(self) -> float:
-        """How often it has looked at a resource."""
+    def reconciles(self) -> float:
+        """How often it has reconciled a resource."""
         family = self.metrics()["driftlead_operator_reconcile_duration_seconds"]
         return sum(each.value for each in family.samples if each.name.endswith("_count"))
 
     def quantile(self, share: float) -> float:
-        """Upper bound of the bucket that holds this share of the turns, in milliseconds."""
+        """Upper bound of the bucket that holds this share of the reconciles, in milliseconds."""
         family = self.metrics()["driftlead_operator_reconcile_duration_seconds"]
         buckets = [(float(e.labels["le"]), e.value) for e in family.samples if e.name.endswith("_bucket")]
         return 1000 * next(bound for bound, count in buckets if count >= share * buckets[-1][1])
@@ -273,7 +273,7 @@ async def exists(api: ApiServer, path: str) -> bool:
 async def fill(api: ApiServer, process: Operator, result: Result) -> None:
     """From nothing to all Ready."""
     result.figures["MiB empty"] = process.memory("VmRSS")
-    before, turns, computed = process.requests(), process.turns(), cpu_by_program()
+    before, reconciles, computed = process.requests(), process.reconciles(), cpu_by_program()
     began = time.monotonic()
     await in_crowds(lambda each: api.create(resource(HERE, f"demo-{each}", model=model(each))), result.size)
     result.figures["s created"] = time.monotonic() - began
@@ -286,9 +286,9 @@ async def fill(api: ApiServer, process: Operator, result: Result) -> None:
         "writes each": (after["writes"] - before["writes"]) / result.size,
         "reads each": (after["reads"] - before["reads"]) / result.size,
         "registry requests": after["registry"] - before["registry"],
-        "turns each": (process.turns() - turns) / result.size,
-        "turn p50 ms <=": process.quantile(0.5),
-        "turn p95 ms <=": process.quantile(0.95),
+        "reconciles each": (process.reconciles() - reconciles) / result.size,
+        "reconcile p50 ms <=": process.quantile(0.5),
+        "reconcile p95 ms <=": process.quantile(0.95),
         "MiB most": process.memory("VmHWM"),
     }
 

@@ -1,6 +1,6 @@
 """Asks the advisory database about every locked distribution; `make lint` fails where one is vulnerable.
 
-Where no database answers, one sentence says that nothing was audited: a machine without network is no fault.
+Where no database answers, one sentence says that nothing was audited; it is not a failure.
 """
 
 import json
@@ -18,11 +18,11 @@ from hack.sbom import components
 
 LOCKS = ("requirements.lock", *COMPONENTS)
 SECONDS = 300
-AWAY = ("connect", "timed out", "resolve", "max retries", "proxy")
+UNREACHABLE = ("connect", "timed out", "resolve", "max retries", "proxy")
 """Words of pip-audit where the database does not answer; any other failure is one."""
 
 
-class Away(Exception):  # noqa: N818 - a state of the neighbour
+class UnreachableError(Exception):
     """No advisory database answers; the message says why."""
 
 
@@ -54,12 +54,12 @@ def locked() -> dict[str, list[str]]:
     return dict(sorted(found.items()))
 
 
-def rounds(pins: list[str]) -> list[list[str]]:
+def batches(pins: list[str]) -> list[list[str]]:
     """The pins in lists in which no name is twice: other platforms may have another version of it."""
     names: dict[str, list[str]] = {}
     for pin in pins:
         names.setdefault(pin.partition("==")[0], []).append(pin)
-    return [[pin for pin in turn if pin] for turn in zip_longest(*names.values())]
+    return [[pin for pin in batch if pin] for batch in zip_longest(*names.values())]
 
 
 def read(report: Mapping[str, Any], where: Mapping[str, list[str]]) -> Audit:
@@ -78,10 +78,10 @@ def findings(known: list[Mapping[str, Any]], where: Mapping[str, list[str]]) -> 
             yield f"{pin} ({', '.join(where.get(pin, ()))}): {flaw['id']}; {advice}"
 
 
-def ask(pins: list[str]) -> Mapping[str, Any]:
+def audited(pins: list[str]) -> Mapping[str, Any]:
     """pip-audit's answer about exactly these distributions.
 
-    Raises Away, or RuntimeError with its words where pip-audit itself failed.
+    Raises UnreachableError, or RuntimeError with its words where pip-audit itself failed.
     """
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(pins) + "\n")
@@ -93,21 +93,22 @@ def ask(pins: list[str]) -> Mapping[str, Any]:
                 [*command, *words], check=False, capture_output=True, text=True, timeout=SECONDS
             )
         except subprocess.TimeoutExpired as error:
-            raise Away(f"it took longer than {SECONDS} s") from error
+            raise UnreachableError(f"it took longer than {SECONDS} s") from error
     try:
         report: Mapping[str, Any] = json.loads(done.stdout)
     except ValueError:
-        said = (done.stderr.strip().splitlines() or ["no words"])[-1][:300]
-        raise (Away if any(word in said.lower() for word in AWAY) else RuntimeError)(said) from None
+        said = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1][:300]
+        unreachable = any(word in said.lower() for word in UNREACHABLE)
+        raise (UnreachableError if unreachable else RuntimeError)(said) from None
     return report
 
 
 def everything(where: Mapping[str, list[str]]) -> Audit:
-    """The audit of all pins. Raises as `ask`; Away, too, where the index here has no advisories."""
+    """The audit of all pins. Raises as `audited`, and UnreachableError where the index has no advisories."""
     pins = list(where)
-    if not read(ask(pins[:1]), where).audited:  # every index that has them knows every pin
-        raise Away(f"what stands for the package index here knows none of {pins[0]}")
-    return sum((read(ask(turn), where) for turn in rounds(pins)), Audit())
+    if not read(audited(pins[:1]), where).audited:  # every index that has them knows every pin
+        raise UnreachableError(f"what stands for the package index here knows none of {pins[0]}")
+    return sum((read(audited(batch), where) for batch in batches(pins)), Audit())
 
 
 def main() -> int:
@@ -115,8 +116,8 @@ def main() -> int:
     where = locked()
     try:
         audit = everything(where)
-    except Away as away:
-        print(f"audit: nothing was audited, since no advisory database answers: {away}")
+    except UnreachableError as error:
+        print(f"audit: nothing was audited, since no advisory database answers: {error}")
         return 0
     except RuntimeError as error:
         print(f"audit: pip-audit failed: {error}")

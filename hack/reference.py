@@ -1,6 +1,6 @@
 """Writes the reference pages from the code that they describe; `--check` compares instead.
 
-Settings come from each room's `settings.py`, the API from `crds/`, the chart's values from its schema.
+Settings come from each component's `settings.py`, the API from `crds/`, the chart's values from its schema.
 """
 
 import importlib
@@ -20,11 +20,11 @@ from hack.freshness import write_or_check
 PAGES = ROOT / "docs/reference"
 NOTE = "<!-- Written by `make docs` from the code; edit that instead. -->\n"
 SETTINGS_INTRODUCTION = """\
-Each setting is an environment variable and a flag of the room's command: `DRIFTLEAD_SPOOL_DIR` is
+Each setting is an environment variable and a flag of the component's command: `DRIFTLEAD_SPOOL_DIR` is
 `--spool-dir`. A flag wins over the environment, the environment over a file of that name in the folder
 `DRIFTLEAD_CONNECTIONS_DIR`, and that over the default.
 """
-ROOMS = {
+COMPONENTS = {
     "driftlead_operator": "The operator",
     "driftlead_inference": "The inference service",
     "driftlead_drift": "The drift job",
@@ -44,9 +44,9 @@ def default(field: FieldInfo) -> str:
 
 
 def settings_page() -> str:
-    """Every setting of every room: environment variable, default, meaning."""
+    """Every setting of every component: environment variable, default, meaning."""
     lines = ["# Settings", "", NOTE, SETTINGS_INTRODUCTION]
-    for package, title in ROOMS.items():
+    for package, title in COMPONENTS.items():
         module = importlib.import_module(f"{package}.settings")
         lines += [f"## {title}", ""]
         said: set[str] = set()

@@ -38,7 +38,7 @@ class Measured:
     others         share of the server's core that other processes took during throughput runs
     answered       replies that a client counted; made: rows that the server says it logged
     rows, counted  rows in the table, and in the histograms
-    failed         why there are no figures
+    failed         why figures are missing
     """
 
     name: str

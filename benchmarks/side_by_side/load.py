@@ -43,7 +43,7 @@ class Closed:
 
 
 def wrk(url: str, bodies: Path, connections: int, seconds: float) -> Closed:
-    """One run: each connection asks anew as soon as it has its answer. `bodies`: a file with one a line."""
+    """One run: each connection sends again as soon as it has its answer. `bodies`: a file with one a line."""
     script = bodies.with_name("post.lua")
     script.write_text(WRK)
     command: list[str | Path] = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--timeout", "10s"]

@@ -124,7 +124,7 @@ def placed(rows: list[Page]) -> Iterator[Panel]:
 def variables(page: Page) -> list[dict[str, Any]]:
     """What is chosen above the panels: the data source, then what Prometheus knows."""
     source = {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}
-    asked = [
+    queried = [
         {
             "name": name,
             "type": "query",
@@ -135,7 +135,7 @@ def variables(page: Page) -> list[dict[str, Any]]:
         }
         for name, query in page.get("variables", {}).items()
     ]
-    return [source, *asked]
+    return [source, *queried]
 
 
 def dashboard(page: Page) -> dict[str, Any]:

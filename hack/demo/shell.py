@@ -44,7 +44,7 @@ def show(*command: str | Path, words: str = "", only: Sequence[str] = ()) -> str
 def run(*command: str | Path, given: str = "", expect: int | None = 0) -> str:
     """Runs a command quietly; OutcomeError with its own words when it ends otherwise than expected.
 
-    With `expect=None` any ending will do.
+    With `expect=None` any exit code will do.
     """
     line = [str(word) for word in command]
     done = subprocess.run(
@@ -64,7 +64,7 @@ def check(true: bool, sentence: str, seen: object = "") -> None:
 
 
 def eventually(found: Callable[[], str], what: str, seconds: float) -> str:
-    """Asks until the answer is not empty; OutcomeError when the time is over."""
+    """Polls until the answer is not empty. Raises OutcomeError when the time is over."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if answer := found():

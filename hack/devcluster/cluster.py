@@ -93,7 +93,7 @@ def _cgroups(layout: Layout) -> None:
 
 
 def wait(answers: Callable[[], bool], what: str, layout: Layout, began: float, seconds: float = 90) -> None:
-    """Asks until it is so; after too long, says which log to read."""
+    """Polls until it is so. Raises SystemExit with the folder of logs when it takes too long."""
     deadline = time.monotonic() + seconds
     shown = time.monotonic()
     while not answers():

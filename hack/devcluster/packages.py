@@ -21,7 +21,7 @@ PACKAGES = {
 }
 SEARCH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
-# The process that holds a pod's namespaces: it sleeps, collects orphans, and ends when asked.
+# The process that holds a pod's namespaces: it sleeps, collects orphans, and ends at SIGTERM.
 PAUSE_C = """
 #include <signal.h>
 #include <sys/wait.h>

@@ -10,7 +10,7 @@ from hack.tools import MINIO
 class Image:
     """One image: its Dockerfile, the files that go in, the value of the chart that names it.
 
-    `version`: that of a program which is copied in and is no file of this repository.
+    `version`: that of a program which is copied in and is not a file of this repository.
     """
 
     name: str

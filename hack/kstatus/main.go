@@ -20,7 +20,7 @@ func main() {
 		if err := documents.Decode(object); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
-			fmt.Fprintln(os.Stderr, "kstatus: this is no resource:", err)
+			fmt.Fprintln(os.Stderr, "kstatus: this is not a valid resource:", err)
 			os.Exit(1)
 		}
 		result, err := status.Compute(object)

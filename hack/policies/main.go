@@ -34,7 +34,7 @@ func main() {
 	defer stop()
 	known := informers.NewSharedInformerFactory(client, 0)
 	// Addresses come from the API server. containerd's plugin interface, which it also asks, is not there; switching that
-	// off by NRIdisabled makes version 0.8.0 die at the first address that is no pod's.
+	// off by NRIdisabled makes version 0.8.0 die at the first address that is not a pod's.
 	settings := networkpolicy.Config{NodeName: *node, QueueID: *queue}
 	controller, err := networkpolicy.NewController(
 		client,

@@ -210,7 +210,7 @@ RESOURCE = {
 
 
 def collectors() -> list[Any]:
-    """What the rooms register for Prometheus."""
+    """What the components register for Prometheus."""
     progress = MagicMock(
         rows=1, rejected=0, corrupt_rows=0, corrupt_bytes=0, imported=0, transactions=1, failures=0
     )

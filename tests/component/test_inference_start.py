@@ -66,7 +66,7 @@ def test_a_model_trained_with_another_scikit_learn_is_said_before_traffic(
 
 def test_a_model_that_does_not_load_is_blamed_in_the_loaders_own_words(folder: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(folder, tmp_path / "broken")
-    (broken / "model.pkl").write_bytes(b"this is no pickle")
+    (broken / "model.pkl").write_bytes(b"this is not a pickle")
     code, message = failed_start(broken, tmp_path)
     assert code == ExitCode.LOAD_FAILED
     assert message["reason"] == "LoadFailed"

@@ -104,7 +104,7 @@ async def test_a_condemned_version_goes_back_without_a_restart_and_a_newer_one_p
     stage.codes["2"] = 3
     move(stage.uri, stage.where, "2", "Production")
     status = await stage.ready("VersionRejected", "1")
-    assert status["prod"]["lastFailure"]["message"] == "this is no model"
+    assert status["prod"]["lastFailure"]["message"] == "this is not a model"
 
     async def back() -> bool:
         return set(await stage.pods()) == names
@@ -153,8 +153,8 @@ async def test_a_version_that_a_person_gives_up_on_its_way_leaves_the_good_pods_
     )
     move(stage.uri, stage.where, "2", "Production")
     await stage.ready("PodCannotReachRegistry", "1")
-    wish = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
-    await stage.api.merge("ModelDeployment", stage.where, "demo", wish)
+    request = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", request)
     status = await stage.ready("Aborted", "1")
     assert status["handled"]["abort"] == "2"
 
@@ -177,8 +177,8 @@ async def test_an_aborted_canary_loses_its_pods(stage: Stage) -> None:
         return len(await stage.pods("canary")) == number
 
     await until(lambda: pods(1), seconds=20)
-    wish = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
-    await stage.api.merge("ModelDeployment", stage.where, "demo", wish)
+    request = {"metadata": {"annotations": {"driftlead.dev/abort": "2"}}}
+    await stage.api.merge("ModelDeployment", stage.where, "demo", request)
     await until(lambda: pods(0), seconds=20)
     conditions = {each["type"]: each for each in (await stage.ready("Serving", "1"))["conditions"]}
     assert (conditions["CanaryHealthy"]["status"], conditions["CanaryHealthy"]["reason"]) == (

@@ -23,7 +23,7 @@ from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_operator import metrics as operator_metrics
 from driftlead_operator.fleet import Fleet
 from hack.tools import path_of
-from neighbours.prometheus import DASHBOARDS, Prometheus, asked, prometheus_server, questions
+from neighbours.prometheus import DASHBOARDS, Prometheus, chosen, prometheus_server, questions
 from neighbours.releases import CHART
 
 Render = Callable[[], bytes]
@@ -237,7 +237,7 @@ QUESTIONS = dict(questions())
 
 @pytest.mark.parametrize("panel", QUESTIONS)
 def test_every_query_of_the_dashboards_has_data(panel: str, prometheus: Prometheus) -> None:
-    expr = asked(QUESTIONS[panel], namespace="ml", name="demo")
+    expr = chosen(QUESTIONS[panel], namespace="ml", name="demo")
     found = prometheus.query(expr)
     assert found, expr
     assert all(each["value"][1] != "NaN" for each in found), found
@@ -247,7 +247,7 @@ def test_every_query_of_the_dashboards_has_data(panel: str, prometheus: Promethe
 def test_every_label_that_a_legend_names_is_on_the_series(path: Path, prometheus: Prometheus) -> None:
     for panel in json.loads(path.read_text())["panels"]:
         for each in panel.get("targets", []):
-            expr = asked(each["expr"], namespace="ml", name="demo")
+            expr = chosen(each["expr"], namespace="ml", name="demo")
             wanted = set(re.findall(r"\{\{(\w+)\}\}", each["legendFormat"]))
             for series in prometheus.query(expr):
                 assert wanted <= series["metric"].keys(), (panel["title"], series["metric"])

@@ -132,7 +132,7 @@ def has_condition(system: System, name: str, kind: str, reason: str, seconds: fl
 
 
 def starts(system: System, name: str, stage: str = "prod") -> dict[str, tuple[str, int]]:
-    """Each pod of a stage with what changes when it, or its container, is started anew."""
+    """Each pod of a stage with what changes when it, or its container, is started again."""
     labels = f"driftlead.dev/name={name},driftlead.dev/stage={stage}"
     return {
         pod["metadata"]["name"]: (

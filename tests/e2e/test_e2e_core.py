@@ -69,7 +69,7 @@ def test_health_and_metrics_say_what_is_served(core: str, system: System) -> Non
 
 BAD = {
     "nothing": "",
-    "no JSON": "{",
+    "not JSON": "{",
     "an empty object": "{}",
     "nineteen numbers": json.dumps({"features": ZEROS[1:]}),
     "twenty-one numbers": json.dumps({"features": [*ZEROS, 0]}),
@@ -122,7 +122,7 @@ with mlflow.start_run():
     kind = {"serialization_format": "pickle", "registered_model_name": sys.argv[1]}
     info = mlflow.sklearn.log_model(model, name="broken", **kind)
 broken = pathlib.Path(tempfile.mkdtemp()) / "model.pkl"
-broken.write_bytes(b"this is no pickle")
+broken.write_bytes(b"this is not a pickle")
 mlflow.MlflowClient().log_model_artifact(info.model_id, str(broken))
 print("registered", info.registered_model_version)
 """
@@ -146,7 +146,7 @@ def test_a_broken_version_is_rejected_with_the_loaders_words_and_prod_keeps_serv
     assert before.items() <= starts(system, core).items(), "the pods that served were replaced"
     registry.transition("1", "Production", core)
     has_condition(system, core, "Ready", "Serving")
-    assert starts(system, core) == before, "the way back started a pod anew"
+    assert starts(system, core) == before, "the way back started a pod again"
     registry.transition(broken, "Production", core)
     has_condition(system, core, "Ready", "VersionRejected")
     good = registry.copy("2", core, SOURCE)

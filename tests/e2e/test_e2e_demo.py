@@ -56,8 +56,8 @@ def granted(system: System) -> set[Verb]:
     }
 
 
-def asked(system: System) -> Iterator[tuple[Verb, str]]:
-    """What the operator's pods asked of the API server since they started, and the answer's code."""
+def requested(system: System) -> Iterator[tuple[Verb, str]]:
+    """What the operator's pods requested of the API server since they started, and the answer's code."""
     labels = f"app.kubernetes.io/component=operator,app.kubernetes.io/instance={system.release}"
     for pod in system.get("pods", "-l", labels)["items"]:
         path = f"/api/v1/namespaces/{system.namespace}/pods/{pod['metadata']['name']}:8080/proxy/metrics"
@@ -74,8 +74,8 @@ def asked(system: System) -> Iterator[tuple[Verb, str]]:
             )
 
 
-def test_the_operator_was_refused_nothing_and_asked_only_for_what_its_roles_list(demo: Demo) -> None:
-    found = list(asked(demo.system))
+def test_the_operator_was_refused_nothing_and_requested_only_what_its_roles_list(demo: Demo) -> None:
+    found = list(requested(demo.system))
     assert {verb for verb, code in found if code == "403"} == set()
     used, allowed = {verb for verb, _ in found}, granted(demo.system)
     assert used <= allowed, used - allowed

@@ -42,11 +42,11 @@ def core(registry: Registry, system: System) -> Iterator[str]:
 
 
 @contextmanager
-def away(system: System, component: str) -> Iterator[None]:
+def unreachable(system: System, component: str) -> Iterator[None]:
     """A store of the stack refuses new connections: its Service has nobody behind it."""
 
     def select(who: str | None) -> None:
-        patch = json.dumps({"spec": {"selector": {"driftlead.dev/away": who}}})
+        patch = json.dumps({"spec": {"selector": {"driftlead.dev/unreachable": who}}})
         run(*system.kubectl("patch", "service", f"{system.release}-{component}", "--type=merge", "-p", patch))
 
     select("nobody")
@@ -75,7 +75,7 @@ def test_while_the_registry_is_unreachable_prod_serves_children_are_mended_and_s
     core: str, system: System
 ) -> None:
     before = starts(system, core)
-    with away(system, "mlflow"):
+    with unreachable(system, "mlflow"):
 
         def said() -> str:
             message: str = condition(system.status(core), "Ready").get("message", "")
@@ -89,10 +89,10 @@ def test_while_the_registry_is_unreachable_prod_serves_children_are_mended_and_s
     eventually(lambda: "" if said() else "yes", "status no longer says that the registry is unreachable", 60)
 
 
-def test_while_the_store_is_away_the_other_pod_serves_and_the_new_one_comes_by_itself_after(
+def test_while_the_store_is_unreachable_the_other_pod_serves_and_the_new_one_comes_by_itself_after(
     core: str, system: System
 ) -> None:
-    with away(system, "minio"):
+    with unreachable(system, "minio"):
         gone, stays = sorted(before := starts(system, core))
         run(*system.kubectl("delete", "pod", gone, "--wait=false"))
         message = has_condition(system, core, "Ready", "PodCannotReachArtifacts", 60)
@@ -104,7 +104,7 @@ def test_while_the_store_is_away_the_other_pod_serves_and_the_new_one_comes_by_i
     assert starts(system, core)[stays] == before[stays]
 
 
-def test_a_rollout_that_no_node_takes_says_so_and_the_way_back_starts_no_pod_anew(
+def test_a_rollout_that_no_node_takes_says_so_and_the_way_back_starts_no_pod_again(
     core: str, system: System
 ) -> None:
     before = starts(system, core)

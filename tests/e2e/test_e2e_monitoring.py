@@ -27,7 +27,7 @@ from hack.demo.system import System
 from hack.ports import free_port, listens
 from hack.tools import path_of
 from neighbours.processes import running
-from neighbours.prometheus import Prometheus, asked, prometheus_server, questions
+from neighbours.prometheus import Prometheus, chosen, prometheus_server, questions
 from neighbours.releases import CHART
 
 pytestmark = [pytest.mark.cluster, pytest.mark.platform]
@@ -138,7 +138,7 @@ def discovered(system: System) -> dict[str, list[dict[str, Any]]]:
 
 @contextmanager
 def discovery(system: System, folder: Path, made: dict[str, Any]) -> Iterator[None]:
-    """Puts files in the place of Kubernetes' discovery, and writes them anew every few seconds."""
+    """Puts files in the place of Kubernetes' discovery, and writes them again every few seconds."""
     over = threading.Event()
 
     def write() -> None:
@@ -218,7 +218,7 @@ def test_every_query_of_the_dashboards_has_data_in_a_run_of_the_demo(
     panel: str, watched: Prometheus, played: tuple[float, float], system: System
 ) -> None:
     began, ended = played
-    expr = asked(QUESTIONS[panel], namespace=system.namespace, name="demo", interval="20s")
+    expr = chosen(QUESTIONS[panel], namespace=system.namespace, name="demo", interval="20s")
     span = {"start": f"{began:.0f}", "end": f"{ended:.0f}", "step": "5"}
     series = watched.get("query_range", query=expr, **span)["result"]
     numbers = [number for each in series for _, number in each["values"] if number != "NaN"]

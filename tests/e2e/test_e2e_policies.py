@@ -69,7 +69,7 @@ def policies(
     upgrade(system, values=VALUES)
     try:
         with enforced("devcluster", tmp_path_factory.mktemp("policies")):
-            # Started anew, so that what it holds open from before does not hide what it may not open.
+            # Started again, so that what it holds open from before does not hide what it may not open.
             run(*system.kubectl("rollout", "restart", f"deployment/{system.release}-operator"))
             run(
                 *system.kubectl(
@@ -90,7 +90,7 @@ def guarded(policies: None, registry: Registry, system: System) -> Iterator[str]
 
 
 def addresses(system: System, name: str) -> dict[str, str]:
-    """Where a stranger knocks, by what it is."""
+    """Where a stranger tries to connect, by what it is."""
     inside = f"{system.namespace}.svc"
     stack = {"postgres": 5432, "minio": 9000, "mlflow": 5000}
     return {
@@ -100,7 +100,7 @@ def addresses(system: System, name: str) -> dict[str, str]:
     }
 
 
-def knock(system: System, where: dict[str, str]) -> dict[str, str]:
+def attempt(system: System, where: dict[str, str]) -> dict[str, str]:
     """What becomes of a connection to each."""
     output = run(*system.client("python", "-c", REACHED, *where.values()))
     said = dict(line.split(" ", 1) for line in output.splitlines())
@@ -121,7 +121,7 @@ def test_a_model_is_installed_promoted_judged_and_logged_under_enforced_policies
 
 
 def test_a_stranger_reaches_models_and_nothing_else(guarded: str, system: System, stranger: System) -> None:
-    assert knock(stranger, addresses(system, guarded)) == {
+    assert attempt(stranger, addresses(system, guarded)) == {
         "postgres": "refused",
         "minio": "refused",
         "mlflow": "refused",
@@ -133,7 +133,7 @@ def test_a_stranger_reaches_models_and_nothing_else(guarded: str, system: System
 def test_who_is_named_may_scrape_the_operator(guarded: str, system: System) -> None:
     where = addresses(system, guarded)
     with visitor(f"{system.namespace}-monitoring") as prometheus:
-        seen = knock(prometheus, {what: where[what] for what in ("operator", "postgres")})
+        seen = attempt(prometheus, {what: where[what] for what in ("operator", "postgres")})
     assert seen == {"operator": "reached", "postgres": "refused"}
 
 

@@ -22,6 +22,6 @@ def api_server() -> Iterator[Path]:
 
 
 def devcluster(*words: str) -> str:
-    """What a command of the node without Docker prints. Its processes are no children of the tests' own."""
+    """What a command of the node without Docker prints. Its processes are not the tests' children."""
     command = [sys.executable, "-m", "hack.devcluster", *words]
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

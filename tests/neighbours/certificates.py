@@ -24,11 +24,13 @@ class Authority:
     def sign(self, name: str, alternatives: str = "IP:127.0.0.1,DNS:localhost,DNS:*.localhost") -> Path:
         """The certificate NAME.crt, with its key in NAME.key beside it and both together in NAME.pem."""
         home = self.folder
-        key, wish, made, names = (home / f"{name}.{kind}" for kind in ("key", "csr", "crt", "names"))
-        openssl("req", "-nodes", "-newkey", "rsa:2048", "-subj", f"/CN={name}", "-keyout", key, "-out", wish)
+        key, request, made, names = (home / f"{name}.{kind}" for kind in ("key", "csr", "crt", "names"))
+        openssl(
+            "req", "-nodes", "-newkey", "rsa:2048", "-subj", f"/CN={name}", "-keyout", key, "-out", request
+        )
         names.write_text(f"subjectAltName={alternatives}\n")
         signing = ["-CA", self.certificate, "-CAkey", home / "ca.key", "-CAcreateserial", "-days", "2"]
-        openssl("x509", "-req", "-in", wish, *signing, "-extfile", names, "-out", made)
+        openssl("x509", "-req", "-in", request, *signing, "-extfile", names, "-out", made)
         (home / f"{name}.pem").write_bytes(key.read_bytes() + made.read_bytes())
         return made
 

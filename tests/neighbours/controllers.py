@@ -38,7 +38,7 @@ def status_of(pod: Json, code: int) -> Json:
     if code == 0:
         server: Json = {"state": {"running": {"startedAt": "2026-11-24T00:00:00Z"}}}
     else:
-        words = json.dumps({"reason": "LoadFailed", "message": "this is no model"})
+        words = json.dumps({"reason": "LoadFailed", "message": "this is not a model"})
         ended = {"exitCode": code, "reason": "Error", "message": words, "finishedAt": "2026-11-24T00:00:00Z"}
         server = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
     container = pod["spec"]["containers"][0]

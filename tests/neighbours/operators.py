@@ -52,7 +52,7 @@ def mlflow(uri: str, call: str, body: Mapping[str, Any] | None = None, method: s
 
 
 def register(uri: str, model: str, versions: int) -> None:
-    """A registered model with so many versions, none of them in a stage."""
+    """A registered model with this number of versions, none of them in a stage."""
     mlflow(uri, "registered-models/create", {"name": model})
     for number in range(versions):
         mlflow(uri, "model-versions/create", {"name": model, "source": f"s3://mlflow/{model}/{number + 1}"})
@@ -96,7 +96,7 @@ def resource(where: str, name: str, **spec: Any) -> Json:
 
 
 async def until(true: Callable[[], Any], *, seconds: float = 15.0, every: float = 0.05) -> Any:
-    """Asks until the answer is truthy, and returns it; `true` may be a coroutine function."""
+    """Polls until the answer is truthy, and returns it; `true` may be a coroutine function."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:
         answer = true()

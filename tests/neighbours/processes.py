@@ -14,7 +14,7 @@ IMPORTS = os.pathsep.join(filter(None, [str(ROOT / "tests"), str(ROOT), os.envir
 
 
 def wait_until(answers: Callable[[], bool], what: str, seconds: float, alive: Callable[[], bool]) -> None:
-    """Asks until `answers()` is true; says what is missing when the time is over or the process died."""
+    """Polls until `answers()` is true; says what is missing when the time is over or the process died."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not alive():
@@ -59,7 +59,7 @@ def running(
 
 
 def stop(process: subprocess.Popen[bytes], seconds: float = 10) -> None:
-    """Ends the process and what it started: asked first, then killed."""
+    """Ends the process and what it started: SIGTERM first, then SIGKILL."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, sign)

@@ -1,4 +1,4 @@
-"""A real Prometheus, and what the chart's dashboards ask it."""
+"""A real Prometheus, and the queries of the chart's dashboards."""
 
 import json
 import urllib.parse
@@ -67,7 +67,7 @@ def questions() -> Iterator[tuple[str, str]]:
                 yield f"{path.stem}: {panel['title']} {number}", each["expr"]
 
 
-def asked(expr: str, *, namespace: str, name: str, interval: str = "30s") -> str:
+def chosen(expr: str, *, namespace: str, name: str, interval: str = "30s") -> str:
     """A query as Grafana sends it once the dashboard's variables are chosen."""
     choices = {"$__rate_interval": interval, "$namespace": namespace, "$name": name}
     for variable, choice in choices.items():

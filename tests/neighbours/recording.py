@@ -80,7 +80,7 @@ class Child:
                     self.silent = True
 
     def wait_for(self, answers: int, seconds: float = 60) -> None:
-        """Waits until so many requests were answered."""
+        """Waits until this number of requests was answered."""
         deadline = time.monotonic() + seconds
         while len(self.acknowledged) < answers and time.monotonic() < deadline:
             self.read(0.02)

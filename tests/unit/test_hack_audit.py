@@ -17,7 +17,7 @@ def dependency(name: str, version: str, **more: Any) -> dict[str, Any]:
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, stdout: str, stderr: str = "") -> None:
-    """pip-audit says this, whatever it is asked; and the locks hold WHERE."""
+    """pip-audit prints this whatever it is given, and the locks hold WHERE."""
     done = subprocess.CompletedProcess([], 1, stdout, stderr)
     monkeypatch.setattr(audit.subprocess, "run", lambda *_, **__: done)
     monkeypatch.setattr(audit, "locked", lambda: WHERE)
@@ -53,7 +53,7 @@ def test_without_a_database_one_sentence_says_that_nothing_was_audited(
     assert line.startswith("audit: nothing was audited, since no advisory database answers: ERROR: Could not")
 
 
-def test_a_failure_of_the_tool_itself_is_no_silence(
+def test_a_failure_of_the_tool_itself_is_not_taken_for_silence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answers(monkeypatch, "", "ERROR: unknown option --format")
@@ -61,8 +61,8 @@ def test_a_failure_of_the_tool_itself_is_no_silence(
     assert capsys.readouterr().out == "audit: pip-audit failed: ERROR: unknown option --format\n"
 
 
-def test_of_two_versions_of_a_name_each_is_asked_in_a_turn_of_its_own() -> None:
-    assert audit.rounds(["a==1", "a==2", "b==1"]) == [["a==1", "b==1"], ["a==2"]]
+def test_two_versions_of_a_name_are_audited_in_two_batches() -> None:
+    assert audit.batches(["a==1", "a==2", "b==1"]) == [["a==1", "b==1"], ["a==2"]]
 
 
 def test_every_lock_of_the_repository_is_looked_into() -> None:

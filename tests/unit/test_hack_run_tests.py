@@ -5,9 +5,9 @@ from pathlib import Path
 from hack.run_tests import counts, misses
 
 REPORT = """<testsuites><testsuite tests="4" failures="1" errors="0">
-<testcase classname="room" name="passes"/><testcase classname="room" name="fails"/>
-<testcase classname="room" name="waits"><skipped message="{first}"/></testcase>
-<testcase classname="room" name="rests"><skipped message="does not apply, the node is kind's"/></testcase>
+<testcase classname="folder" name="passes"/><testcase classname="folder" name="fails"/>
+<testcase classname="folder" name="waits"><skipped message="{first}"/></testcase>
+<testcase classname="folder" name="rests"><skipped message="does not apply, the node is kind's"/></testcase>
 </testsuite></testsuites>"""
 
 
@@ -21,7 +21,7 @@ def skipped(folder: Path, first: str) -> list[str]:
 
 def test_a_test_that_lacks_something_is_missing(tmp_path: Path) -> None:
     sentences = skipped(tmp_path, "no Chromium here")
-    assert sentences[0] == "room::waits: no Chromium here"
+    assert sentences[0] == "folder::waits: no Chromium here"
     assert misses(sentences)
 
 
