@@ -64,6 +64,25 @@ class Kept(Off):
         self.failed.append(status_class)
 
 
+def known(validator: RowValidator) -> Prepared:
+    """What was found out about a classifier of two classes, at rest in every respect but its rows."""
+    return Prepared(
+        source=Source("registry", "Demo", "3", "s3://mlflow/3", run_id="r1"),
+        digest="d",
+        signature=validator.signature,
+        flavour="sklearn",
+        engine="sklearn",
+        engine_reason="",
+        takes="array",
+        accepts_missing=tuple(sorted(validator.accepts_missing)),
+        accepts_huge=validator.accepts_huge,
+        example=[0.0] * validator.width,
+        example_kind="zeros",
+        classes=[0, 1],
+        probabilities=True,
+    )
+
+
 def service_of(
     signature: Signature | None = None, pace: Pace | None = None, **changes: Any
 ) -> tuple[Service, Kept]:
@@ -71,22 +90,7 @@ def service_of(
     signature = signature or unnamed(3)
     options = {"model": "models:/Demo/3", "log_mode": "async", "postgres_dsn": "x", **changes}
     service = Service(Settings(**options), Metrics("prod"))
-    known = Prepared(
-        source=Source("registry", "Demo", "3", "s3://mlflow/3", run_id="r1"),
-        digest="d",
-        signature=signature,
-        flavour="sklearn",
-        engine="sklearn",
-        engine_reason="",
-        takes="array",
-        accepts_missing=(1,),
-        accepts_huge=False,
-        example=[0.0] * len(signature.features),
-        example_kind="zeros",
-        classes=[0, 1],
-        probabilities=True,
-    )
-    validator = RowValidator(signature, frozenset(known.accepts_missing), known.accepts_huge)
+    validator = RowValidator(signature, frozenset({1}))
     engine = LoadedEngine(Sum(), signature, "array", ())
     batcher = Batcher(
         engine,
@@ -101,7 +105,7 @@ def service_of(
     service.log = kept
     service.ids = map("id-{}".format, count(1))
     service.clock = lambda: 1_700_000_000.0
-    service.serving = Serving(known, validator, batcher, "2026-01-01T00:00:00+00:00")
+    service.serving = Serving(known(validator), validator, batcher, "2026-01-01T00:00:00+00:00")
     return service, kept
 
 

@@ -6,10 +6,15 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from driftlead_inference.fronts import body_schemas
-from driftlead_inference.protocols import kserve_v1, mlflow, predict
+from driftlead_inference.model.served import ServedModel
+from driftlead_inference.protocols import PROTOCOLS
+from driftlead_inference.protocols.kserve_v1 import KSERVE_V1
+from driftlead_inference.protocols.mlflow import MLFLOW
+from driftlead_inference.protocols.predict import PREDICT
+from driftlead_inference.protocols.protocol import Incoming, Protocol
 from driftlead_inference.rows.validation import RowValidator
 from fuzz.targets import MIXED, NUMBERS
+from serving import known
 
 NAMED = {"temp": 1.5, "seats": 3, "open": None, "port": "a", "day": "2026-01-01T00:00:00Z"}
 ROWS: list[tuple[RowValidator, Any]] = [
@@ -26,29 +31,42 @@ ROWS: list[tuple[RowValidator, Any]] = [
     (MIXED, {name: value for name, value in NAMED.items() if name != "day"}),
 ]
 TAKEN = {0, 5, 6}
-PARSERS = {
-    "/predict": lambda body, validator: predict.decode(body, validator, 9).rows,
-    "/v1/models/{model}:predict": lambda body, validator: kserve_v1.decode(body, validator, 9),
-    "/invocations": lambda body, validator: mlflow.decode(body, b"application/json", validator, 9),
-}
+BY_ROWS = [PREDICT, KSERVE_V1, MLFLOW]
 
 
-@pytest.mark.parametrize("path", PARSERS)
+def taken(protocol: Protocol[Any], validator: RowValidator, body: Any) -> list[list[Any]]:
+    incoming = Incoming({}, json.dumps(body).encode(), b"", {}, "id-1")
+    return protocol.read(incoming, ServedModel(known(validator), validator, ""), 9).rows
+
+
+@pytest.mark.parametrize("protocol", BY_ROWS, ids=lambda each: each.tag)
 @pytest.mark.parametrize("number", range(len(ROWS)))
-def test_a_row_that_fits_the_schema_is_taken_by_the_parser(number: int, path: str) -> None:
+def test_a_row_that_fits_the_schema_is_taken_by_the_parser(number: int, protocol: Protocol[Any]) -> None:
     validator, row = ROWS[number]
-    schema = body_schemas.bodies(validator)[path]
+    schema = protocol.body_schema(validator)
     (member,) = schema["required"]
     body = {member: [row]}
     Draft202012Validator.check_schema(schema)
     fits = Draft202012Validator(schema).is_valid(body)
     assert fits == (number in TAKEN)
     if fits:
-        assert len(PARSERS[path](json.dumps(body).encode(), validator)[0]) == validator.width
+        assert len(taken(protocol, validator, body)[0]) == validator.width
 
 
 def test_one_row_needs_no_list_around_it_in_predict_alone() -> None:
-    for path, taken in (("/predict", True), ("/v1/models/{model}:predict", False)):
-        schema = body_schemas.bodies(NUMBERS)[path]
+    for protocol, alone in ((PREDICT, True), (KSERVE_V1, False)):
+        schema = protocol.body_schema(NUMBERS)
         (member,) = schema["required"]
-        assert Draft202012Validator(schema).is_valid({member: [1, 2, 3]}) is taken
+        assert Draft202012Validator(schema).is_valid({member: [1, 2, 3]}) is alone
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda each: each.tag)
+def test_a_protocols_own_example_fits_its_schema_and_is_taken(protocol: Protocol[Any]) -> None:
+    body = protocol.example([1.0, 2.0, 3.0])
+    assert Draft202012Validator(protocol.body_schema(NUMBERS)).is_valid(body)
+    assert taken(protocol, NUMBERS, body) == [[1.0, 2.0, 3.0]]
+
+
+def test_no_two_protocols_share_a_path() -> None:
+    paths = [path for protocol in PROTOCOLS for path in protocol.paths]
+    assert len(paths) == len(set(paths))

@@ -75,8 +75,8 @@ def test_the_first_null_that_is_not_taken_passes_the_decoder_and_is_for_the_batc
 def test_kserves_instances_become_predictions() -> None:
     assert kserve_v1.decode(b'{"instances":[[1,2,3]]}', PLAIN, 9) == [[1, 2, 3]]
     found = outputs(np.array([1, 0]), np.array([[0.25, 0.75], [1.0, 0.0]]), {})
-    assert json.loads(kserve_v1.reply(answered(2, found))) == {"predictions": [1, 0]}
-    assert json.loads(kserve_v1.reply(answered(2, found, True)))["probabilities"] == [
+    assert json.loads(kserve_v1.encode(answered(2, found))) == {"predictions": [1, 0]}
+    assert json.loads(kserve_v1.encode(answered(2, found, True)))["probabilities"] == [
         [0.25, 0.75],
         [1.0, 0.0],
     ]
@@ -118,7 +118,7 @@ def test_mlflow_is_told_what_it_sent_wrongly() -> None:
 
 def infer(
     inputs: list[dict[str, Any]], tail: bytes = b"", validator: RowValidator = PLAIN, **more: Any
-) -> open_inference.Request:
+) -> open_inference.TensorRequest:
     head = json.dumps({"inputs": inputs, **more}).encode()
     return open_inference.decode(head + tail, str(len(head)).encode() if tail else None, validator, 9)
 
@@ -190,7 +190,7 @@ def test_the_answer_has_predict_and_where_wanted_probabilities() -> None:
     found = outputs(np.array([1, 0]), np.array([[0.25, 0.75], [1.0, 0.0]]), {})
     tensor = {"name": "x", "shape": [2, 3], "datatype": "FP32", "data": [0] * 6}
     request = infer([tensor], id="mine", outputs=[{"name": "predict"}, {"name": "predict_proba"}])
-    body, length = open_inference.reply(answered(2, found, True), request, known())
+    body, length = open_inference.encode(answered(2, found, True), request, known())
     assert length is None
     assert json.loads(body) == {
         "model_name": "Demo",
@@ -206,7 +206,7 @@ def test_the_answer_has_predict_and_where_wanted_probabilities() -> None:
 def test_the_answer_may_be_binary() -> None:
     tensor = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [0] * 3}
     request = infer([tensor], outputs=[{"name": "predict", "parameters": {"binary_data": True}}])
-    body, length = open_inference.reply(answered(1, outputs(np.array([7]), None, {})), request, known())
+    body, length = open_inference.encode(answered(1, outputs(np.array([7]), None, {})), request, known())
     assert length is not None
     assert json.loads(body[:length])["outputs"][0]["parameters"] == {"binary_data_size": 8}
     assert struct.unpack("<q", body[length:]) == (7,)

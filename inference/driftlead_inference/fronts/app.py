@@ -1,6 +1,7 @@
 """The ASGI application: FastAPI for documentation and everything rare, a dictionary for the predicting
 routes."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -10,18 +11,12 @@ from starlette.routing import Route
 from driftlead_inference import problems
 from driftlead_inference.fronts import routes
 from driftlead_inference.fronts.documentation import described
-from driftlead_inference.fronts.exchange import Exchange, Handler
+from driftlead_inference.fronts.exchange import Exchange
+from driftlead_inference.fronts.handlers import predicting, store_labels
 from driftlead_inference.problems import Problem, Refused
+from driftlead_inference.protocols import PROTOCOLS
+from driftlead_inference.protocols.feedback import FEEDBACK
 from driftlead_inference.service import Service
-
-# Path, handler, and the members under which the protocol's own clients look for a sentence.
-ROUTES: tuple[tuple[str, Handler, tuple[str, ...]], ...] = (
-    ("/predict", routes.answer_predict, ()),
-    ("/v1/models/{model}:predict", routes.answer_v1, ("error",)),
-    ("/v2/models/{model}/infer", routes.answer_v2, ("error",)),
-    ("/v2/models/{model}/versions/{version}/infer", routes.answer_v2, ("error",)),
-    ("/invocations", routes.answer_invocations, ("message", "error_code")),
-)
 
 
 class App(FastAPI):
@@ -64,11 +59,8 @@ def create_app(service: Service) -> App:
         description="Serves one exact version of a model. Errors are problem documents (RFC 9457).",
         separate_input_output_schemas=False,
     )
-    for path, handler, members in ROUTES:
-        exchange = Exchange(service, path, handler, members)
-        app.router.routes.append(Route(path, exchange, methods=["POST"]))
-    feedback = Exchange(service, "/feedback", routes.answer_feedback, predicts=False)
-    app.router.routes.append(Route("/feedback", feedback, methods=["POST"]))
+    for exchange in exchanges(service):
+        app.router.routes.append(Route(exchange.route, exchange, methods=["POST"]))
     app.publish("", "")
     app.include_router(routes.operations(service))
     app.include_router(routes.descriptions(service))
@@ -87,6 +79,16 @@ def create_app(service: Service) -> App:
         return response
 
     return app
+
+
+def exchanges(service: Service) -> Iterator[Exchange]:
+    """Every path that takes a body."""
+    for protocol in PROTOCOLS:
+        answer = predicting(protocol)
+        for path in protocol.paths:
+            yield Exchange(service, path, answer, protocol.error_members)
+    for path in FEEDBACK.paths:
+        yield Exchange(service, path, store_labels, FEEDBACK.error_members, predicts=False)
 
 
 def problem_response(problem: Problem) -> Response:

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import structlog
 
 from driftlead_inference import problems
 from driftlead_inference.fronts.encodings import unpacked
 from driftlead_inference.problems import Problem, Refused
+from driftlead_inference.protocols.protocol import Incoming, Reply
 from driftlead_inference.service import Service
 
 log = structlog.get_logger()
@@ -19,33 +19,13 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
-JSON = b"application/json"
 
 
 class Gone(Exception):  # noqa: N818 - the client left; nobody is there to be answered
     """The client closed the connection before its request was whole."""
 
 
-class Incoming(msgspec.Struct):
-    """A whole request. `headers` have lower-case names; of repeated ones the last counts."""
-
-    service: Service
-    headers: Mapping[bytes, bytes]
-    body: bytes
-    query: bytes
-    path: Mapping[str, str]
-    request_id: str
-
-
-class Reply(msgspec.Struct):
-    """What a handler answers with status 200."""
-
-    body: bytes
-    content_type: bytes = JSON
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
-Handler = Callable[[Incoming], Awaitable[Reply]]
+Handler = Callable[[Service, Incoming], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +54,8 @@ class Exchange:
             if b"content-encoding" in headers:
                 body = unpacked(body, headers[b"content-encoding"], service.settings.body_bytes)
             path = scope.get("path_params", NONE)
-            incoming = Incoming(service, headers, body, scope["query_string"], path, request_id)
-            reply = await self.handler(incoming)
+            incoming = Incoming(headers, body, scope["query_string"], path, request_id)
+            reply = await self.handler(service, incoming)
             status, content_type, body, extra = 200, reply.content_type, reply.body, [*reply.headers]
         except Refused as refused:
             problem = refused.problem

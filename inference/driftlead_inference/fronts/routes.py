@@ -1,4 +1,4 @@
-"""Which path speaks which protocol: handlers from a whole request to a reply."""
+"""What FastAPI answers: health, metrics, and what a protocol's clients ask before they predict."""
 
 from importlib.metadata import version
 from typing import Any
@@ -6,104 +6,11 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from driftlead_inference import metrics
-from driftlead_inference.feedback_store import NO_LOG
 from driftlead_inference.fronts.documentation import refusing, text
-from driftlead_inference.fronts.exchange import Incoming, Reply
-from driftlead_inference.problems import NOT_READY, Problem, Refused, unprocessable
-from driftlead_inference.protocols import feedback, kserve_v1, mlflow, open_inference, predict
-from driftlead_inference.service import Service, Serving
-
-BINARY = b"application/octet-stream"
-HEADER_LENGTH = b"inference-header-content-length"
-
-
-async def answer_predict(incoming: Incoming) -> Reply:
-    """`POST /predict`."""
-    service = incoming.service
-    serving = service.ready()
-    request = predict.decode(incoming.body, serving.validator, service.settings.rows)
-    job = await service.predict(
-        request.rows, request.raws, incoming.request_id, probabilities=asks_probabilities(incoming)
-    )
-    return Reply(predict.reply(job, serving, request.many))
-
-
-async def answer_v1(incoming: Incoming) -> Reply:
-    """`POST /v1/models/{model}:predict`."""
-    serving = named(incoming)
-    rows = kserve_v1.decode(incoming.body, serving.validator, incoming.service.settings.rows)
-    wanted = asks_probabilities(incoming)
-    job = await incoming.service.predict(rows, None, incoming.request_id, probabilities=wanted)
-    return Reply(kserve_v1.reply(job))
-
-
-async def answer_v2(incoming: Incoming) -> Reply:
-    """`POST /v2/models/{model}/infer`, with or without a version."""
-    serving = named(incoming)
-    length = incoming.headers.get(HEADER_LENGTH)
-    request = open_inference.decode(incoming.body, length, serving.validator, incoming.service.settings.rows)
-    wanted = open_inference.PROBABILITIES in request.outputs
-    if wanted and not serving.known.probabilities:
-        raise open_inference.no_probabilities()
-    job = await incoming.service.predict(request.rows, None, incoming.request_id, probabilities=wanted)
-    body, json_length = open_inference.reply(job, request, serving.known)
-    if json_length is None:
-        return Reply(body)
-    return Reply(body, BINARY, ((HEADER_LENGTH, b"%d" % json_length),))
-
-
-async def answer_invocations(incoming: Incoming) -> Reply:
-    """`POST /invocations`."""
-    serving = incoming.service.ready()
-    content_type = incoming.headers.get(b"content-type", b"")
-    rows = mlflow.decode(incoming.body, content_type, serving.validator, incoming.service.settings.rows)
-    wanted = asks_probabilities(incoming)
-    job = await incoming.service.predict(rows, None, incoming.request_id, probabilities=wanted)
-    return Reply(mlflow.reply(job))
-
-
-async def answer_feedback(incoming: Incoming) -> Reply:
-    """`POST /feedback`: how many labels came, and how many of them were not known yet."""
-    service = incoming.service
-    if service.labels is None:
-        raise Refused(NO_LOG)
-    labels = feedback.decode(incoming.body, service.settings.rows)
-    stored = await service.labels.store(labels)
-    service.metrics.labels.labels("stored").inc(stored)
-    service.metrics.labels.labels("known").inc(len(labels) - stored)
-    return Reply(b'{"received":%d,"stored":%d}' % (len(labels), stored))
-
-
-def asks_probabilities(incoming: Incoming) -> bool:
-    """Whether the query says `probabilities=true`. Raises `Refused` where it says neither true nor false."""
-    if not incoming.query:
-        return False
-    pairs = [part.partition(b"=") for part in incoming.query.split(b"&")]
-    said = {value for name, _, value in pairs if name == b"probabilities"}
-    if odd := said - {b"true", b"false"}:
-        word = min(odd).decode(errors="replace")[:60]
-        raise unprocessable(
-            f"`probabilities` is {word!r}; expected true or false",
-            field="probabilities",
-            seen=word,
-            expected="true or false",
-        )
-    return b"true" in said
-
-
-def named(incoming: Incoming) -> Serving:
-    """The model, where the path names it. Raises `Refused`: this process serves one version of one model."""
-    serving = incoming.service.ready()
-    check_name(serving, incoming.path.get("model"), incoming.path.get("version"))
-    return serving
-
-
-def check_name(serving: Serving, name: str | None, number: str | None) -> None:
-    """Refuses another model's or version's name."""
-    source = serving.known.source
-    if name not in (None, source.name) or number not in (None, source.version):
-        asked = name if number is None else f"{name} version {number}"
-        raise Refused(Problem(404, f"served here is {source.name} version {source.version}, not {asked}"))
+from driftlead_inference.fronts.handlers import check_name
+from driftlead_inference.problems import NOT_READY, Refused
+from driftlead_inference.protocols import open_inference
+from driftlead_inference.service import Service
 
 
 def operations(service: Service) -> APIRouter:

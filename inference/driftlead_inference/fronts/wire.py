@@ -19,12 +19,10 @@ from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
 from driftlead_inference.service import Service, Serving
 
-START = b"POST /predict HTTP/1.1\r\n"
-ROUTE = "/predict"
+START = b"POST %b HTTP/1.1\r\n" % predict.PATH.encode()
+ROUTE = predict.PATH
 # Only heads that cannot be read in two ways; the parser sees all others.
-HEAD = re.compile(
-    rb"POST /predict HTTP/1\.1\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n"
-)
+HEAD = re.compile(re.escape(START) + rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
 HEADER = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
 FOREIGN = {b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer"}
 MOST_HEADS = 512
@@ -173,7 +171,7 @@ class Wire(Guarded):
             return
         leaving = self.leaving or self.service.draining
         if job.problem is None:
-            status, body = 200, predict.reply(job, serving, self.many)
+            status, body = 200, predict.encode(job, serving, self.many)
             reply = b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\ncontent-length: %d\r\n" % (
                 self.date(),
                 len(body),

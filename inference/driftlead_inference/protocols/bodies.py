@@ -6,9 +6,48 @@ import msgspec
 
 from driftlead_inference.engines.outputs import Outputs
 from driftlead_inference.jobs import Job
-from driftlead_inference.problems import shown, unprocessable
-from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
+from driftlead_inference.problems import Refused, shown, unprocessable
 from driftlead_inference.rows.validation import RowValidator
+
+# What decoding raises; the last two come of text that is not UTF-8, and of lists nested too deep.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def no_json(body: bytes, error: Exception) -> Refused:
+    """The refusal of a body that is no JSON."""
+    words = str(error)
+    hint = ""
+    if b"NaN" in body or b"Infinity" in body:
+        hint = "; NaN and Infinity are no JSON: send null for a missing value"
+    return unprocessable(f"the body is no JSON: {words}{hint}", expected="JSON")
+
+
+def check_count(rows: int, limit: int) -> None:
+    """Refuses no rows and too many rows."""
+    if not 0 < rows <= limit:
+        raise unprocessable(
+            f"a request carries 1 to {limit} rows, seen {rows}; split it",
+            field="features",
+            seen=f"{rows} rows",
+            expected=f"1 to {limit} rows",
+        )
+
+
+def wants_probabilities(query: bytes) -> bool:
+    """Whether the query says `probabilities=true`. Raises `Refused` where it says neither true nor false."""
+    if not query:
+        return False
+    pairs = [part.partition(b"=") for part in query.split(b"&")]
+    said = {value for name, _, value in pairs if name == b"probabilities"}
+    if odd := said - {b"true", b"false"}:
+        word = min(odd).decode(errors="replace")[:60]
+        raise unprocessable(
+            f"`probabilities` is {word!r}; expected true or false",
+            field="probabilities",
+            seen=word,
+            expected="true or false",
+        )
+    return b"true" in said
 
 
 def object_of(body: bytes) -> dict[str, Any]:

@@ -5,12 +5,53 @@ import math
 import msgspec
 
 from driftlead_inference.jobs import REQUEST_ID
-from driftlead_inference.labels import Label
+from driftlead_inference.labels import MOST_ROWS, Label
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
+from driftlead_inference.protocols.bodies import UNREADABLE, check_count, no_json
+from driftlead_inference.protocols.protocol import Endpoint, Schema
 
 EXAMPLE = {"request_id": "5f1c-1", "label": 1}
-
+LABEL: Schema = {
+    "type": "object",
+    "required": ["request_id", "label"],
+    "additionalProperties": False,
+    "properties": {
+        "request_id": {
+            "type": "string",
+            "pattern": f"^{REQUEST_ID.pattern.decode()}$",
+            "description": "What the prediction's reply said.",
+        },
+        "label": {
+            "type": ["number", "string", "boolean"],
+            "pattern": "^[^\\u0000]*$",
+            "description": "What was true, as `/predict` says it.",
+        },
+        "row": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": MOST_ROWS,
+            "default": 0,
+            "description": "The row in its request.",
+        },
+        "observed_at": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+BODY: Schema = {"anyOf": [LABEL, {"type": "array", "items": LABEL, "minItems": 1}]}
+FEEDBACK = Endpoint(
+    paths=("/feedback",),
+    tag="driftlead",
+    summary="What was true of rows predicted earlier: one label or a list; the first of a row counts",
+    answer="All are stored; `stored` of them were new",
+    answer_schema={"type": "object", "properties": {"received": COUNT, "stored": COUNT}},
+    refusals={
+        "401": "The token is missing or wrong",
+        "409": "This server logs no predictions",
+        "413": "The body is too large",
+        "422": "A label does not fit: which one, what was seen, what was expected",
+        "503": "Postgres does not take labels now; nothing is acknowledged, send them again",
+    },
+)
 
 decode_labels = msgspec.json.Decoder(Label | list[Label]).decode
 
@@ -49,3 +90,8 @@ def refused(place: int, field: str, value: object, expected: str) -> Refused:
     return unprocessable(
         f"label {place}: `{field}` is {seen}; expected {expected}", field=field, seen=seen, expected=expected
     )
+
+
+def reply(received: int, stored: int) -> bytes:
+    """The body of an answer: how many labels came, and how many of them were not known yet."""
+    return b'{"received":%d,"stored":%d}' % (received, stored)

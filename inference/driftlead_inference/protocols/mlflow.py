@@ -8,9 +8,17 @@ from typing import Any
 import msgspec
 
 from driftlead_inference.jobs import Job
+from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
-from driftlead_inference.protocols.bodies import object_of, predictions, table
-from driftlead_inference.protocols.predict import check_count
+from driftlead_inference.protocols.bodies import (
+    check_count,
+    object_of,
+    predictions,
+    table,
+    wants_probabilities,
+)
+from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
+from driftlead_inference.protocols.schemas import holding, rows
 from driftlead_inference.rows.validation import RowValidator
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -135,6 +143,24 @@ def cell(text: str, kind: str) -> object:
         return text
 
 
-def reply(job: Job) -> bytes:
-    """The body of an answer."""
+def read(incoming: Incoming, served: ServedModel, limit: int) -> Request:
+    """The rows of a whole request. Raises `Refused`."""
+    rows = decode(incoming.body, incoming.headers.get(b"content-type", b""), served.validator, limit)
+    return Request(rows, probabilities=wants_probabilities(incoming.query))
+
+
+def encode(job: Job) -> bytes:
+    """The body of an answer; `probabilities` where they were asked for."""
     return msgspec.json.encode(predictions(job))
+
+
+MLFLOW = Protocol(
+    paths=("/invocations",),
+    tag="MLflow",
+    summary="Split, records, instances, inputs, or CSV",
+    error_members=("message", "error_code"),
+    read=read,
+    reply=lambda job, request, served: Reply(encode(job)),
+    body_schema=lambda validator: holding("instances", rows(validator)),
+    example=lambda row: {"instances": [row]},
+)

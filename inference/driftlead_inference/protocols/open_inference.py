@@ -5,42 +5,24 @@ by name. The answer is the tensor `predict` of shape [rows, 1] (or [rows, output
 asked for.
 """
 
-import math
-import struct
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from driftlead_inference.jobs import Job
 from driftlead_inference.model.prepared import Prepared
+from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.protocols.bodies import answers, likelihoods
-from driftlead_inference.protocols.predict import UNREADABLE, check_count, no_json
+from driftlead_inference.protocols.bodies import UNREADABLE, answers, check_count, likelihoods, no_json
+from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request, Schema
+from driftlead_inference.protocols.schemas import holding
+from driftlead_inference.protocols.tensors import DATATYPES, Tensor, datatype_of, to_bytes, values_of
 from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator
 
 PREDICT, PROBABILITIES = "predict", "predict_proba"
-NUMPY = {
-    "FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?",
-    "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
-    "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
-}  # fmt: skip
-DATATYPES = {
-    "float64": "FP64", "float32": "FP32", "int64": "INT64", "int32": "INT32", "bool": "BOOL",
-    "object": "BYTES", "datetime64[ns]": "BYTES",
-}  # fmt: skip
-
-
-class Tensor(msgspec.Struct):
-    """An input. `data` is flat or nested; absent where the values follow the JSON in binary."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    parameters: dict[str, Any] = {}
-    data: list[Any] | None = None
+BINARY = b"application/octet-stream"
+HEADER_LENGTH = b"inference-header-content-length"
 
 
 class Output(msgspec.Struct):
@@ -59,21 +41,18 @@ class Body(msgspec.Struct):
     outputs: list[Output] | None = None
 
 
-@dataclass(slots=True)
-class Request:
-    """Rows in the model's order, and how the answer is wanted. `binary`: names of outputs sent as bytes."""
+class TensorRequest(Request, kw_only=True):
+    """How the answer is wanted, beside the rows. `binary`: names of outputs sent as bytes."""
 
-    rows: list[list[Any]]
     id: str | None
     outputs: tuple[str, ...]
     binary: frozenset[str]
 
 
-MOST_DIMENSIONS = 8
 decode_body = msgspec.json.Decoder(Body).decode
 
 
-def decode(body: bytes, header_length: bytes | None, validator: RowValidator, limit: int) -> Request:
+def decode(body: bytes, header_length: bytes | None, validator: RowValidator, limit: int) -> TensorRequest:
     """The rows of a request. Raises `Refused`."""
     split = len(body) if header_length is None else length_of(header_length, len(body))
     try:
@@ -93,7 +72,7 @@ def decode(body: bytes, header_length: bytes | None, validator: RowValidator, li
         )
     rows = rows_of(columns, validator, limit)
     names, binary = wanted(document)
-    return Request(validator.admit(rows), document.id, names, binary)
+    return TensorRequest(validator.admit(rows), id=document.id, outputs=names, binary=binary)
 
 
 def length_of(header: bytes, total: int) -> int:
@@ -106,77 +85,6 @@ def length_of(header: bytes, total: int) -> int:
             expected=f"a number up to {total}",
         )
     return int(header)
-
-
-def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
-    """A tensor's values, flat, and the binary part after it. Raises `Refused`."""
-    # The product of many large numbers would take minutes.
-    odd = len(tensor.shape) > MOST_DIMENSIONS or any(size < 0 for size in tensor.shape)
-    if odd or (tensor.datatype not in NUMPY and tensor.datatype != "BYTES"):
-        raise unprocessable(
-            f"input {tensor.name!r} is {tensor.datatype} {tensor.shape[:MOST_DIMENSIONS]}; "
-            f"served are {', '.join(NUMPY)} and BYTES",
-            field=tensor.name,
-            seen=tensor.datatype,
-        )
-    count = math.prod(tensor.shape)
-    size = tensor.parameters.get("binary_data_size")
-    if size is None:
-        values = flat(tensor.data or [])
-    else:
-        if not isinstance(size, int) or not 0 <= size <= len(rest):
-            raise unprocessable(
-                f"input {tensor.name!r} says binary_data_size {shown(size)}, {len(rest)} bytes are left",
-                field=tensor.name,
-            )
-        values, rest = from_bytes(tensor, rest[:size]), rest[size:]
-    if len(values) != count:
-        raise unprocessable(
-            f"input {tensor.name!r} of shape {tensor.shape} needs {count} values, seen {len(values)}",
-            field=tensor.name,
-            seen=f"{len(values)} values",
-            expected=f"{count} values",
-        )
-    return values, rest
-
-
-def flat(data: list[Any]) -> list[Any]:
-    """Nested lists in row-major order."""
-    while data and isinstance(data[0], list):
-        data = [item for part in data for item in (part if isinstance(part, list) else [part])]
-    return data
-
-
-def from_bytes(tensor: Tensor, raw: memoryview) -> list[Any]:
-    """A tensor's values from the binary extension; NaN is a missing value."""
-    if tensor.datatype == "BYTES":
-        return strings(tensor, bytes(raw))
-    dtype = np.dtype(NUMPY[tensor.datatype])
-    if len(raw) % dtype.itemsize:
-        raise unprocessable(
-            f"input {tensor.name!r} has {len(raw)} bytes, no multiple of {dtype.itemsize}", field=tensor.name
-        )
-    array = np.frombuffer(raw, dtype)
-    values: list[Any] = array.tolist()
-    if dtype.kind == "f" and np.isnan(array).any():
-        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN alone differs
-    return values
-
-
-def strings(tensor: Tensor, raw: bytes) -> list[str]:
-    """Strings, each after its length in four little-endian bytes."""
-    found, at = [], 0
-    try:
-        while at < len(raw):
-            (size,) = struct.unpack_from("<I", raw, at)
-            text = raw[at + 4 : at + 4 + size]
-            if len(text) < size:
-                raise ValueError("the last string is cut")
-            found.append(text.decode())
-            at += 4 + size
-    except (struct.error, ValueError) as error:
-        raise unprocessable(f"input {tensor.name!r} holds no strings: {error}", field=tensor.name) from error
-    return found
 
 
 def rows_of(
@@ -222,7 +130,7 @@ def wanted(document: Body) -> tuple[tuple[str, ...], frozenset[str]]:
     return tuple(output.name for output in outputs), frozenset(binary)
 
 
-def reply(job: Job, request: Request, known: Prepared) -> tuple[bytes, int | None]:
+def encode(job: Job, request: TensorRequest, known: Prepared) -> tuple[bytes, int | None]:
     """The body of an answer, and the length of its JSON where binary tensors follow. Raises `Refused`."""
     tensors, tails = [], []
     for name in request.outputs:
@@ -273,24 +181,6 @@ def no_probabilities() -> Refused:
     )
 
 
-def datatype_of(data: list[Any]) -> str:
-    """The protocol's type of values."""
-    kinds = {type(value) for value in data}
-    if kinds <= {bool}:
-        return "BOOL"
-    if kinds <= {int}:
-        return "INT64"
-    return "FP64" if kinds <= {int, float} else "BYTES"
-
-
-def to_bytes(data: list[Any], datatype: str) -> bytes:
-    """Values by the binary extension."""
-    if datatype == "BYTES":
-        texts = [str(value).encode() for value in data]
-        return b"".join(struct.pack("<I", len(text)) + text for text in texts)
-    return np.array(data, dtype=NUMPY[datatype]).tobytes()
-
-
 def metadata(known: Prepared) -> dict[str, Any]:
     """The model's metadata: inputs, outputs, versions."""
     signature = known.signature
@@ -320,3 +210,51 @@ def tensor_of(feature: Feature) -> dict[str, Any]:
 def answer_type(known: Prepared) -> str:
     """The type of `predict`: of the classes, else a number."""
     return datatype_of(list(known.classes)) if known.classes else "FP64"
+
+
+def read(incoming: Incoming, served: ServedModel, limit: int) -> TensorRequest:
+    """The rows of a whole request. Raises `Refused`."""
+    request = decode(incoming.body, incoming.headers.get(HEADER_LENGTH), served.validator, limit)
+    request.probabilities = PROBABILITIES in request.outputs
+    if request.probabilities and not served.known.probabilities:
+        raise no_probabilities()
+    return request
+
+
+def reply(job: Job, request: TensorRequest, served: ServedModel) -> Reply:
+    """An answered job. Raises `Refused`."""
+    body, json_length = encode(job, request, served.known)
+    if json_length is None:
+        return Reply(body)
+    return Reply(body, BINARY, ((HEADER_LENGTH, b"%d" % json_length),))
+
+
+# What every tensor says; which of them the model takes is not said by a schema.
+TENSOR: Schema = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        "name": {"type": "string"},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        "datatype": {"type": "string"},
+        "data": {"type": "array"},
+    },
+}
+
+
+def example(row: list[Any]) -> dict[str, Any]:
+    """A body with one row."""
+    return {"inputs": [{"name": "input", "shape": [1, len(row)], "datatype": "FP64", "data": row}]}
+
+
+OPEN_INFERENCE = Protocol(
+    paths=("/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"),
+    tag="Open Inference Protocol",
+    summary="Tensors",
+    error_members=("error",),
+    parameters=(),  # probabilities are an output here
+    read=read,
+    reply=reply,
+    body_schema=lambda validator: holding("inputs", {"type": "array", "items": TENSOR, "minItems": 1}),
+    example=example,
+)

@@ -1,13 +1,11 @@
-"""JSON Schemas of the predicting routes' bodies, made of what the served model takes. Pure.
+"""JSON Schemas of what the protocols take, made of what the served model takes. Pure.
 
 What a schema takes, the model answers: whoever generates a client from `/openapi.json` sends rows that fit.
 """
 
-from typing import Any
-
+from driftlead_inference.protocols.protocol import Schema
 from driftlead_inference.rows.validation import FLOAT32_MAX, RowValidator
 
-Schema = dict[str, Any]
 EXACT = 2**53  # whole numbers up to here are the same in float64
 VALUES: dict[str, Schema] = {
     "float": {"type": "number", "minimum": -FLOAT32_MAX, "maximum": FLOAT32_MAX},
@@ -44,26 +42,6 @@ def row(validator: RowValidator) -> Schema:
 def rows(validator: RowValidator) -> Schema:
     """Several rows."""
     return {"type": "array", "items": row(validator), "minItems": 1}
-
-
-def bodies(validator: RowValidator) -> dict[str, Schema]:
-    """The body of each path; of the Open Inference Protocol's only what every tensor says."""
-    tensor = {
-        "type": "object",
-        "required": ["name", "shape", "datatype"],
-        "properties": {
-            "name": {"type": "string"},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
-            "datatype": {"type": "string"},
-            "data": {"type": "array"},
-        },
-    }
-    return {
-        "/predict": holding("features", {"anyOf": [row(validator), rows(validator)]}),
-        "/v1/models/{model}:predict": holding("instances", rows(validator)),
-        "/v2/models/{model}/infer": holding("inputs", {"type": "array", "items": tensor, "minItems": 1}),
-        "/invocations": holding("instances", rows(validator)),
-    }
 
 
 def holding(name: str, schema: Schema) -> Schema:

@@ -1,0 +1,120 @@
+"""Tensors of the Open Inference Protocol, as JSON or as bytes behind it (the binary extension). Pure."""
+
+import math
+import struct
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from driftlead_inference.problems import shown, unprocessable
+
+NUMPY = {
+    "FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?",
+    "INT8": "<i1", "INT16": "<i2", "INT32": "<i4", "INT64": "<i8",
+    "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8",
+}  # fmt: skip
+DATATYPES = {
+    "float64": "FP64", "float32": "FP32", "int64": "INT64", "int32": "INT32", "bool": "BOOL",
+    "object": "BYTES", "datetime64[ns]": "BYTES",
+}  # fmt: skip
+MOST_DIMENSIONS = 8
+
+
+class Tensor(msgspec.Struct):
+    """An input. `data` is flat or nested; absent where the values follow the JSON in binary."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: list[Any] | None = None
+
+
+def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
+    """A tensor's values, flat, and the binary part after it. Raises `Refused`."""
+    # The product of many large numbers would take minutes.
+    odd = len(tensor.shape) > MOST_DIMENSIONS or any(size < 0 for size in tensor.shape)
+    if odd or (tensor.datatype not in NUMPY and tensor.datatype != "BYTES"):
+        raise unprocessable(
+            f"input {tensor.name!r} is {tensor.datatype} {tensor.shape[:MOST_DIMENSIONS]}; "
+            f"served are {', '.join(NUMPY)} and BYTES",
+            field=tensor.name,
+            seen=tensor.datatype,
+        )
+    count = math.prod(tensor.shape)
+    size = tensor.parameters.get("binary_data_size")
+    if size is None:
+        values = flat(tensor.data or [])
+    else:
+        if not isinstance(size, int) or not 0 <= size <= len(rest):
+            raise unprocessable(
+                f"input {tensor.name!r} says binary_data_size {shown(size)}, {len(rest)} bytes are left",
+                field=tensor.name,
+            )
+        values, rest = from_bytes(tensor, rest[:size]), rest[size:]
+    if len(values) != count:
+        raise unprocessable(
+            f"input {tensor.name!r} of shape {tensor.shape} needs {count} values, seen {len(values)}",
+            field=tensor.name,
+            seen=f"{len(values)} values",
+            expected=f"{count} values",
+        )
+    return values, rest
+
+
+def flat(data: list[Any]) -> list[Any]:
+    """Nested lists in row-major order."""
+    while data and isinstance(data[0], list):
+        data = [item for part in data for item in (part if isinstance(part, list) else [part])]
+    return data
+
+
+def from_bytes(tensor: Tensor, raw: memoryview) -> list[Any]:
+    """A tensor's values from the binary extension; NaN is a missing value."""
+    if tensor.datatype == "BYTES":
+        return strings(tensor, bytes(raw))
+    dtype = np.dtype(NUMPY[tensor.datatype])
+    if len(raw) % dtype.itemsize:
+        raise unprocessable(
+            f"input {tensor.name!r} has {len(raw)} bytes, no multiple of {dtype.itemsize}", field=tensor.name
+        )
+    array = np.frombuffer(raw, dtype)
+    values: list[Any] = array.tolist()
+    if dtype.kind == "f" and np.isnan(array).any():
+        return [None if value != value else value for value in values]  # noqa: PLR0124 - NaN alone differs
+    return values
+
+
+def strings(tensor: Tensor, raw: bytes) -> list[str]:
+    """Strings, each after its length in four little-endian bytes."""
+    found, at = [], 0
+    try:
+        while at < len(raw):
+            (size,) = struct.unpack_from("<I", raw, at)
+            text = raw[at + 4 : at + 4 + size]
+            if len(text) < size:
+                raise ValueError("the last string is cut")
+            found.append(text.decode())
+            at += 4 + size
+    except (struct.error, ValueError) as error:
+        raise unprocessable(f"input {tensor.name!r} holds no strings: {error}", field=tensor.name) from error
+    return found
+
+
+def datatype_of(data: list[Any]) -> str:
+    """The protocol's type of values."""
+    kinds = {type(value) for value in data}
+    if kinds <= {bool}:
+        return "BOOL"
+    if kinds <= {int}:
+        return "INT64"
+    return "FP64" if kinds <= {int, float} else "BYTES"
+
+
+def to_bytes(data: list[Any], datatype: str) -> bytes:
+    """Values by the binary extension."""
+    if datatype == "BYTES":
+        texts = [str(value).encode() for value in data]
+        return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    return np.array(data, dtype=NUMPY[datatype]).tobytes()
