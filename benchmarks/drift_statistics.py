@@ -77,7 +77,7 @@ def null(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
                 shares = true_shares(rng, n)
                 first = judge(baseline, window_of(rng, shares, m, start=0.0, end=1.0), ONE)
                 rejected += sum(f.p_value <= 0.05 for f in first.features)
-                naive += any(f.psi > 0.2 for f in first.features)
+                naive += any(f.value > 0.2 for f in first.features)
                 exit_one += first.exit_code == 2
                 if first.alarm:  # only then can a second window make it two in a row
                     before = PastRun(status="changed", consecutive=1, start=0.0, end=1.0)
@@ -310,7 +310,7 @@ def halves(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
             baseline = build({f"f{i}": a[:, i] for i in range(a.shape[1])})
             verdict = judge(baseline, WindowCounts(features=baseline.count(b), rows=len(b)), ONE)
             alarms += verdict.exit_code == 2
-            naive += any(f.psi > 0.2 for f in verdict.features)
+            naive += any(f.value > 0.2 for f in verdict.features)
         count = min(runs, 300)
         out.append(
             {

@@ -63,7 +63,7 @@ def test_the_same_data_and_its_float32_copy_are_stable_with_a_psi_of_zero() -> N
     copy = {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in REFERENCE.items()}
     verdict = judge(BASELINE, window(copy), ONE)
     assert verdict.status == "stable"
-    assert all(f.psi == 0 for f in verdict.features)
+    assert all(f.value == 0 for f in verdict.features)
 
 
 def test_a_large_shift_is_severe_in_one_window_whatever_the_persistence() -> None:
@@ -72,7 +72,7 @@ def test_a_large_shift_is_severe_in_one_window_whatever_the_persistence() -> Non
     verdict = judge(BASELINE, window(data), Policy())
     assert (verdict.status, verdict.exit_code, verdict.reasons) == ("severe", 2, ("x3",))
     assert "x3" in verdict.summary
-    assert of(verdict, "x3").psi_ci90[0] > 0.25
+    assert of(verdict, "x3").interval[0] > 0.25
 
 
 def test_a_small_real_shift_is_changed_and_exits_zero() -> None:
@@ -85,11 +85,11 @@ def test_a_small_real_shift_is_changed_and_exits_zero() -> None:
 
 def test_one_outlier_changes_nothing() -> None:
     data = fresh()
-    before = of(judge(BASELINE, window(data), ONE), "x0").psi
+    before = of(judge(BASELINE, window(data), ONE), "x0").value
     data["x0"][0] = 1e6
     verdict = judge(BASELINE, window(data), ONE)
     assert verdict.status == "stable"
-    assert abs(of(verdict, "x0").psi - before) < 0.01
+    assert abs(of(verdict, "x0").value - before) < 0.01
 
 
 def test_a_feature_that_turns_null_is_severe_and_named_as_missing() -> None:
@@ -256,7 +256,7 @@ def test_live_windows_say_how_much_traffic_differs_from_itself() -> None:
             consecutive=0,
             start=7 * k * DAY,
             end=7 * (k + 1) * DAY,
-            psi={n: (0.3 if n == "x0" else 0.004, 9, 4e-4) for n in names},
+            values={n: (0.3 if n == "x0" else 0.004, 9, 4e-4) for n in names},
         )
         for k in range(9)
     ]

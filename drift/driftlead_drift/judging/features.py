@@ -12,27 +12,28 @@ from numpy.typing import NDArray
 from driftlead_drift.judging import words
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.judging.reference import Reference
-from driftlead_drift.statistics.intervals import Size, excess_of, size
+from driftlead_drift.statistics.deciding import Index, PopulationStability, Statistic
+from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.multiplicity import adjust
-from driftlead_drift.statistics.null import Null, null_law
-from driftlead_drift.statistics.psi import Psi, psi
+from driftlead_drift.statistics.null import Null
 from driftlead_drift.statistics.quality import Finding, findings
 from driftlead_formats.binning import FeatureBins
 from driftlead_formats.verdicts import DriftVerdict
 
 FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the shift
+STATISTIC: Final[Statistic] = PopulationStability()  # the one that decides
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureJudgement:
     """What is said of one feature, or of the prediction.
 
-    `psi` with smoothing, `psi_corrected` less what chance and overdispersion add, `psi_ci90` for the true
-    index (at the policy's confidence), `detectable`: the PSI from which on this window could have shown a
-    change at all.
-    `reference`, `counts`: both count vectors, `contribution`: each bin's part of psi, `labels`: the bins in
-    words.
-    `dof`: occupied bins less one, `noise`: 1/n + 1/m. `phi`: expected PSI without drift over that of
+    `value` of the deciding statistic (PSI, with smoothing), `corrected` less what chance and overdispersion
+    add, `interval` for the true index (at the policy's confidence), `detectable`: the value from which on
+    this window could have shown a change at all.
+    `reference`, `counts`: both count vectors, `contribution`: each bin's part of `value`, `labels`: the bins
+    in words.
+    `dof`: occupied bins less one, `noise`: 1/n + 1/m. `phi`: expected value without drift over that of
     independent rows (1 where they are), `tau2`: the additive variance between blocks. `missing`: share
     without a value, before and now.
     """
@@ -40,9 +41,9 @@ class FeatureJudgement:
     name: str
     kind: str
     status: DriftVerdict
-    psi: float
-    psi_corrected: float
-    psi_ci90: tuple[float, float]
+    value: float
+    corrected: float
+    interval: tuple[float, float]
     p_value: float
     p_adjusted: float
     detectable: float
@@ -67,7 +68,7 @@ class Measured:
     bins: FeatureBins
     reference: NDArray[np.int64]
     counts: NDArray[np.int64]
-    index: Psi
+    index: Index
     law: Null
     p_value: float
 
@@ -78,8 +79,8 @@ def measure(
     """Index, law and p-value of each feature."""
     out = []
     for feature, now, before, between in zip(bins, counts, reference.counts, reference.between, strict=False):
-        index = psi(before, now, open_bins=feature.open_bins)
-        law = null_law(index, between)
+        index = STATISTIC.index(before, now, feature.open_bins)
+        law = STATISTIC.law(index, between)
         out.append(
             Measured(feature, before, np.asarray(now, dtype=np.int64), index, law, law.p_value(index.value))
         )
@@ -110,7 +111,7 @@ def judge_features(
     enough = needed is not None and rows >= needed
     out = []
     for i, (each, p) in enumerate(zip(measured, adjusted, strict=True)):
-        extent = size(each.index.value, each.law, policy.confidence, excess_of(each.index))
+        extent = STATISTIC.size(each.index, each.law, policy.confidence)
         tau = policy.tau_prediction if has_prediction and i == len(measured) - 1 else policy.tau
         if policy.rule == "psi":
             above = each.index.value > policy.psi_threshold
@@ -142,16 +143,16 @@ def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe:
 def _written(
     each: Measured, extent: Size, status: DriftVerdict, *, p: float, policy: Policy, tests: int
 ) -> FeatureJudgement:
-    independent = null_law(each.index).mean
+    independent = STATISTIC.law(each.index).mean
     n, m = max(int(each.reference.sum()), 1), max(int(each.counts.sum()), 1)
     bin_missing = each.bins.missing_bin
     return FeatureJudgement(
         name=each.bins.name,
         kind=each.bins.kind,
         status=status,
-        psi=each.index.value,
-        psi_corrected=extent.corrected,
-        psi_ci90=(extent.low, extent.high),
+        value=each.index.value,
+        corrected=extent.corrected,
+        interval=(extent.low, extent.high),
         p_value=each.p_value,
         p_adjusted=p,
         detectable=each.law.critical(policy.q / tests),
@@ -167,6 +168,7 @@ def _written(
         calendar=each.bins.calendar,
         findings=findings(each.bins, each.counts),
         sentence=words.feature(
+            STATISTIC.title,
             each.bins,
             each.reference,
             each.counts,

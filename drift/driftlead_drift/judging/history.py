@@ -26,7 +26,8 @@ class PastRun:
     `status`: its verdict. `consecutive`: windows in a row that showed drift, itself included; 0: it showed
     none.
     `scheduled`: manual runs never advance persistence. `version`: the model version judged.
-    `psi`: feature -> (psi, dof, noise) with noise = 1/n + 1/m, for the estimate from live windows.
+    `values`: feature -> (value of the statistic, dof, noise), noise = 1/n + 1/m, for the estimate from live
+    windows.
     """
 
     status: DriftVerdict
@@ -35,7 +36,7 @@ class PastRun:
     end: float | None = None
     scheduled: bool = True
     version: str = ""
-    psi: Mapping[str, tuple[float, int, float]] = field(default_factory=dict)
+    values: Mapping[str, tuple[float, int, float]] = field(default_factory=dict)
 
 
 def as_history(runs: Sequence[Run], version: str, *, timed: bool = True) -> list[PastRun]:
@@ -48,7 +49,7 @@ def as_history(runs: Sequence[Run], version: str, *, timed: bool = True) -> list
             end=run.window_to.timestamp() if timed else None,
             scheduled=run.scheduled,
             version=version,
-            psi={
+            values={
                 name: (each["psi"], each["dof"], each["noise"])
                 for name, each in run.features.items()
                 if each.get("psi") is not None and each.get("noise") is not None
@@ -111,12 +112,12 @@ def live_components(
     quiet = [
         r
         for r in disjoint(history, np.inf, version)
-        if r.status in (DriftVerdict.STABLE, DriftVerdict.CHANGED) and r.psi
+        if r.status in (DriftVerdict.STABLE, DriftVerdict.CHANGED) and r.values
     ]
     if len(quiet) < LIVE_WINDOWS:
         return reference
     names = [*baseline.names, *([baseline.prediction.name] if baseline.prediction else [])]
-    found = tuple(_from_windows([r.psi[n] for r in quiet if n in r.psi], baseline.rows) for n in names)
+    found = tuple(_from_windows([r.values[n] for r in quiet if n in r.values], baseline.rows) for n in names)
     return replace(
         reference,
         between=found,

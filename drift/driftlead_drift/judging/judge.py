@@ -222,7 +222,7 @@ def _conclude(facts: _Facts, history: Sequence[PastRun]) -> Judgement:
     drifted = alarm and (bool(severe) or consecutive >= facts.policy.persistence)
     found = DriftVerdict.SEVERE if severe else DriftVerdict.DRIFT
     status = found if drifted else _calm(facts, alarm=alarm)
-    named = sorted(large, key=lambda f: -f.psi_corrected)
+    named = sorted(large, key=lambda f: -f.corrected)
     reasons = tuple([f.name for f in named] + (["broad shift"] if broad else [])) if alarm else ()
     return Judgement(
         status=status,
@@ -251,7 +251,7 @@ def _broad(facts: _Facts) -> bool:
     features = [f for f in facts.judged[: len(facts.baseline.features)] if not f.calendar]
     changed = [f for f in features if f.status in SHIFTED]
     enough = len(changed) >= max(BROAD, facts.policy.broad_share * len(features))
-    return enough and sum(f.psi_corrected for f in changed) >= facts.policy.broad_psi
+    return enough and sum(f.corrected for f in changed) >= facts.policy.broad_psi
 
 
 def _calm(facts: _Facts, *, alarm: bool) -> DriftVerdict:

@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_drift.statistics.deciding import Index
 from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.null import Null
-from driftlead_drift.statistics.psi import Psi
 from driftlead_drift.statistics.quality import percent
 from driftlead_formats.binning import FeatureBins
 from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift
@@ -25,17 +25,21 @@ CONFIRM: Final = "nothing yet: the next window that does not overlap this one de
 
 
 def feature(
+    title: str,
     bins: FeatureBins,
     reference: NDArray[Any],
     counts: NDArray[Any],
     *,
-    index: Psi,
+    index: Index,
     extent: Size,
     law: Null,
     status: DriftVerdict,
 ) -> str:
-    """One sentence on a feature: the bin that moved most, and how large and how sure the shift is."""
-    measure = f"PSI {number(index.value)}"
+    """One sentence on a feature: the bin that moved most, and how large and how sure the shift is.
+
+    `title`: the statistic's.
+    """
+    measure = f"{title} {number(index.value)}"
     chance = f"{number(law.mean)} is expected without drift"
     if index.value == 0 and index.occupied == 1:
         return "Every row falls into one bin, now as in training."
@@ -48,7 +52,7 @@ def feature(
     return f"{moved}: {measure} ({number(extent.low)} to {number(extent.high)}), {chance}."
 
 
-def moved_most(bins: FeatureBins, reference: NDArray[Any], counts: NDArray[Any], index: Psi) -> str:
+def moved_most(bins: FeatureBins, reference: NDArray[Any], counts: NDArray[Any], index: Index) -> str:
     """The bin with the largest contribution: its share now and in training."""
     k = int(np.argmax(index.contribution))
     now, before = percent(int(counts[k]), int(counts.sum())), percent(int(reference[k]), int(reference.sum()))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from driftlead_drift.judging.facts import Run
-from driftlead_drift.judging.features import FeatureJudgement
+from driftlead_drift.judging.features import STATISTIC, FeatureJudgement
 from driftlead_drift.judging.judge import Judgement
 from driftlead_drift.judging.policy import Policy
 from driftlead_formats.baseline import Baseline
@@ -170,9 +170,9 @@ def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[
         "kind": judged.kind,
         "status": str(judged.status),
         "calendar": judged.calendar,
-        "psi": judged.psi,
-        "psi_corrected": judged.psi_corrected,
-        "psi_ci90": list(judged.psi_ci90),
+        "psi": judged.value,
+        "psi_corrected": judged.corrected,
+        "psi_ci90": list(judged.interval),
         "p_value": judged.p_value,
         "p_adjusted": judged.p_adjusted,
         "detectable": judged.detectable,
@@ -208,6 +208,7 @@ def summary(document: Mapping[str, Any], uri: str) -> DriftSummary:
         uri=uri,
         message=verdict["summary"],
         independence_assumed=verdict["independence_assumed"],
+        statistic=STATISTIC.name,
         top=tuple(
             TopFeature(
                 name=feature["name"],
