@@ -128,30 +128,30 @@ CONTRADICTIONS = {
     "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true": merged(
         nested("monitoring.serviceMonitor.enabled", True), nested("monitoring.podMonitor.enabled", True)
     ),
-    'registries: the name "a" is there twice': {
+    'registries: the name "a" occurs twice': {
         "registries": [{"name": "a", "trackingURI": "http://1"}, {"name": "a", "trackingURI": "http://2"}]
     },
-    'connections.existingSecret is "mine", and connections also carries a DSN': merged(
+    'connections.existingSecret is "mine", and connections also has a DSN': merged(
         nested("connections.existingSecret", "mine"), nested("connections.postgres.dsn", "postgresql://db/x")
     ),
-    'registries: "a" has basicAuth, which takes the keys username and password of existingSecret': {
+    'registries: "a" has basicAuth, which needs the keys username and password in existingSecret': {
         "registries": [{"name": "a", "trackingURI": "http://1", "basicAuth": True}]
     },
-    "connections.mlflow.username and connections.mlflow.password belong together": nested(
+    "connections.mlflow.username and connections.mlflow.password must be set together": nested(
         "connections.mlflow.username", "reader"
     ),
     "connections.mlflow.token and connections.mlflow.username are both set": nested(
         "connections.mlflow", {"token": "t", "username": "reader", "password": "p"}
     ),
-    "accessKeyID and connections.s3.secretAccessKey belong together": nested(
+    "accessKeyID and connections.s3.secretAccessKey must be set together": nested(
         "connections.s3.accessKeyID", "k"
     ),
     "operator.serviceAccount.name is empty": nested("operator.serviceAccount.create", False),
-    'excludeRules: there is no alert "DriftleadNothing"; there are DriftleadProdUnavailable': merged(
+    'excludeRules: there is no alert named "DriftleadNothing"; the alerts are DriftleadProd': merged(
         nested("monitoring.prometheusRule.enabled", True),
         nested("monitoring.prometheusRule.excludeRules", ["DriftleadNothing"]),
     ),
-    'connections.namespaces is ["a"], but there is nothing to put there': nested(
+    'connections.namespaces is ["a"], but there are no connections to store there': nested(
         "connections.namespaces", ["a"]
     ),
 }

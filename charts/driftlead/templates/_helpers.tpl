@@ -1,4 +1,4 @@
-{{/* Prefix of every name: the release's name, unless it lacks the chart's or another is asked for. */}}
+{{/* Prefix of every name: fullnameOverride, else the release's name, followed by the chart's name if it does not contain it. */}}
 {{- define "driftlead.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -10,7 +10,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What selects the pods of one component: (dict "root" $ "component" "operator") */}}
+{{/* Selector of the pods of one component: (dict "root" $ "component" "operator") */}}
 {{- define "driftlead.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -29,7 +29,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- end }}
 {{- end -}}
 
-{{/* Labels of the pods of one component: nothing that changes with the chart's version, or an upgrade would restart them */}}
+{{/* Labels of the pods of one component. They must not change with the chart's version, or an upgrade would restart the pods */}}
 {{- define "driftlead.podLabels" -}}
 {{ include "driftlead.selector" . }}
 {{- with .root.Values.commonLabels }}
@@ -53,19 +53,19 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace
 {{- default (printf "%s-operator" (include "driftlead.fullname" .)) .Values.operator.serviceAccount.name -}}
 {{- end -}}
 
-{{/* Security context of every container that the chart itself runs beside the operator's */}}
+{{/* Security context of the chart's containers other than the operator's */}}
 {{- define "driftlead.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* Namespaces with a `driftlead-connections`, as a JSON list: the release's own and those asked for */}}
+{{/* Namespaces with a `driftlead-connections`, as a JSON list: the release's own and `connections.namespaces` */}}
 {{- define "driftlead.connections.namespaces" -}}
 {{- prepend .Values.connections.namespaces .Release.Namespace | uniq | toJson -}}
 {{- end -}}
 
-{{/* Whether anything is known to put into `driftlead-connections`: "true" or empty */}}
+{{/* Whether there is a DSN or Secret for `driftlead-connections`: "true" or empty */}}
 {{- define "driftlead.connections.known" -}}
 {{- $c := .Values.connections -}}
 {{- if and $c.create (or .Values.devStack.enabled $c.existingSecret $c.postgres.dsn) }}true{{ end -}}
@@ -123,7 +123,7 @@ already has, else a new one; remembered in the values, so that one rendering use
 {{- toJson $registries -}}
 {{- end -}}
 
-{{/* What the schema cannot see: one sentence for each contradiction. Rendered by NOTES.txt and by the operator. */}}
+{{/* Checks that the schema cannot express: one sentence for each contradiction. Rendered by NOTES.txt and by the operator. */}}
 {{- define "driftlead.validate" -}}
 {{- if and .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled -}}
 {{- fail "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true: every sample would be scraped twice; enable one of them" -}}
@@ -131,30 +131,30 @@ already has, else a new one; remembered in the values, so that one rendering use
 {{- $seen := dict -}}
 {{- range .Values.registries -}}
 {{- if hasKey $seen .name -}}
-{{- fail (printf "registries: the name %q is there twice: resources name a registry by it; give each its own" .name) -}}
+{{- fail (printf "registries: the name %q occurs twice: resources refer to a registry by its name; use a different name for each" .name) -}}
 {{- end -}}
 {{- $_ := set $seen .name true -}}
 {{- if and .basicAuth (or .tokenKey (not .existingSecret)) -}}
-{{- fail (printf "registries: %q has basicAuth, which takes the keys username and password of existingSecret: name that Secret, and leave tokenKey out" .name) -}}
+{{- fail (printf "registries: %q has basicAuth, which needs the keys username and password in existingSecret: set existingSecret, and leave tokenKey out" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- $c := .Values.connections -}}
 {{- if and $c.existingSecret (or $c.postgres.dsn $c.s3.accessKeyID $c.s3.secretAccessKey $c.mlflow.token $c.mlflow.username $c.mlflow.password $c.predictionToken) -}}
-{{- fail (printf "connections.existingSecret is %q, and connections also carries a DSN, key, password or token: they would be ignored; put them into that Secret or leave existingSecret empty" $c.existingSecret) -}}
+{{- fail (printf "connections.existingSecret is %q, and connections also has a DSN, key, password or token, which would be ignored: put it into that Secret, or leave existingSecret empty" $c.existingSecret) -}}
 {{- end -}}
 {{- if ne (empty $c.s3.accessKeyID) (empty $c.s3.secretAccessKey) -}}
-{{- fail "connections.s3.accessKeyID and connections.s3.secretAccessKey belong together: one of them is empty; set both or neither" -}}
+{{- fail "connections.s3.accessKeyID and connections.s3.secretAccessKey must be set together, and one of them is empty: set both or neither" -}}
 {{- end -}}
 {{- if ne (empty $c.mlflow.username) (empty $c.mlflow.password) -}}
-{{- fail "connections.mlflow.username and connections.mlflow.password belong together: one of them is empty; set both or neither" -}}
+{{- fail "connections.mlflow.username and connections.mlflow.password must be set together, and one of them is empty: set both or neither" -}}
 {{- end -}}
 {{- if and $c.mlflow.token $c.mlflow.username -}}
 {{- fail "connections.mlflow.token and connections.mlflow.username are both set: MLflow's client would ignore the token; set one of them" -}}
 {{- end -}}
 {{- if and (not .Values.operator.serviceAccount.create) (not .Values.operator.serviceAccount.name) -}}
-{{- fail "operator.serviceAccount.create is false and operator.serviceAccount.name is empty: name the service account that the operator should use" -}}
+{{- fail "operator.serviceAccount.create is false and operator.serviceAccount.name is empty: set the name of the service account that the operator should use" -}}
 {{- end -}}
 {{- if and $c.create $c.namespaces (not (include "driftlead.connections.known" .)) -}}
-{{- fail (printf "connections.namespaces is %s, but there is nothing to put there: set connections.postgres.dsn, connections.existingSecret or devStack.enabled" (toJson $c.namespaces)) -}}
+{{- fail (printf "connections.namespaces is %s, but there are no connections to store there: set connections.postgres.dsn, connections.existingSecret or devStack.enabled" (toJson $c.namespaces)) -}}
 {{- end -}}
 {{- end -}}

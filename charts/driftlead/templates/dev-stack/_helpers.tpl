@@ -1,4 +1,4 @@
-{{/* What the stack's pods have in common: the head of a pod spec. (dict "root" $ "component" "minio") */}}
+{{/* Common fields of the stack's pod specs. (dict "root" $ "component" "minio") */}}
 {{- define "driftlead.dev.pod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -14,7 +14,7 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* Metadata of a pod; changed credentials start it anew, since each program reads them at its start */}}
+{{/* Metadata of a pod; changed credentials restart it, because each program reads them at start */}}
 {{- define "driftlead.dev.podMetadata" -}}
 labels:
   {{- include "driftlead.podLabels" . | nindent 2 }}
@@ -43,7 +43,7 @@ emptyDir: {}
 {{- end }}
 {{- end -}}
 
-{{/* A claim for it, where asked for; it outlives the release, as the passwords do that open it */}}
+{{/* Its PersistentVolumeClaim, if enabled; kept after uninstall, as its passwords are */}}
 {{- define "driftlead.dev.claim" -}}
 {{- with .root.Values.devStack.persistence }}
 {{- if .enabled }}

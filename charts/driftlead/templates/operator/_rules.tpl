@@ -1,9 +1,9 @@
 {{/*
-What the operator may do where it watches: an allow-list, each verb with its reason. It reads no Secret and no ConfigMap:
+The operator's rights in the namespaces that it watches: each verb with its reason. It does not read Secrets or ConfigMaps:
 missing connections show in the waiting reason of the pods.
 */}}
 {{- define "driftlead.operator.rules" -}}
-# The resources themselves: watched, never written. Their status is ours.
+# The resources are only watched; the operator writes their status alone.
 - apiGroups: [driftlead.dev]
   resources: [modeldeployments]
   verbs: [get, list, watch]
@@ -14,8 +14,8 @@ missing connections show in the waiting reason of the pods.
 - apiGroups: [driftlead.dev]
   resources: [modeldeployments/finalizers]
   verbs: [update]
-# Children: watched to see drift from what is wanted; applied (a server-side apply that creates needs `create` beside
-# `patch`); deleted when their block leaves the spec.
+# Children: watched for changes by others; applied (a server-side apply that creates an object needs `create` in addition to
+# `patch`); deleted when their part of the spec is removed.
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
@@ -25,7 +25,7 @@ missing connections show in the waiting reason of the pods.
 - apiGroups: [batch]
   resources: [cronjobs]
   verbs: [get, list, watch, create, patch, delete]
-# Retraining: created once under a name that follows from the report; Kubernetes removes them when they are old.
+# Retraining: created once, with a name derived from the report; Kubernetes removes old Jobs by their TTL.
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create]
@@ -35,15 +35,15 @@ missing connections show in the waiting reason of the pods.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# The template of the last good version is found in its ReplicaSet.
+# The pod template of the last good version is in its ReplicaSet.
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [list, watch]
-# Why a pod is not ready, the words it ended with, and the address at which its health is asked.
+# Why a pod is not ready, its termination message, and the address of its /health.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
-# What happened, for people: repeated events are patched.
+# Events for users; a repeated event is patched.
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]

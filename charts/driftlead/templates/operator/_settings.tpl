@@ -1,4 +1,4 @@
-{{/* The operator's environment, from its values: DRIFTLEAD_* to text */}}
+{{/* The operator's environment variables (DRIFTLEAD_*), from the values */}}
 {{- define "driftlead.operator.settings" -}}
 DRIFTLEAD_CLUSTER: {{ .Values.clusterName | quote }}
 DRIFTLEAD_REGISTRIES_DIR: /etc/driftlead/registries
