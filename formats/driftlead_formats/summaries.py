@@ -221,6 +221,42 @@ class CanaryAssessment:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFailure:
+    """`server-failure/v1`: what an inference server that cannot go on leaves in its termination message.
+
+    `reason` is its exit code's word (`LoadFailed`), `version` the model version that it was to serve, empty
+    while it does not know it.
+    """
+
+    SCHEMA = "server-failure/v1"
+
+    reason: str
+    message: str
+    version: str = ""
+
+    def dump(self) -> dict[str, Any]:
+        """The document; `termination.fitted` takes the middle out of a long message."""
+        return {
+            "schema": self.SCHEMA,
+            "reason": self.reason,
+            "message": self.message,
+            "version": self.version,
+        }
+
+    @classmethod
+    def parse(cls, document: Any) -> ServerFailure | None:
+        """The failure in a document."""
+        said = _of_schema(document, cls.SCHEMA)
+        if said is None:
+            return None
+        return cls(
+            reason=_text(said.get("reason")),
+            message=_text(said.get("message")),
+            version=_text(said.get("version")),
+        )
+
+
 def _of_schema(document: Any, schema: str) -> Mapping[str, Any] | None:
     said = _mapping(document)
     return said if said.get("schema") == schema else None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from driftlead_formats.summaries import ServerFailure
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import ConflictError
 from driftlead_operator.kinds import KINDS
@@ -38,7 +39,7 @@ def status_of(pod: Json, code: int) -> Json:
     if code == 0:
         server: Json = {"state": {"running": {"startedAt": "2026-11-24T00:00:00Z"}}}
     else:
-        words = json.dumps({"reason": "LoadFailed", "message": "this is not a model"})
+        words = json.dumps(ServerFailure(reason="LoadFailed", message="this is not a model").dump())
         ended = {"exitCode": code, "reason": "Error", "message": words, "finishedAt": "2026-11-24T00:00:00Z"}
         server = {"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": ended}}
     container = pod["spec"]["containers"][0]

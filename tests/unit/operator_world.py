@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from driftlead_formats.summaries import ServerFailure
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import (
     Defaults,
@@ -431,7 +432,7 @@ def crashed(code: int, words: str, at: datetime, reason: str = "Error") -> Json:
     ended = {
         "exitCode": code,
         "reason": reason,
-        "message": json.dumps({"reason": "LoadFailed", "message": words}),
+        "message": json.dumps(ServerFailure(reason="LoadFailed", message=words).dump()),
         "finishedAt": objects.stamp(at),
     }
     server = {

@@ -12,6 +12,7 @@ from driftlead_formats.summaries import (
     CanaryAssessment,
     DriftSummary,
     RetrainingSummary,
+    ServerFailure,
     TopFeature,
 )
 from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift, RetrainingResult
@@ -60,7 +61,8 @@ assessments = st.builds(
     not_tested=st.lists(texts, max_size=3).map(tuple),
     error=texts,
 )
-Document = DriftSummary | RetrainingSummary | CanaryAssessment
+server_failures = st.builds(ServerFailure, reason=texts, message=texts, version=texts)
+Document = DriftSummary | RetrainingSummary | CanaryAssessment | ServerFailure
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -68,18 +70,18 @@ anything = st.recursive(
 )
 
 
-@given(drift_summaries | retraining_summaries | assessments)
+@given(drift_summaries | retraining_summaries | assessments | server_failures)
 def test_what_was_written_is_read_back(document: Document) -> None:
     assert type(document).parse(document.dump()) == document
 
 
-@pytest.mark.parametrize("kind", [DriftSummary, RetrainingSummary, CanaryAssessment])
+@pytest.mark.parametrize("kind", [DriftSummary, RetrainingSummary, CanaryAssessment, ServerFailure])
 def test_a_document_of_another_schema_is_not_read(kind: type[Document]) -> None:
     assert kind.parse({"schema": "something/v1", "verdict": "drift"}) is None
     assert kind.parse(None) is kind.parse([]) is kind.parse("text") is None
 
 
-@given(st.sampled_from([DriftSummary, RetrainingSummary, CanaryAssessment]), st.data())
+@given(st.sampled_from([DriftSummary, RetrainingSummary, CanaryAssessment, ServerFailure]), st.data())
 def test_whatever_stands_in_a_document_reading_it_never_raises(kind: Any, data: st.DataObject) -> None:
     fields = {name: data.draw(anything) for name in kind.__dataclass_fields__}
     extra = {"window": data.draw(anything), "requests": data.draw(anything)}

@@ -11,7 +11,7 @@ from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.text_classes import numbered
 from driftlead_inference.bootstrap import checked
 from driftlead_inference.commandline import parse
-from driftlead_inference.failures import StartFailed, leave_message, termination_message
+from driftlead_inference.failures import StartFailed, leave_message
 from driftlead_inference.model import cache
 from driftlead_inference.model.cache import Damaged, Record
 from driftlead_inference.model.locate import Asked
@@ -92,7 +92,8 @@ def test_what_is_no_exact_version_is_refused(uri: str) -> None:
 
 
 def test_a_termination_message_fits_whatever_the_loader_says(tmp_path: Path) -> None:
-    text = termination_message(ExitCode.LOAD_FAILED, "ä" * 9000 + "the end", "3")
+    leave_message(tmp_path / "log", ExitCode.LOAD_FAILED, "ä" * 9000 + "the end", "3")
+    text = (tmp_path / "log").read_text()
     assert len(text.encode()) <= 3072
     document = json.loads(text)
     assert (document["reason"], document["version"]) == ("LoadFailed", "3")

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
+from driftlead_formats.summaries import LONGEST_TEXT, ServerFailure
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Facts, Manifest, Ref, StageName
 
@@ -159,18 +160,18 @@ def _pod(manifest: Manifest, owner: Manifest) -> Pod:
 
 
 def _ending(container: Mapping[str, Any]) -> Ending | None:
-    """How the container ended last; a message that is the server's own JSON gives its reason and words."""
+    """How the container ended last; the server's own document gives its words."""
     now, last = (objects.mapping(objects.dig(container, key, "terminated")) for key in ("state", "lastState"))
     ended = now or last
     code = objects.whole(ended.get("exitCode"), default=-1)
     if not ended or code == 0:
         return None
-    said = objects.parse_json(ended.get("message"))
+    failure = ServerFailure.parse(objects.parse_json(ended.get("message")))
     known = ExitCode(code).reason if code in set(ExitCode) else str(ended.get("reason") or "Error")
     return Ending(
         exit_code=code,
         reason=known if code > ExitCode.USAGE else str(ended.get("reason") or known),
-        message=str(said.get("message") or ended.get("message") or "")[:1024],
+        message=failure.message if failure else str(ended.get("message") or "")[:LONGEST_TEXT],
         at=objects.moment(ended.get("finishedAt")),
     )
 
