@@ -92,7 +92,7 @@ async def _traffic(connection: asyncpg.Connection, settings: CheckSettings) -> T
     want = wanted(settings.model)
     traffic = Traffic(
         model_name=want.name,
-        model_version=want.version or "",
+        model_version=want.version,
         deployment=settings.deployment,
         cluster=settings.cluster,
         namespace=settings.namespace,

@@ -13,6 +13,7 @@ from driftlead_drift.retraining import champion, gate
 from driftlead_drift.retraining.training_function import RetrainContext, Trained, call, load_function
 from driftlead_drift.settings import RetrainSettings
 from driftlead_drift.storage import s3
+from driftlead_drift.storage.registry import wanted
 from driftlead_formats import termination
 from driftlead_formats.summaries import RetrainingSummary
 from driftlead_formats.verdicts import RetrainingResult
@@ -50,7 +51,7 @@ def make_context(settings: RetrainSettings, now: datetime) -> RetrainContext:
     return RetrainContext(
         registered_model=settings.registered_model,
         champion_uri=serving,
-        champion_version=serving.rpartition("/")[2] if serving else None,
+        champion_version=wanted(serving).version or serving if serving else None,
         report=drift_report(settings),
         now=now,
         parameters={

@@ -17,7 +17,7 @@ def version_baseline(settings: CheckSettings) -> Found:
         named = wanted(settings.model) if settings.model else None
         return (
             named.name if named else "",
-            (named.version or "") if named else "",
+            named.version if named else "",
             read_baseline(settings.baseline),
             str(settings.baseline),
         )

@@ -1,7 +1,6 @@
 """MLflow's registry by REST, without MLflow's client: the image that checks does not carry it."""
 
 import json
-import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -11,9 +10,9 @@ from typing import Any
 
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.storage import s3
+from driftlead_formats import model_uri
+from driftlead_formats.model_uri import ModelReference
 from driftlead_formats.tracking import authorization, trust
-
-URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<tail>[^/@]+)|@(?P<alias>[^/@]+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +25,20 @@ class ModelVersion:
     artifacts: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a user named: a version, a registry stage, an alias, or just a registered model."""
+def wanted(model: str) -> ModelReference:
+    """What a user named: a URI that begins with `models:/`, or a registered model by its plain name.
 
-    name: str
-    version: str | None = None
-    stage: str | None = None
-    alias: str | None = None
-
-
-def wanted(model: str) -> Wanted:
-    """Reads `models:/Name/3`, `models:/Name/Production`, `models:/Name@alias` or a plain name."""
+    Raises CannotJudgeError for another form.
+    """
     if not model.startswith("models:"):
-        return Wanted(model)
-    found = URI.fullmatch(model)
-    if not found:
+        return ModelReference(name=model)
+    found = model_uri.parse(model)
+    if found is None:
         raise CannotJudgeError(
             f"'{model}' does not name a model; write models:/Name/3, models:/Name@alias or "
             "models:/Name/Production"
         )
-    tail = found["tail"]
-    if tail and tail.isdecimal():
-        return Wanted(found["name"], version=tail)
-    return Wanted(found["name"], stage=tail, alias=found["alias"])
+    return found
 
 
 class Registry:
@@ -64,7 +53,7 @@ class Registry:
             )
         self.uri = tracking_uri.rstrip("/")
 
-    def resolve(self, want: Wanted) -> str:
+    def resolve(self, want: ModelReference) -> str:
         """The version that a stage or an alias names. Raises CannotJudgeError when there is none."""
         if want.version:
             return want.version
@@ -75,7 +64,7 @@ class Registry:
         versions = [
             each
             for each in reply.get("model_versions", [])
-            if want.stage is None or each.get("current_stage") == want.stage
+            if not want.stage or each.get("current_stage") == want.stage
         ]
         if not versions:
             where = f"in stage {want.stage}" if want.stage else "in the registry"

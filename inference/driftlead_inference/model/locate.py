@@ -6,20 +6,18 @@ still the registry's.
 """
 
 import json
-import re
 import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from driftlead_formats import model_uri
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_formats.tracking import authorization, trust
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.prepared import Source
 
-VERSION = re.compile(r"^models:/(?P<name>[^/@]+)/(?P<version>[1-9][0-9]*)$")
-ALIAS = re.compile(r"^models:/(?P<name>[^/@]+)@(?P<alias>[^/@]+)$")
 UNREGISTERED = "0"  # the version in log and replies of a model that no registry counts
 
 
@@ -36,10 +34,9 @@ class Asked:
 
 def parse(uri: str) -> Asked:
     """What a URI asks for. Raises `StartFailed` (usage) with the forms there are."""
-    if match := VERSION.match(uri):
-        return Asked(name=match["name"], version=match["version"])
-    if match := ALIAS.match(uri):
-        return Asked(name=match["name"], alias=match["alias"])
+    registered = model_uri.parse(uri)
+    if registered and (registered.alias or registered.version not in ("", UNREGISTERED)):
+        return Asked(name=registered.name, version=registered.version, alias=registered.alias)
     if uri.startswith("runs:/"):
         return Asked(run=uri)
     folder = Path(uri.removeprefix("file://"))
