@@ -40,7 +40,7 @@ def default(field: FieldInfo) -> str:
     """What holds when nothing is set."""
     if field.default is PydanticUndefined:
         return "computed" if field.default_factory else "required"
-    return "" if field.default in (None, "") else f"`{getattr(field.default, 'value', field.default)}`"
+    return "" if field.default in (None, "", ()) else f"`{getattr(field.default, 'value', field.default)}`"
 
 
 def settings_page() -> str:

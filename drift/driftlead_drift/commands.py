@@ -12,7 +12,7 @@ def make_baseline_file(settings: BaselineSettings) -> CommandResult:
     """Reads training rows and writes `baseline.json`. Raises CannotJudgeError."""
     table = read_table(settings.data)
     special = [settings.time_column, settings.group_column, settings.prediction_column]
-    named = [*(name for name in special if name), *_list(settings.exclude), *_list(settings.calendar)]
+    named = [*(name for name in special if name), *settings.exclude, *settings.calendar]
     unknown = [name for name in named if name not in table.names]
     if unknown:
         raise CannotJudgeError(
@@ -20,7 +20,7 @@ def make_baseline_file(settings: BaselineSettings) -> CommandResult:
         )
     columns = table.columns()
     chosen = [columns.pop(name) if name else None for name in special]
-    for name in _list(settings.exclude):
+    for name in settings.exclude:
         columns.pop(name, None)
     try:
         baseline = build(
@@ -28,7 +28,7 @@ def make_baseline_file(settings: BaselineSettings) -> CommandResult:
             time=None if chosen[0] is None else epoch_seconds(chosen[0], settings.time_column or ""),
             groups=chosen[1],
             prediction=chosen[2],
-            calendar=_list(settings.calendar),
+            calendar=settings.calendar,
         )
         _write(settings, baseline.to_json())
     except BaselineError as error:
@@ -71,10 +71,6 @@ def migrate_command(settings: MigrateSettings) -> CommandResult:
         raise CannotJudgeError(str(error)) from error
     words = f"applied {', '.join(applied)}" if applied else "the schema is up to date"
     return CommandResult(CommandExit.NO_DRIFT, words, {"applied": applied})
-
-
-def _list(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _write(settings: BaselineSettings, body: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 
 from driftlead_formats.durations import duration
-from driftlead_formats.settings_source import ConnectedSettings
+from driftlead_formats.settings_source import CommaList, ConnectedSettings
 
 
 def _length(text: str) -> str:
@@ -122,8 +122,8 @@ class CheckSettings(Rule):
         ge=1,
         description="Days that the prediction log is kept; older partitions are dropped by the check",
     )
-    log_redact: str = Field(
-        "",
+    log_redact: CommaList = Field(
+        (),
         description="Features that the log does not keep (comma-separated), as told to the servers: not "
         "tested",
     )
@@ -153,10 +153,12 @@ class BaselineSettings(Connections):
         None, description="Column whose equal values belong together (user, session); not a feature"
     )
     prediction_column: str | None = Field(None, description="Column with the model's answer; not a feature")
-    calendar: str = Field(
-        "", description="Features that follow the calendar (comma-separated): reported, never deciding"
+    calendar: CommaList = Field(
+        (), description="Features that follow the calendar (comma-separated): reported, never deciding"
     )
-    exclude: str = Field("", description="Columns to leave out (comma-separated), the target for example")
+    exclude: CommaList = Field(
+        (), description="Columns to leave out (comma-separated), the target for example"
+    )
 
 
 class CompareSettings(Connections):

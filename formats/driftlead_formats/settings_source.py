@@ -8,17 +8,31 @@ The only module here that imports pydantic-settings: whoever reads documents alo
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from driftlead_formats.connections import load_connections
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """`a, b` is a and b; what is empty between commas does not count."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
+CommaList = Annotated[
+    tuple[str, ...],
+    NoDecode,  # pydantic-settings would read JSON
+    BeforeValidator(lambda value: comma_list(value) if isinstance(value, str) else value),
+]
+"""A setting that is written as names separated by commas."""
 
 
 class ConnectionFiles(EnvSettingsSource):

@@ -108,7 +108,7 @@ def recorder_settings(settings: Settings, known: Prepared) -> RecorderSettings:
         spool_bytes=settings.spool_bytes,
         spool_full=settings.spool_full.value,
         sample=settings.log_sample,
-        redact=tuple(name.strip() for name in settings.log_redact.split(",") if name.strip()),
+        redact=settings.log_redact,
         feature_names=tuple(known.signature.names),
         pooler=settings.log_pooler,
         store=S3Store(bucket, files) if bucket else None,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
 
-from driftlead_formats.settings_source import ConnectedSettings
+from driftlead_formats.settings_source import CommaList, ConnectedSettings
 
 
 def at_home(folder: str) -> Path:
@@ -106,7 +106,9 @@ class Settings(ConnectedSettings):
     log_sample: float = Field(
         1.0, gt=0, le=1, description="The share of rows that is logged; histograms see every row."
     )
-    log_redact: str = Field("", description="Features that the log writes as null, separated by commas.")
+    log_redact: CommaList = Field(
+        (), description="Features that the log writes as null, separated by commas."
+    )
     log_probabilities: bool = Field(
         False,
         description="The log's column `outputs` gets the probability of each class, where the model knows "

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from driftlead_formats.settings_source import comma_list
 from driftlead_operator.decisions.facts import Defaults
 
 
@@ -74,7 +75,7 @@ class OperatorSettings(BaseSettings):
     @property
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces to watch; none means all."""
-        return tuple(name for part in self.watch_namespaces.split(",") if (name := part.strip()))
+        return comma_list(self.watch_namespaces)
 
     @property
     def hooks_at(self) -> str:

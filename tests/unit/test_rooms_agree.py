@@ -137,6 +137,7 @@ def test_flag_or_variable_names_the_folder_of_connections(
     (tmp_path / "MLFLOW_TRACKING_URI").write_text("http://file")
     (tmp_path / "DRIFTLEAD_CLUSTER").write_text("file")
     (tmp_path / "DRIFTLEAD_NAMESPACE").write_text("")
+    (tmp_path / "DRIFTLEAD_LOG_REDACT").write_text("age, home address,,")
     monkeypatch.setenv("DRIFTLEAD_CLUSTER", "environment")
     monkeypatch.setenv("DRIFTLEAD_RESOURCE", "")
     flags = {"model": "models:/A/1"}
@@ -148,3 +149,4 @@ def test_flag_or_variable_names_the_folder_of_connections(
     assert read["connections_dir"] == tmp_path
     assert (read["resource"], read["tracking_uri"]) == ("file", "http://file")
     assert (read["cluster"], read["namespace"]) == ("environment", "")
+    assert read["log_redact"] == ("age", "home address")

@@ -14,7 +14,6 @@ from driftlead_operator.decisions import cron, objects
 from driftlead_operator.decisions.facts import Manifest, StageName
 
 DEFAULT_CONNECTIONS = "driftlead-connections"
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Version = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}$")]
 Length = Annotated[str, StringConstraints(pattern=r"^(0s|[1-9][0-9]{0,8}[smhdw])$")]
@@ -188,11 +187,6 @@ def _beyond_the_schema(spec: Spec) -> Sequence[str]:
     if spec.drift and (fault := cron.fault(spec.drift.schedule)):
         wrong.append(f"spec.drift.schedule '{spec.drift.schedule}' is no schedule: {fault}")
     return wrong
-
-
-def seconds(length: str) -> int:
-    """A length of time such as `7d` in seconds."""
-    return int(length[:-1]) * UNITS[length[-1]]
 
 
 def model_name(resource: Manifest) -> str | None:

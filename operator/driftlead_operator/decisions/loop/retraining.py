@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from driftlead_formats.durations import seconds
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
 from driftlead_operator.decisions.loop import drift
 from driftlead_operator.decisions.reasons import Happening
 from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context
-from driftlead_operator.decisions.spec import Retraining, seconds
+from driftlead_operator.decisions.spec import Retraining
 
 SCHEMA = "retrain-summary/v1"
 STARTING, RUNNING, FAILED, LOST = "Starting", "Running", "Failed", "Lost"

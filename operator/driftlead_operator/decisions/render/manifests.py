@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from driftlead_formats.durations import seconds
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Manifest, Ref, StageName
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
-from driftlead_operator.decisions.spec import Drift, Retraining, Stage, seconds
+from driftlead_operator.decisions.spec import Drift, Retraining, Stage
 from driftlead_operator.kinds import KINDS, RESOURCE
 
 # Beyond this an annotation is a burden; the template is then rendered again each time.
@@ -67,7 +68,7 @@ def deployment(
     spec = {
         "replicas": replicas,
         "revisionHistoryLimit": 10,
-        "progressDeadlineSeconds": seconds(context.spec.rollout.progress_deadline),
+        "progressDeadlineSeconds": int(seconds(context.spec.rollout.progress_deadline)),
         "selector": {"matchLabels": pod_template.selector(context, stage)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "template": template,
@@ -235,7 +236,7 @@ def retrain_job(
     )
     spec = {
         "backoffLimit": 0,
-        "activeDeadlineSeconds": seconds(retraining.deadline),
+        "activeDeadlineSeconds": int(seconds(retraining.deadline)),
         "ttlSecondsAfterFinished": FINISHED_JOB_SECONDS,
         "template": pod,
     }
