@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.traffic.files import epoch_seconds
-from driftlead_formats import text_classes
 from driftlead_formats.baseline import ARTIFACT, Baseline, build
+from driftlead_formats.classes import TAG, from_tag, numbered, to_tag
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,10 +151,10 @@ def log_model(
 
 def _number_classes(client: Any, registered_model: str, classes: Any) -> None:
     """Gives text classes that are new to the registered model the next numbers in its log."""
-    known = text_classes.from_tag(client.get_registered_model(registered_model).tags.get(text_classes.TAG))
-    order = text_classes.numbered(known, None if classes is None else np.ravel(classes).tolist())
+    known = from_tag(client.get_registered_model(registered_model).tags.get(TAG))
+    order = numbered(known, None if classes is None else np.ravel(classes).tolist())
     if order and order != known:
-        client.set_registered_model_tag(registered_model, text_classes.TAG, text_classes.to_tag(order))
+        client.set_registered_model_tag(registered_model, TAG, to_tag(order))
 
 
 def _active_run(mlflow: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import driftlead_drift
-from driftlead_formats.text_classes import TAG, from_tag
+from driftlead_formats.classes import TAG, from_tag
 from driftlead_log.migrate import apply
 from neighbours.inference import inference_server
 

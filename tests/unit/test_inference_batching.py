@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from driftlead_formats.classes import class_name
 from driftlead_inference.batching import PASSES, Pace
-from driftlead_inference.model.served import class_name
 from driftlead_inference.problems import Refused
 from driftlead_inference.recorder.types import SpoolFull
 from driftlead_inference.service import Service

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from driftlead_formats.classes import numbered
 from driftlead_formats.exit_codes import ExitCode
-from driftlead_formats.text_classes import numbered
 from driftlead_inference.bootstrap import checked
 from driftlead_inference.commandline import parse
 from driftlead_inference.failures import StartFailed, leave_message

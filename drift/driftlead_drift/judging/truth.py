@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from math import log
 from typing import Any, Final, NamedTuple, TypeGuard
 
+from driftlead_formats.classes import class_name
+
 CAP: Final = -log(0.01)
 """Most that one row adds to the log loss, in nats: a truth called less probable than 1 % counts as 1 %."""
 _WHOLE: Final = 0.01  # how far probabilities may be from adding up to 1
@@ -82,8 +84,8 @@ class Tally:
 def seen(row: Labelled) -> Seen:
     """What a row's label says."""
     if row.label_text is not None or row.prediction_label is not None:
-        text = row.label_text if row.label_text is not None else _plain(row.label)
-        said = row.prediction_label if row.prediction_label is not None else _plain(row.prediction)
+        text = _text(row.label_text, row.label)
+        said = _text(row.prediction_label, row.prediction)
         return _with(text, wrong=text != said and not _same_number(row), outputs=row.outputs)
     if row.label is None:
         return Seen(None)
@@ -92,7 +94,7 @@ def seen(row: Labelled) -> Seen:
 
 def _numbers(label: float, prediction: float, outputs: Any) -> Seen:
     if isinstance(outputs, Mapping):
-        return _with(_plain(label), wrong=label != prediction, outputs=outputs)
+        return _with(class_name(label), wrong=label != prediction, outputs=outputs)
     listed = _listed(outputs, label)
     if listed is not None:
         return Seen(label != prediction, *listed)
@@ -101,6 +103,13 @@ def _numbers(label: float, prediction: float, outputs: Any) -> Seen:
         return Seen((prediction >= 0.5) != bool(label), truth, prediction, bool(label))
     classes = prediction.is_integer() and label.is_integer()
     return Seen(label != prediction if classes else None)
+
+
+def _text(text: str | None, number: float | None) -> str:
+    """A class in words, from the column that holds it; empty where neither does."""
+    if text is not None:
+        return text
+    return "" if number is None else class_name(number)
 
 
 def _same_number(row: Labelled) -> bool:
@@ -133,11 +142,6 @@ def _listed(outputs: Any, label: float) -> tuple[float, float | None, bool] | No
     if abs(sum(shares) - 1) > _WHOLE or not label.is_integer() or not 0 <= label < len(shares):
         return None
     return float(shares[int(label)]), float(shares[1]) if len(shares) == 2 else None, label == 1
-
-
-def _plain(number: float | None) -> str:
-    """A class that is a number as an object of probabilities names it: 1, not 1.0."""
-    return f"{number:.15g}" if number is not None else ""
 
 
 def _order(name: str) -> tuple[bool, float, str]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from driftlead_formats.classes import class_name
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.rows.validation import RowValidator
 
@@ -21,8 +22,3 @@ class ServedModel:
         version = msgspec.json.encode(known.source.version)
         self.middle = b',"model_name":%b,"model_version":%b,"request_id":"' % (name, version)
         self.classes = tuple(map(class_name, known.classes or ()))
-
-
-def class_name(value: object) -> str:
-    """A class as the log names it: text as it is, a number without needless zeros (true is 1)."""
-    return f"{float(value):.15g}" if isinstance(value, int | float) else str(value)

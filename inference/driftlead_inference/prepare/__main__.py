@@ -20,8 +20,8 @@ import msgspec
 import structlog
 
 from driftlead_formats.baseline import Baseline, BaselineError
+from driftlead_formats.classes import numbered
 from driftlead_formats.exit_codes import ExitCode
-from driftlead_formats.text_classes import numbered
 from driftlead_inference.engines.onnx import convert as onnx_convert
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import flavours, locate, preparing

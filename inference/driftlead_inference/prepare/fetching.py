@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from driftlead_formats import text_classes
+from driftlead_formats import classes
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate
@@ -40,14 +40,14 @@ def resolve(wish: Wish) -> Source:
             if asked.alias
             else client.get_model_version(asked.name, asked.version)
         )
-        labels = client.get_registered_model(asked.name).tags.get(text_classes.TAG)
+        labels = client.get_registered_model(asked.name).tags.get(classes.TAG)
     return Source(
         registry=registry,
         name=asked.name,
         version=str(version.version),
         source=str(version.source),
         run_id=str(version.run_id or ""),
-        labels=text_classes.from_tag(labels),
+        labels=classes.from_tag(labels),
     )
 
 
