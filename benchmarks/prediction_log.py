@@ -19,10 +19,10 @@ import numpy as np
 
 from driftlead_formats.baseline import build
 from driftlead_inference.recorder import Identity, Recorder, RecorderSettings, Row
+from driftlead_log import row_tuples
+from driftlead_log.counting import count
+from driftlead_log.frames import Frame, Kind
 from driftlead_log.migrate import apply
-from driftlead_log.spool import tuples
-from driftlead_log.spool.counting import count
-from driftlead_log.spool.frames import Frame, Kind
 from neighbours import postgres
 from neighbours.recording import until
 
@@ -68,7 +68,7 @@ def appending() -> None:
 def counting() -> None:
     print("histograms: microseconds per row (20 features, prediction, latency)")
     for size in (16, 256, 1024):
-        payload = tuples.payload(rows(0, size), 1)
+        payload = row_tuples.payload(rows(0, size), 1)
         frame = Frame(Kind.ROWS, 1, size, payload, 0, len(payload))
         cost = median_us(lambda _, f=frame: count([f], BASELINE), 40, size)  # type: ignore[misc]
         print(f"  batches of {size:>4}: {cost:6.2f} us/row")

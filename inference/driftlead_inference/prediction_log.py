@@ -13,7 +13,7 @@ from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolUnusable
 from driftlead_inference.settings import LogMode, Settings
-from driftlead_log.spool.store import S3Store
+from driftlead_log.store import S3Store
 
 DSN = "DRIFTLEAD_POSTGRES_DSN"
 Files = Callable[[], Mapping[str, str]]

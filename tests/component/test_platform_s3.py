@@ -18,7 +18,7 @@ RESOLVER = str(ROOT / "tests/neighbours/resolver")
 MODEL = "Demo"
 TRY = """
 import json, os
-from driftlead_log.spool.store import S3Store
+from driftlead_log.store import S3Store
 from driftlead_drift import storage
 bucket, said = os.environ["DRIFTLEAD_REPORT_BUCKET"], {}
 storage.put(f"s3://{bucket}/reports/a", b"report", "text/plain")
@@ -82,7 +82,7 @@ def test_a_store_that_knows_buckets_as_hosts_is_asked_so_by_setting(by_name: S3)
 
 def test_aws_itself_is_asked_by_hosts(by_name: S3) -> None:
     script = (
-        "from driftlead_formats.s3 import client; import os; s3 = client(os.environ); "
+        "from driftlead_log.s3 import client; import os; s3 = client(os.environ); "
         "print(s3.generate_presigned_url('get_object', Params={'Bucket': 'models', 'Key': 'a'}))"
     )
     keys = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_DEFAULT_REGION": "eu-central-1"}

@@ -14,8 +14,8 @@ from driftlead_drift.settings import Connections
 from driftlead_drift.traffic.import_segments import import_uploaded
 from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings
-from driftlead_log.spool.handover import Imported, import_segments, prefix
-from driftlead_log.spool.store import S3Store, StoreUnreachable
+from driftlead_log.segments import Imported, import_segments, prefix
+from driftlead_log.store import S3Store, StoreUnreachable
 from neighbours import S3, recording
 from neighbours.recording import until
 

@@ -16,8 +16,8 @@ import pytest
 
 from driftlead_formats.histograms import unpack
 from driftlead_inference.recorder import Recorder, RecorderSettings, SpoolFull, SpoolUnusable
+from driftlead_log import delivery, statements
 from driftlead_log.migrate import apply
-from driftlead_log.spool import delivery, statements
 from neighbours import Postgres, recording
 from neighbours.logged import serving_role
 from neighbours.recording import until

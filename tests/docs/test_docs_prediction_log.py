@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from driftlead_inference.recorder import Recorder, RecorderSettings
-from driftlead_log.spool.tuples import COLUMNS, Identity
+from driftlead_log.row_tuples import COLUMNS, Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/reference/prediction-log.md").read_text()

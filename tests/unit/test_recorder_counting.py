@@ -16,9 +16,9 @@ from driftlead_formats.histograms import (
     unpack,
 )
 from driftlead_inference.recorder.types import Row
-from driftlead_log.spool import tuples
-from driftlead_log.spool.counting import count
-from driftlead_log.spool.frames import FAILED, Frame, Kind
+from driftlead_log import row_tuples
+from driftlead_log.counting import count
+from driftlead_log.frames import FAILED, Frame, Kind
 
 MINUTE = 1_790_000_040
 RANDOM = np.random.default_rng(3)
@@ -37,7 +37,7 @@ def rows_frame(
         )
         for i, values in enumerate(matrix)
     ]  # fmt: skip
-    payload = tuples.payload(rows, 1)
+    payload = row_tuples.payload(rows, 1)
     return Frame(kind, 1, len(rows), payload, 0, len(payload))
 
 
@@ -70,7 +70,7 @@ def test_text_features_and_labels_are_counted_from_the_json() -> None:
         Row(MINUTE, "r", 0, 1.0, json.dumps([word, 0.5]).encode(), None, 0.0, label=word)
         for word in ("ewr", "jfk", "jfk", "new")
     ]
-    payload = tuples.payload(rows, 1)
+    payload = row_tuples.payload(rows, 1)
     found = count([Frame(Kind.ROWS, 1, 4, payload, 0, len(payload))], base)[MINUTE]
     origin = dict(zip(base.features[0].labels, found.by_feature(base)[0], strict=True))
     assert {label: n for label, n in origin.items() if n} == {"ewr": 1, "jfk": 2, "OTHER": 1}

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from driftlead_inference.recorder.types import Row
-from driftlead_log.spool import tuples
-from driftlead_log.spool.frames import (
+from driftlead_log import row_tuples
+from driftlead_log.frames import (
     FAILED,
     HEADER,
     Damage,
@@ -22,7 +22,7 @@ from driftlead_log.spool.frames import (
     frame,
     scan,
 )
-from driftlead_log.spool.tuples import Identity
+from driftlead_log.row_tuples import Identity
 
 payloads = st.lists(st.binary(max_size=200), max_size=8)
 
@@ -41,7 +41,7 @@ def row(request_id: str = "r", **more: Any) -> Row:
 
 
 def rows_of(rows: list[Row], first_seq: int = 1) -> list[bytes]:
-    payload = tuples.payload(rows, first_seq)
+    payload = row_tuples.payload(rows, first_seq)
     return Frame(Kind.ROWS, first_seq, len(rows), payload, 0, len(payload)).rows()
 
 
@@ -90,14 +90,14 @@ def test_a_damaged_payload_says_which_rows_it_was() -> None:
 def test_a_tuple_has_postgres_types_in_the_columns_order() -> None:
     identity = Identity("model", "3", "prod", "cluster", "ns", "demo", "pod-0")
     (one,) = rows_of([row("id-1", label="late", outputs_json=b"[2]")], 77)
-    data = tuples.copy_data([one], identity.columns())
-    place, fields = len(tuples.COPY_HEADER) + 2, []
-    for _ in tuples.COLUMNS:
+    data = row_tuples.copy_data([one], identity.columns())
+    place, fields = len(row_tuples.COPY_HEADER) + 2, []
+    for _ in row_tuples.COLUMNS:
         (length,) = struct.unpack_from(">i", data, place)
         fields.append(None if length < 0 else data[place + 4 : place + 4 + length])
         place += 4 + max(length, 0)
-    assert data[place:] == tuples.COPY_END
-    named = dict(zip(tuples.COLUMNS, fields, strict=True))
+    assert data[place:] == row_tuples.COPY_END
+    named = dict(zip(row_tuples.COLUMNS, fields, strict=True))
     assert struct.unpack(">q", named["ts"])[0] == 843_315_200_123_456  # microseconds since 2000
     assert struct.unpack(">d", named["prediction"])[0] == 0.75
     assert struct.unpack(">qi", named["seq"] + named["row"]) == (77, 2)
@@ -108,27 +108,27 @@ def test_a_tuple_has_postgres_types_in_the_columns_order() -> None:
 
 def test_numbers_features_and_labels_are_read_back_in_place() -> None:
     rows = rows_of([row("a"), row("bbb", prediction=-1.0, label="on time")], 5)
-    numbers = tuples.numbers(rows)
+    numbers = row_tuples.numbers(rows)
     assert numbers.ts == pytest.approx([1_790_000_000.123456] * 2, abs=1e-6)
     assert numbers.prediction.tolist() == [0.75, -1.0]
-    assert [tuples.seq_of(one) for one in rows] == [5, 6]
-    assert [tuples.label_of(one) for one in rows] == [None, "on time"]
-    assert tuples.json_features(rows[1]) == [1.5, None, -3]
-    np.testing.assert_array_equal(tuples.packed_features(rows, 3), [[1.5, np.nan, -3]] * 2)
-    assert tuples.packed_features(rows, 4) is None
-    assert tuples.packed_features(rows_of([row("a"), row("b", features_f32=None)]), 3) is None
+    assert [row_tuples.seq_of(one) for one in rows] == [5, 6]
+    assert [row_tuples.label_of(one) for one in rows] == [None, "on time"]
+    assert row_tuples.json_features(rows[1]) == [1.5, None, -3]
+    np.testing.assert_array_equal(row_tuples.packed_features(rows, 3), [[1.5, np.nan, -3]] * 2)
+    assert row_tuples.packed_features(rows, 4) is None
+    assert row_tuples.packed_features(rows_of([row("a"), row("b", features_f32=None)]), 3) is None
 
 
 def test_a_prediction_that_is_no_number_is_no_row() -> None:
     with pytest.raises(ValueError, match="row 2 of request r: the prediction is NaN"):
-        tuples.payload([row(prediction=math.nan)], 1)
+        row_tuples.payload([row(prediction=math.nan)], 1)
 
 
 def test_redaction_makes_named_places_missing() -> None:
-    text, packed = tuples.redacted(b'[1.5, "caf\xc3\xa9", -3]', row().features_f32, [0, 2])
+    text, packed = row_tuples.redacted(b'[1.5, "caf\xc3\xa9", -3]', row().features_f32, [0, 2])
     assert json.loads(text) == [None, "café", None]
     assert packed is not None and np.isnan(np.frombuffer(packed, dtype="<f4")).all()
-    assert tuples.redacted(b"[1]", None, [0]) == (b"[null]", None)
+    assert row_tuples.redacted(b"[1]", None, [0]) == (b"[null]", None)
 
 
 def test_failed_requests_use_up_no_sequence_number() -> None:

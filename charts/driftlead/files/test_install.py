@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from driftlead_formats import s3
 from driftlead_formats.connections import export_connections
 from driftlead_formats.tracking import basic
+from driftlead_log import s3
 
 ACCOUNT = Path(os.environ.get("TEST_ACCOUNT_DIR", "/var/run/secrets/kubernetes.io/serviceaccount"))
 CONNECTIONS = Path(os.environ.get("DRIFTLEAD_CONNECTIONS_DIR", "/etc/driftlead/connections"))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_formats import s3
+from driftlead_log import s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -4,8 +4,8 @@ import asyncpg
 import structlog
 
 from driftlead_drift.settings import Connections
-from driftlead_log.spool.handover import Imported, import_segments, prefix
-from driftlead_log.spool.store import S3Store, StoreUnreachable
+from driftlead_log.segments import Imported, import_segments, prefix
+from driftlead_log.store import S3Store, StoreUnreachable
 
 log = structlog.get_logger(__name__)
 

@@ -2,11 +2,11 @@
 
 Start with `recorder.Recorder`. `spool` holds the rows in a `folder`, `writer` delivers them, `drops` is the
 ledger of rows that did not fit. What is shared with the drift job (format, transaction, handover) is
-`driftlead_log.spool`.
+`driftlead_log`.
 """
 
 from driftlead_inference.recorder.recorder import Recorder
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
-from driftlead_log.spool.tuples import Identity
+from driftlead_log.row_tuples import Identity
 
 __all__ = ["Identity", "Recorder", "RecorderSettings", "Row", "SpoolFull", "SpoolUnusable"]

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from driftlead_log.spool.delivery import Drop
+from driftlead_log.delivery import Drop
 
 SLOT: Final = struct.Struct("<QQQBdd")
 SLOT_BYTES: Final = 64

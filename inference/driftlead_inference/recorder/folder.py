@@ -16,8 +16,8 @@ from pathlib import Path
 
 from driftlead_formats.baseline import BaselineError
 from driftlead_inference.recorder.types import SpoolUnusable
-from driftlead_log.spool.delivery import Source
-from driftlead_log.spool.handover import described
+from driftlead_log.delivery import Source
+from driftlead_log.segments import described
 
 
 @dataclass

@@ -16,11 +16,11 @@ from driftlead_inference.recorder.metrics import RecorderCollector
 from driftlead_inference.recorder.spool import NoRoom, Spool
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
 from driftlead_inference.recorder.writer import Writer
-from driftlead_log.spool import frames, tuples
-from driftlead_log.spool.frames import Kind
-from driftlead_log.spool.handover import Segment, hand_over, key_of
-from driftlead_log.spool.store import Store, StoreUnreachable
-from driftlead_log.spool.tuples import Identity
+from driftlead_log import frames, row_tuples
+from driftlead_log.frames import Kind
+from driftlead_log.row_tuples import Identity
+from driftlead_log.segments import Segment, hand_over, key_of
+from driftlead_log.store import Store, StoreUnreachable
 
 DROPPING_UNTIL = 0.9  # once full, rows are dropped until the spool is emptied to this share: few, long gaps
 
@@ -212,7 +212,7 @@ class Recorder:
         for place in range(0, len(rows), frames.MAX_ROWS):
             part = rows[place : place + frames.MAX_ROWS]
             seq = first + place if kind == Kind.ROWS else first
-            payload = tuples.payload(part, seq)
+            payload = row_tuples.payload(part, seq)
             buffers += [frames.header(kind, seq, len(part), payload), payload]
         return buffers
 
@@ -235,7 +235,7 @@ class Recorder:
         return zlib.crc32(request_id.encode()) < self._threshold
 
     def _without_redacted(self, row: Row) -> Row:
-        features, packed = tuples.redacted(row.features_json, row.features_f32, self._redacted)
+        features, packed = row_tuples.redacted(row.features_json, row.features_f32, self._redacted)
         return msgspec.structs.replace(row, features_json=features, features_f32=packed)
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -18,10 +18,10 @@ from driftlead_inference.recorder import folder as files
 from driftlead_inference.recorder.drops import DropLedger
 from driftlead_inference.recorder.folder import Segment
 from driftlead_inference.recorder.types import MIB
-from driftlead_log.spool.delivery import Source
-from driftlead_log.spool.frames import Damage, Frame, scan
-from driftlead_log.spool.handover import describe
-from driftlead_log.spool.tuples import Identity
+from driftlead_log.delivery import Source
+from driftlead_log.frames import Damage, Frame, scan
+from driftlead_log.row_tuples import Identity
+from driftlead_log.segments import describe
 
 RUN_BITS: Final = 40
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})

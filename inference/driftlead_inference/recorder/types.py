@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from driftlead_log.spool.store import Store
+from driftlead_log.store import Store
 
 MIB: Final = 1024 * 1024
 

@@ -11,7 +11,7 @@ import structlog
 
 from driftlead_inference.recorder.spool import Spool
 from driftlead_inference.recorder.types import RecorderSettings
-from driftlead_log.spool.delivery import (
+from driftlead_log.delivery import (
     Delivered,
     Minutes,
     Moved,
@@ -19,8 +19,8 @@ from driftlead_log.spool.delivery import (
     deliver,
     register,
 )
-from driftlead_log.spool.handover import import_segments, prefix
-from driftlead_log.spool.store import StoreUnreachable
+from driftlead_log.segments import import_segments, prefix
+from driftlead_log.store import StoreUnreachable
 
 HEARTBEAT_SECONDS = 60.0
 MARGIN_SECONDS = 10.0  # a row is appended so long after its acceptance at most, prediction included

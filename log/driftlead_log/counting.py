@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.histograms import CLASSES, Counts, latency_counts
-from driftlead_log.spool import tuples
-from driftlead_log.spool.frames import Frame, Kind
+from driftlead_log import row_tuples
+from driftlead_log.frames import Frame, Kind
 
 MINUTE: Final = 60
 
@@ -41,7 +41,7 @@ def _minute(ts: float) -> int:
 
 
 def _rows(rows: list[bytes], baseline: Baseline | None, redacted: Sequence[int]) -> dict[int, Counts]:
-    numbers = tuples.numbers(rows)
+    numbers = row_tuples.numbers(rows)
     minutes = np.floor_divide(numbers.ts, MINUTE).astype(np.int64) * MINUTE
     found: dict[int, Counts] = {}
     for minute in np.unique(minutes).tolist():
@@ -68,10 +68,10 @@ def _matrix(rows: list[bytes], baseline: Baseline) -> NDArray[np.float32]:
     """The features as `Baseline.count` takes them; text as codes, which only the JSON can tell."""
     width = len(baseline.features)
     if all(bins.kind != "categorical" for bins in baseline.features):
-        packed = tuples.packed_features(rows, width)
+        packed = row_tuples.packed_features(rows, width)
         if packed is not None:
             return packed
-    return baseline.encode([_fitting(tuples.json_features(row), width) for row in rows])
+    return baseline.encode([_fitting(row_tuples.json_features(row), width) for row in rows])
 
 
 def _fitting(values: object, width: int) -> list[object]:
@@ -84,7 +84,7 @@ def _prediction(rows: list[bytes], numbers: NDArray[np.float64], baseline: Basel
     if bins is None:
         return np.zeros(0, dtype=np.int64)
     if bins.kind == "categorical":
-        labels = [tuples.label_of(row) for row in rows]
+        labels = [row_tuples.label_of(row) for row in rows]
         said = [
             label if label is not None else number
             for label, number in zip(labels, numbers.tolist(), strict=True)

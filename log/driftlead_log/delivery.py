@@ -20,11 +20,11 @@ from driftlead_formats.histograms import (
     unpack,
     unpack_latency,
 )
-from driftlead_log.spool import statements as sql
-from driftlead_log.spool import tuples
-from driftlead_log.spool.counting import count
-from driftlead_log.spool.frames import Damage, Frame, Kind
-from driftlead_log.spool.tuples import Identity
+from driftlead_log import row_tuples
+from driftlead_log import statements as sql
+from driftlead_log.counting import count
+from driftlead_log.frames import Damage, Frame, Kind
+from driftlead_log.row_tuples import Identity
 
 
 class Moved(Exception):  # noqa: N818 - not a failure: somebody else has delivered this piece
@@ -154,7 +154,7 @@ async def _write(connection: asyncpg.Connection, piece: Piece, minutes: Minutes)
     if rows:
         delivered.rejected = await _copy(connection, piece.source, rows)
         delivered.rows = len(rows) - delivered.rejected
-        delivered.last_ts = float(tuples.numbers(rows[-1:]).ts[0])
+        delivered.last_ts = float(row_tuples.numbers(rows[-1:]).ts[0])
     await _losses(connection, piece, delivered)
     for minute, counts in count(piece.frames, piece.source.baseline, piece.source.redacted).items():
         await _count(connection, piece.source, minute, counts, minutes)
@@ -176,8 +176,8 @@ async def _copy(connection: asyncpg.Connection, source: Source, rows: Sequence[b
     try:
         await connection.copy_to_table(
             "inference_logs",
-            source=_whole(tuples.copy_data(rows, source.identity.columns())),
-            columns=tuples.COLUMNS,
+            source=_whole(row_tuples.copy_data(rows, source.identity.columns())),
+            columns=row_tuples.COLUMNS,
             format="binary",
         )
     except asyncpg.PostgresError as error:
@@ -199,14 +199,14 @@ async def _reject(
     await connection.execute(
         sql.REJECT,
         source.spool_id,
-        tuples.seq_of(row),
+        row_tuples.seq_of(row),
         identity.model_name,
         identity.model_version,
         identity.deployment,
         *source.place(),
         str(error.sqlstate),
         str(error).replace("\x00", "?")[:1000],
-        tuples.copy_data([row], identity.columns()),
+        row_tuples.copy_data([row], identity.columns()),
     )
 
 

@@ -19,7 +19,7 @@ import asyncpg
 import structlog
 
 from driftlead_formats.baseline import Baseline
-from driftlead_log.spool.delivery import (
+from driftlead_log.delivery import (
     Drop,
     Minutes,
     Moved,
@@ -28,9 +28,9 @@ from driftlead_log.spool.delivery import (
     deliver,
     register,
 )
-from driftlead_log.spool.frames import Damage, Frame, scan
-from driftlead_log.spool.store import Store
-from driftlead_log.spool.tuples import Identity
+from driftlead_log.frames import Damage, Frame, scan
+from driftlead_log.row_tuples import Identity
+from driftlead_log.store import Store
 
 ROOT: Final = "driftlead/spool"
 PIECE_BYTES: Final = 1024 * 1024

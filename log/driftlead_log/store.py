@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from driftlead_formats import s3
+from driftlead_log import s3
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
