@@ -29,8 +29,8 @@ import asyncpg
 import numpy as np
 
 from driftlead_drift.__main__ import main as check
-from driftlead_drift.judging.facts import Traffic, Window
-from driftlead_drift.judging.judge import WindowCounts, judge
+from driftlead_drift.judging.facts import Traffic, Window, WindowCounts
+from driftlead_drift.judging.judge import judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.traffic.counting import Counter
 from driftlead_drift.traffic.reading import copy_json, copy_packed, count_histograms

@@ -19,12 +19,10 @@ import numpy as np
 from scipy import special, stats
 from scipy.signal import lfilter
 
-from driftlead_drift.judging.judge import (
-    PastRun,
-    Policy,
-    WindowCounts,
-    judge,
-)
+from driftlead_drift.judging.facts import WindowCounts
+from driftlead_drift.judging.history import PastRun
+from driftlead_drift.judging.judge import judge
+from driftlead_drift.judging.policy import Policy
 from driftlead_drift.judging.truth import CAP
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.intervals import excess_of, size

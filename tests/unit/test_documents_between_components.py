@@ -16,10 +16,10 @@ from driftlead_drift.check import command
 from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.compare import judge_server
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.canary import CanaryPolicy, judge_canary
+from driftlead_drift.judging.canary import judge_canary
+from driftlead_drift.judging.comparison import CanaryPolicy
 from driftlead_drift.judging.evidence import Evidence, Minutes, arms
-from driftlead_drift.judging.facts import Traffic
-from driftlead_drift.judging.judge import WindowCounts
+from driftlead_drift.judging.facts import Traffic, WindowCounts
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report.document import Subject, failure
 from driftlead_drift.retraining import Trained

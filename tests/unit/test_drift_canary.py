@@ -5,12 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_drift.judging.canary import (
-    Arm,
-    CanaryJudgement,
-    CanaryPolicy,
-    judge_canary,
-)
+from driftlead_drift.judging.canary import judge_canary
+from driftlead_drift.judging.comparison import Arm, CanaryJudgement, CanaryPolicy
 from driftlead_drift.judging.truth import Tally
 from driftlead_drift.statistics import sequential
 from driftlead_formats.histograms import LATENCY_EDGES_MS, latency_counts

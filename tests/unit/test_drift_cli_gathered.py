@@ -7,8 +7,8 @@ import pytest
 from driftlead_drift.check.from_database import not_kept, notes
 from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.commandline import settings_from
-from driftlead_drift.judging.facts import Window
-from driftlead_drift.judging.judge import WindowCounts, judge
+from driftlead_drift.judging.facts import Window, WindowCounts
+from driftlead_drift.judging.judge import judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings

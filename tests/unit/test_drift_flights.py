@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from driftlead_drift.judging.judge import (
-    Judgement,
-    Policy,
-    WindowCounts,
-    judge,
-)
+from driftlead_drift.judging.facts import WindowCounts
+from driftlead_drift.judging.judge import Judgement, judge
+from driftlead_drift.judging.policy import Policy
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.blocks import Blocks
 

@@ -7,15 +7,11 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
+from driftlead_drift.judging.facts import WindowCounts
+from driftlead_drift.judging.features import FeatureJudgement
 from driftlead_drift.judging.history import PastRun
-from driftlead_drift.judging.judge import (
-    FeatureJudgement,
-    Judgement,
-    Policy,
-    WindowCounts,
-    judge,
-)
-from driftlead_drift.judging.policy import REASONS
+from driftlead_drift.judging.judge import Judgement, judge
+from driftlead_drift.judging.policy import REASONS, Policy
 from driftlead_formats.baseline import Baseline, build, from_counts
 
 RNG = np.random.default_rng(11)

@@ -9,8 +9,8 @@ import jsonschema
 import numpy as np
 import pytest
 
-from driftlead_drift.judging.facts import Run
-from driftlead_drift.judging.judge import WindowCounts, judge
+from driftlead_drift.judging.facts import Run, WindowCounts
+from driftlead_drift.judging.judge import judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report import document, page, schemas, svg
 from driftlead_drift.report.past_runs import features_of, from_report

@@ -9,8 +9,7 @@ import asyncpg
 from driftlead_drift.check import first_window, runs
 from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.facts import Traffic, Window
-from driftlead_drift.judging.judge import WindowCounts
+from driftlead_drift.judging.facts import Traffic, Window, WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
 from driftlead_drift.storage.baselines import baseline_of, version_baseline

@@ -8,7 +8,7 @@ import numpy as np
 from driftlead_drift.check import runs
 from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.judge import WindowCounts
+from driftlead_drift.judging.facts import WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
 from driftlead_drift.storage.baselines import version_baseline

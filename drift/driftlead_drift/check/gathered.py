@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from driftlead_drift.judging.facts import Run, Traffic, Window
-from driftlead_drift.judging.judge import WindowCounts
+from driftlead_drift.judging.facts import Run, Traffic, Window, WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_formats.baseline import Baseline
 

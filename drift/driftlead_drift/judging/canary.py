@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging import performance, words
+from driftlead_drift.judging.canary_pairs import pairs_of, predicts_numbers, slow_from
 from driftlead_drift.judging.canary_verdict import (
-    Findings,
+    CanaryFindings,
     conclude,
     not_tested,
     summarize,
@@ -31,26 +32,12 @@ from driftlead_drift.judging.comparison import (
     PredictionCheck,
     SplitCheck,
 )
-from driftlead_drift.judging.truth import Tally
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.means import meeting, summed
 from driftlead_drift.statistics.quality import percent
-from driftlead_formats.histograms import LATENCY_EDGES_MS
 from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
-__all__ = [
-    "Arm",
-    "CanaryJudgement",
-    "CanaryPolicy",
-    "Check",
-    "PredictionCheck",
-    "SplitCheck",
-    "judge_canary",
-]
-
 DECIDING: Final = 3  # errors, latency, quality
-SETTLING: Final = 500  # prod's first requests, from which the latency threshold is taken when none is given
-SLOW: Final = 0.01  # share of them that is slower: prod's p99
 SINGLE: Final = 240  # minutes that are blocks of their own; later ones are taken by five, then by thirty
 FIVES: Final = 1440
 
@@ -62,17 +49,18 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
     """
     _check_shapes(prod, canary)
     blocks = _blocks(len(prod.requests))
-    threshold, settled = _threshold(prod, policy)
-    pairs = _pairs(prod, canary, policy, threshold, settled)
+    threshold, settled = slow_from(prod, policy)
+    pairs = pairs_of(prod, canary, policy, threshold, settled)
     # Split over what may ever decide, not over what has data yet: a share once spent cannot be made smaller.
-    alpha = policy.alpha / (DECIDING + (policy.max_shift is not None) + (policy.log_loss_margin is not None))
+    optional = [margin for margin in (policy.max_shift, policy.log_loss_margin) if margin is not None]
+    alpha = policy.alpha / (DECIDING + len(optional))
     checks = tuple(
         _check(name, margin, _in_blocks(name, arrays, blocks), alpha) for name, margin, arrays in pairs
     )
     measures = performance.compared(prod.labels or (), canary.labels or (), policy, alpha)
     predictions = _predictions(prod, canary, policy, blocks, alpha)
     split = _split(prod, canary, policy, alpha)
-    found = Findings(checks, measures, predictions, split)
+    found = CanaryFindings(checks, measures, predictions, split)
     verdict = conclude(found, policy)
     open_ = [c.requests_needed for c in checks if c.verdict == CanaryVerdict.UNDECIDED]
     needed = max((n for n in open_ if n is not None), default=None) if None not in open_ else None
@@ -85,12 +73,9 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
         minutes=len(prod.requests),
         requests_needed=needed if verdict == CanaryVerdict.UNDECIDED else None,
         summary=summarize(verdict, found, needed),
-        not_tested=not_tested(found, near=_near(prod, canary)),
+        not_tested=not_tested(found, near=predicts_numbers(prod, canary)),
         measures=measures,
     )
-
-
-_Pair = tuple[CheckName, float, list[NDArray[Any]]]
 
 
 def _check_shapes(prod: Arm, canary: Arm) -> None:
@@ -132,59 +117,6 @@ def _in_blocks(
         return taken
     edges = meeting(taken[0], taken[2])
     return [summed(values, edges) for values in taken]
-
-
-def _threshold(prod: Arm, policy: CanaryPolicy) -> tuple[float | None, int]:
-    """What counts as slow (ms, an edge of the bins), and from which minute on it may be tested.
-
-    Without an objective it is prod's p99 over its first requests; those minutes are used up by that.
-    """
-    if prod.latency is None or not len(prod.latency):
-        return None, 0
-    if policy.latency_threshold_ms is not None:
-        edge = int(np.searchsorted(LATENCY_EDGES_MS, policy.latency_threshold_ms * (1 - 1e-9)))
-        return float(LATENCY_EDGES_MS[min(edge, len(LATENCY_EDGES_MS) - 1)]), 0
-    seen = np.cumsum(prod.latency.sum(axis=1))
-    if seen[-1] < SETTLING:
-        return None, 0
-    settled = int(np.searchsorted(seen, SETTLING)) + 1
-    early = prod.latency[:settled].sum(axis=0)
-    slower = early.sum() - np.cumsum(early)[:-1]  # rows at or above each edge
-    edge = int(np.argmax(slower <= SLOW * early.sum()))
-    return float(LATENCY_EDGES_MS[edge]), settled
-
-
-def _slow(latency: NDArray[Any], threshold: float) -> NDArray[np.int64]:
-    edge = int(np.searchsorted(LATENCY_EDGES_MS, threshold))
-    slow: NDArray[np.int64] = latency[:, edge + 1 :].sum(axis=1).astype(np.int64)
-    return slow
-
-
-def _pairs(
-    prod: Arm, canary: Arm, policy: CanaryPolicy, threshold: float | None, settled: int
-) -> list[_Pair]:
-    """What is compared: name, margin, and (prod n, prod bad, canary n, canary bad) by minute."""
-    out: list[_Pair] = [
-        ("errors", policy.error_margin, [prod.requests, prod.errors, canary.requests, canary.errors])
-    ]
-    if threshold is not None and prod.latency is not None and canary.latency is not None:
-        used = np.arange(len(prod.requests)) >= settled
-        arrays = [prod.latency.sum(axis=1), _slow(prod.latency, threshold)]
-        arrays += [canary.latency.sum(axis=1), _slow(canary.latency, threshold)]
-        out.append(("latency", policy.latency_margin, [a * used for a in arrays]))
-    if prod.labels is not None and canary.labels is not None and not _near(prod, canary):
-        counts = [_counts(side, name) for side in (prod.labels, canary.labels) for name in ("rows", "wrong")]
-        out.append(("quality", policy.quality_margin, counts))
-    return out
-
-
-def _near(prod: Arm, canary: Arm) -> bool:
-    """Whether labels say that predictions are not classes."""
-    return any(tally.near for arm in (prod, canary) for tally in arm.labels or ())
-
-
-def _counts(labels: Sequence[Tally], name: str) -> NDArray[Any]:
-    return np.array([getattr(tally, name) for tally in labels], dtype=np.int64)
 
 
 def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha: float) -> Check:

@@ -16,7 +16,7 @@ from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class CanaryFindings:
     """All that was compared."""
 
     checks: tuple[Check, ...]
@@ -31,7 +31,7 @@ class Findings:
         return checks + [(m.name, m.verdict, m.sentence) for m in self.measures if m.verdict is not None]
 
 
-def conclude(found: Findings, policy: CanaryPolicy) -> CanaryVerdict:
+def conclude(found: CanaryFindings, policy: CanaryPolicy) -> CanaryVerdict:
     """Worse if anything that decides is, non-inferior if all of it is, else undecided."""
     if found.split.mismatch:
         return CanaryVerdict.UNDECIDED
@@ -45,7 +45,7 @@ def conclude(found: Findings, policy: CanaryPolicy) -> CanaryVerdict:
     return CanaryVerdict.NON_INFERIOR if good else CanaryVerdict.UNDECIDED
 
 
-def summarize(verdict: CanaryVerdict, found: Findings, needed: int | None) -> str:
+def summarize(verdict: CanaryVerdict, found: CanaryFindings, needed: int | None) -> str:
     """The verdict in one sentence or two. `needed`: more requests that should tell; None: not to
     be foreseen."""
     if found.split.mismatch:
@@ -70,7 +70,7 @@ def summarize(verdict: CanaryVerdict, found: Findings, needed: int | None) -> st
     return f"undecided in {words.listed(by[CanaryVerdict.UNDECIDED])}: {more}"
 
 
-def not_tested(found: Findings, *, near: bool) -> tuple[str, ...]:
+def not_tested(found: CanaryFindings, *, near: bool) -> tuple[str, ...]:
     """What could not be compared, and why. `near`: labels say that predictions are not classes."""
     tested = {check.name for check in found.checks}
     missing = {name: f"{name}: {why}" for name, why in words.CANARY_NOT_TESTED.items() if name not in tested}

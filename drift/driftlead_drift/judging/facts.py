@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from numpy.typing import NDArray
 
 from driftlead_formats.verdicts import DriftVerdict
 
@@ -40,6 +42,29 @@ class Window:
     last: datetime | None = None
     cut: bool = False
     pending_since: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowCounts:
+    """A window of traffic, counted in the baseline's bins.
+
+    `features`: one vector for each feature of the baseline, in its order; `prediction`: None where not known.
+    `rows`: of the window. `start`, `end`: epoch seconds, end exclusive; None where rows carry no time.
+    `blocks`: optionally (blocks, bins) counts of each feature (then the prediction) by stretches of the
+    window, used where the baseline knows nothing of dependence. `version`: the model version whose rows these
+    are.
+    `baseline_sha256`: of the baseline in whose bins they were counted; empty: of the one that is judged
+    against.
+    """
+
+    features: Sequence[NDArray[Any]]
+    rows: int
+    prediction: NDArray[Any] | None = None
+    start: float | None = None
+    end: float | None = None
+    blocks: Sequence[NDArray[Any]] | None = None
+    version: str = ""
+    baseline_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,12 +68,12 @@ class Tally:
             self.near += 1
             return
         self.rows += 1
-        self.wrong += seen.wrong
+        self.wrong += int(seen.wrong)
         if seen.truth is None:
             return
         part = min(-log(max(seen.truth, 1e-300)), CAP) / CAP
         self.probable += 1
-        self.between += 0 < seen.truth < 1
+        self.between += int(0 < seen.truth < 1)
         self.loss += part
         self.squares += part * part
         if seen.score is not None:
@@ -119,7 +119,8 @@ def _same_number(row: Labelled) -> bool:
 
 def _with(label: str, *, wrong: bool, outputs: Any) -> Seen:
     """A label beside an object of probabilities by class."""
-    if not isinstance(outputs, Mapping) or not _probability(truth := outputs.get(label)):
+    truth = outputs.get(label) if isinstance(outputs, Mapping) else None
+    if not isinstance(outputs, Mapping) or not _probability(truth):
         return Seen(wrong)
     positive = max(outputs, key=_order)
     score = outputs[positive]

@@ -59,40 +59,14 @@ def report(
 ) -> dict[str, Any]:
     """The document of a judged window; `exit_code` is the command's, --strict considered."""
     bins = {bins.name: bins for bins in baseline.features}
-    past = history[-SPARKS:]
+    past, outputs = history[-SPARKS:], judgement.prediction
     return {
         **_head(subject),
-        "baseline": {
-            "source": subject.baseline_source,
-            "sha256": baseline.sha256,
-            "rows": baseline.rows,
-            "independence": baseline.independence,
-            "blocks": baseline.blocks.length if baseline.blocks else 0,
-            "from": baseline.time_from,
-            "to": baseline.time_to,
-            "note": baseline.note,
-            "reference": judgement.reference,
-            "matched": judgement.matched,
-        },
+        "baseline": _baseline(subject, baseline, judgement),
         "policy": asdict(policy),
-        "verdict": {
-            "status": str(judgement.status),
-            "exit_code": int(exit_code),
-            "reasons": list(judgement.reasons),
-            "consecutive": judgement.consecutive,
-            "alarm": judgement.alarm,
-            "broad_shift": judgement.broad,
-            "summary": judgement.summary,
-            "what_to_do": judgement.what_to_do,
-            "independence": judgement.independence,
-            "independence_assumed": judgement.independence_assumed,
-            "min_rows": judgement.min_rows,
-            "expected_false_alarm_rate": judgement.expected_false_alarm_rate,
-        },
+        "verdict": _verdict(judgement, exit_code),
         "features": [_feature(each, bins.get(each.name), past) for each in judgement.features],
-        "prediction": None
-        if judgement.prediction is None
-        else _feature(judgement.prediction, baseline.prediction, past),
+        "prediction": None if outputs is None else _feature(outputs, baseline.prediction, past),
         "not_tested": list(judgement.not_tested),
         "history": [
             {
@@ -103,6 +77,38 @@ def report(
             }
             for run in past
         ],
+    }
+
+
+def _baseline(subject: Subject, baseline: Baseline, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "source": subject.baseline_source,
+        "sha256": baseline.sha256,
+        "rows": baseline.rows,
+        "independence": baseline.independence,
+        "blocks": baseline.blocks.length if baseline.blocks else 0,
+        "from": baseline.time_from,
+        "to": baseline.time_to,
+        "note": baseline.note,
+        "reference": judgement.reference,
+        "matched": judgement.matched,
+    }
+
+
+def _verdict(judgement: Judgement, exit_code: CommandExit) -> dict[str, Any]:
+    return {
+        "status": str(judgement.status),
+        "exit_code": int(exit_code),
+        "reasons": list(judgement.reasons),
+        "consecutive": judgement.consecutive,
+        "alarm": judgement.alarm,
+        "broad_shift": judgement.broad,
+        "summary": judgement.summary,
+        "what_to_do": judgement.what_to_do,
+        "independence": judgement.independence,
+        "independence_assumed": judgement.independence_assumed,
+        "min_rows": judgement.min_rows,
+        "expected_false_alarm_rate": judgement.expected_false_alarm_rate,
     }
 
 

@@ -73,7 +73,8 @@ def psi(
     used = (a + b) > 0
     variance = 0.0
     if n > 0 and m > 0:
-        p = a[used] + np.where(is_open[used], UNSEEN * (smoothing > 0), smoothing)
+        unseen = UNSEEN if smoothing > 0 else 0.0
+        p = a[used] + np.where(is_open[used], unseen, smoothing)
         q = b[used] + smoothing
         p, q = p / p.sum(), q / q.sum()
         with np.errstate(divide="ignore"):

@@ -48,30 +48,31 @@ async def connected(settings: Connections, *, reading: bool = False) -> AsyncIte
                 yield connection
         else:
             yield connection
-    except asyncpg.UndefinedTableError as error:
-        raise CannotJudgeError(
-            f"the database at {address(dsn)} has not all tables: {error}. Run: driftlead-drift migrate"
-        ) from error
-    except asyncpg.UndefinedColumnError as error:
-        raise CannotJudgeError(
-            f"a table at {address(dsn)} is of an older shape: {error}. Run: driftlead-drift migrate"
-        ) from error
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise CannotJudgeError(
-            f"the database at {address(dsn)} refuses: {error}. Grant the role SELECT on inference_logs, "
-            "and SELECT and INSERT on drift_runs and drift_baselines"
-        ) from error
-    except (asyncpg.QueryCanceledError, TimeoutError) as error:
-        raise CannotJudgeError(
-            f"the database took longer than {settings.statement_timeout} for one statement: {_said(error)}. "
-            "Raise DRIFTLEAD_STATEMENT_TIMEOUT, or shorten the window"
-        ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        raise CannotJudgeError(
-            f"the database at {address(dsn)} broke off: {_said(error)}; run the check again"
-        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:  # TimeoutError is an OSError
+        raise CannotJudgeError(_sentence(error, address(dsn), settings.statement_timeout)) from error
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+def _sentence(error: Exception, where: str, longest: str) -> str:
+    """What went wrong on an open connection, and what to do; from the special to the general."""
+    match error:
+        case asyncpg.UndefinedTableError():
+            return f"the database at {where} has not all tables: {error}. Run: driftlead-drift migrate"
+        case asyncpg.UndefinedColumnError():
+            return f"a table at {where} is of an older shape: {error}. Run: driftlead-drift migrate"
+        case asyncpg.InsufficientPrivilegeError():
+            return (
+                f"the database at {where} refuses: {error}. Grant the role SELECT on inference_logs, "
+                "and SELECT and INSERT on drift_runs and drift_baselines"
+            )
+        case asyncpg.QueryCanceledError() | TimeoutError():
+            return (
+                f"the database took longer than {longest} for one statement: {_said(error)}. "
+                "Raise DRIFTLEAD_STATEMENT_TIMEOUT, or shorten the window"
+            )
+        case _:
+            return f"the database at {where} broke off: {_said(error)}; run the check again"
 
 
 def _dsn(settings: Connections, *, reading: bool) -> str:
