@@ -102,8 +102,8 @@ class WorkQueue(Generic[K]):
         """Forgets the key's failures."""
         self._failures.pop(key, None)
 
-    def ripen(self) -> float | None:
-        """Has delayed keys wait whose time has come; seconds until the next one, None without one."""
+    def add_due(self) -> float | None:
+        """Queues delayed keys whose time has come; seconds until the next one, None without one."""
         while self._later:
             due, _, key = self._later[0]
             if self._due.get(key) != due:  # it was queued sooner, or put off
@@ -115,7 +115,7 @@ class WorkQueue(Generic[K]):
                 return due - self._clock()
         return None
 
-    def take(self) -> tuple[K, float] | None:
+    def pop(self) -> tuple[K, float] | None:
         """The next key and how long it waited, None when there is none or the queue is closed."""
         if not self.open or not self._ready:
             return None
@@ -127,11 +127,11 @@ class WorkQueue(Generic[K]):
     async def get(self) -> tuple[K, float]:
         """Waits for the next key; every key got must be given back by `done`."""
         while True:
-            wait = self.ripen()
-            if (taken := self.take()) is not None:
+            wait = self.add_due()
+            if (popped := self.pop()) is not None:
                 if self._ready:
                     self._wake.set()
-                return taken
+                return popped
             self._wake.clear()
             try:
                 async with asyncio.timeout(wait):

@@ -86,11 +86,11 @@ class Scene:
 
     async def meet_a_conflict(self, uri: str) -> None:
         """The resource changes while the watch is silent, so that a status is written on old news."""
-        take, self.operator.watch._sink = self.operator.watch._sink, lambda *_: None
+        take, self.operator.watch.sink = self.operator.watch.sink, lambda *_: None
         await self.api.merge(RESOURCE, self.where, "demo", {"metadata": {"labels": {"seen": "no"}}})
         move(uri, self.where, "2", "Production")
         await until(lambda: self.operator.queue.failures(Key(self.where, "demo")), seconds=20, every=0.01)
-        self.operator.watch._sink = take
+        self.operator.watch.sink = take
         await self.ready("Serving")
 
     async def meet_the_same_trouble_twice(self) -> None:

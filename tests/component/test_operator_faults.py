@@ -162,15 +162,15 @@ async def test_a_watch_that_is_silent_is_noticed_by_the_next_listing(
         FOLLOW, registries_dir=registries, watch_namespaces=where, audit_seconds=1
     ) as operator:
         await until(serves(api, where, "1"))
-        take, operator.watch._sink = operator.watch._sink, lambda *_: None
+        take, operator.watch.sink = operator.watch.sink, lambda *_: None
         await api.merge("ModelDeployment", where, "demo", {"metadata": {"labels": {"told": "no"}}})
         await until(lambda: operator.audit.missed, seconds=10)
-        assert not operator._faults()
+        assert not operator.faults()
         operator.audit.missed = {
             name: missed._replace(since=missed.since - 1000) for name, missed in operator.audit.missed.items()
         }
-        assert any("a listing has shown changes" in fault for fault in operator._faults())
-        operator.watch._sink = take
+        assert any("a listing has shown changes" in fault for fault in operator.faults())
+        operator.watch.sink = take
 
 
 @contextlib.contextmanager
@@ -216,7 +216,7 @@ async def test_an_api_server_that_restarts_kills_nobody_and_is_watched_again(
                 assert child
                 await api.delete("Service", "default", "demo", child["metadata"]["uid"])
                 await until(serves(api, "default", "2"), seconds=30)
-                assert not operator._faults()
+                assert not operator.faults()
 
 
 def etcd(kubeconfig: Path, call: str, **body: Any) -> dict[str, Any]:
@@ -398,4 +398,4 @@ async def test_a_token_that_is_revoked_is_replaced_by_the_one_in_its_file(
         await until(serves(api, where, "2"), seconds=30)
         await api.merge("Service", where, "demo", {"spec": {"selector": {"serves": "by-hand"}}})
         await until(serves(api, where, "2"), seconds=30)  # so the watches have the new one as well
-        assert not operator._faults()
+        assert not operator.faults()

@@ -34,14 +34,14 @@ async def test_children_that_change_together_are_reconciled_once_and_the_resourc
 ) -> None:
     operator = Operator(OperatorSettings(registries_dir=tmp_path), DECISIONS)
     for number, kind in enumerate(("Deployment", "ReplicaSet", "Pod"), start=1):
-        operator.take(kind, "ADDED", thing(kind, "demo-prod", number))
+        operator.router.watch_event(kind, "ADDED", thing(kind, "demo-prod", number))
     assert len(operator.queue) == 0
-    wait = operator.queue.ripen()
+    wait = operator.queue.add_due()
     assert wait is not None and 0 < wait <= 0.2
-    operator.take("ModelDeployment", "MODIFIED", thing("ModelDeployment", "demo", 9))
+    operator.router.watch_event("ModelDeployment", "MODIFIED", thing("ModelDeployment", "demo", 9))
     operator.queue.set_open(True)
-    assert operator.queue.take() is not None
-    assert operator.queue.take() is None and operator.queue.ripen() is None
+    assert operator.queue.pop() is not None
+    assert operator.queue.pop() is None and operator.queue.add_due() is None
 
 
 async def reconcile(error: Exception) -> tuple[str, WorkQueue[Key]]:
@@ -63,7 +63,7 @@ async def reconcile(error: Exception) -> tuple[str, WorkQueue[Key]]:
 async def test_a_reconcile_after_leadership_was_lost_is_no_failure_of_its_key() -> None:
     result, queue = await reconcile(LostLeadershipError("another leads"))
     assert (result, queue.failures(KEY)) == ("lost_leadership", 0)
-    wait = queue.ripen()
+    wait = queue.add_due()
     assert wait is not None and 0.5 < wait <= 1.0
     result, queue = await reconcile(UnreachableError("nobody there"))
     assert (result, queue.failures(KEY)) == ("unreachable", 1)

@@ -28,9 +28,9 @@ def queue(clock: Clock) -> WorkQueue[str]:
 
 
 def taken(queue: WorkQueue[str]) -> list[str]:
-    queue.ripen()
+    queue.add_due()
     keys = []
-    while (each := queue.take()) is not None:
+    while (each := queue.pop()) is not None:
         keys.append(each[0])
     return keys
 
@@ -69,7 +69,7 @@ def test_a_closed_queue_takes_in_and_gives_nothing_out(queue: WorkQueue[str]) ->
 
 def test_a_delayed_key_waits_for_its_time(queue: WorkQueue[str], clock: Clock) -> None:
     queue.add_after("a", 10)
-    assert queue.ripen() == 10
+    assert queue.add_due() == 10
     clock.now += 9.9
     assert taken(queue) == []
     clock.now += 0.1

@@ -29,7 +29,7 @@ class Watch:
 
     def __init__(self, *, namespaces: Collection[str], lease: str, lease_namespace: str, sink: Sink) -> None:
         self._namespaces, self._lease, self._lease_namespace = tuple(namespaces), lease, lease_namespace
-        self._sink = sink
+        self.sink = sink
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -54,7 +54,7 @@ class Watch:
     def _hand_over(self, kind: str, type_: str | None, thing: dict[str, Any]) -> None:
         if self._loop and not self._loop.is_closed():
             with contextlib.suppress(RuntimeError):  # the loop closed in this very moment
-                self._loop.call_soon_threadsafe(self._sink, kind, type_, thing)
+                self._loop.call_soon_threadsafe(self.sink, kind, type_, thing)
 
     def _run(self) -> None:
         while not self._stop.is_set():
