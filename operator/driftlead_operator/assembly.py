@@ -11,6 +11,7 @@ from driftlead_operator.carry_out import CarryOut
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.cluster.audit import Audit
 from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.cluster.discovery import Discovery
 from driftlead_operator.cluster.leader import LEASE, LeaderElector
 from driftlead_operator.cluster.watch import Watch
 from driftlead_operator.events import Events
@@ -64,9 +65,14 @@ class Operator:
             changed=self.queue.add,
             is_leader=self.is_leader,
         )
+        self.watch = Watch(
+            namespaces=settings.namespaces, lease=LEASE, lease_namespace=settings.pod_namespace
+        )
+        self.discovery = Discovery(cluster=self.cluster, changed=self.watch.set_kinds)
         self.audit = Audit(
             cache=self.cache,
             cluster=self.cluster,
+            discovery=self.discovery,
             namespaces=settings.namespaces,
             seconds=settings.audit_seconds,
             on_deleted=self.queue.add,
@@ -81,12 +87,6 @@ class Operator:
             subscriptions=self.subscriptions,
             pollers=self.pollers,
             scraper=self.scraper,
-        )
-        self.watch = Watch(
-            namespaces=settings.namespaces,
-            lease=LEASE,
-            lease_namespace=settings.pod_namespace,
-            sink=self.router.watch_event,
         )
         self.events = Events(
             cluster=self.cluster, is_leader=self.is_leader, now=utcnow, instance=settings.pod_name
@@ -162,7 +162,7 @@ class Operator:
             for poller in self.pollers.all.values():
                 await stack.enter_async_context(poller.registry)
             await self._serve(stack)
-            self.watch.start()
+            self.watch.start(self.router.watch_event)
             stack.push_async_callback(self.watch.stop)
             parts = [self.leader.run(), self.audit.run(), self.reconciler.run()]
             parts += [self.events.run(), self.scraper.run()]

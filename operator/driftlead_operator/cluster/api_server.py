@@ -47,6 +47,9 @@ class Cluster(Protocol):
     async def get(self, kind: str, namespace: str, name: str, *, cached: bool = False) -> Json | None:
         """One object, None when it is not there. `cached` takes what the API server has in memory."""
 
+    async def serves(self, kind: str) -> bool:
+        """Whether the API server knows the kind; asking needs no right to it."""
+
     async def list_metadata(self, kind: str, namespace: str | None, selector: str = "") -> Listed:
         """Names, versions and labels of every object of a kind."""
 
@@ -148,6 +151,19 @@ class ApiServer:
             return await self.request("get", kind, "GET", KINDS[kind].path(namespace, name), params=query)
         except NotFoundError:
             return None
+
+    async def serves(self, kind: str) -> bool:
+        """Whether the API server knows the kind.
+
+        By discovery, which everybody who is authenticated may read: a listing of a kind that is absent is
+        answered with 403 where there is no right to it, since authorization comes before the search for the
+        API.
+        """
+        try:
+            found = await self.request("discover", kind, "GET", KINDS[kind].discovery)
+        except NotFoundError:
+            return False
+        return any(each["name"] == KINDS[kind].plural for each in found.get("resources") or ())
 
     async def list_metadata(self, kind: str, namespace: str | None, selector: str = "") -> Listed:
         """Names, versions and labels of every object of a kind, in pages."""

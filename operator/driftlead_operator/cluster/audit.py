@@ -1,8 +1,23 @@
 """Compares what the watches told with a listing of names and versions.
 
-Three uses: at the start, to know when everything was seen; after a watch was restarted, since kopf tells
-nothing of objects that went in between; and at intervals, to notice a watch that is stale although its
-connection lives.
+Three uses:
+
+- At the start, to know when the cache is synced. Kopf has no such moment: its first listing arrives as single
+events. So one listing says what there is, and the cache is synced once the watches have told all of it. -
+After a watch was restarted. Kopf tells nothing of objects that were deleted in between; a listing of objects
+that are known already gives the restart away (`Change.relisted`), and the comparison drops what is no longer
+there. - At intervals, to notice a watch that is stale although its connection lives, and optional kinds that
+came or went.
+
+Races. A listing is a moment ahead of the watch or behind it, so nothing counts as missed at first sight: what
+a listing showed and the watch has not told is looked at again after `RECHECK_SECONDS`, and counted only then.
+An object that the cache has and the listing lacks is dropped only if its version is not newer than the
+listing: newer ones were created while the listing was under way. Resource versions can be compared like this
+because they only grow (by contract since Kubernetes 1.35, before in fact).
+
+A watch that stays stale cannot be mended from inside; `stale_for` lets the liveness probe restart the
+process. Until then the operator goes on with what it has: deletions come from listings, changes with the next
+event.
 """
 
 import asyncio
@@ -15,8 +30,9 @@ import structlog
 from driftlead_operator import metrics
 from driftlead_operator.cluster.api_server import Cluster
 from driftlead_operator.cluster.cache import Cache, version_of
+from driftlead_operator.cluster.discovery import Discovery
 from driftlead_operator.errors import OperatorError
-from driftlead_operator.kinds import RESOURCE, SELECTOR, WATCHED, Key
+from driftlead_operator.kinds import KINDS, Key
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +61,7 @@ class Audit:
         *,
         cache: Cache,
         cluster: Cluster,
+        discovery: Discovery,
         namespaces: Collection[str],
         seconds: float,
         on_deleted: Callable[[Key], None],
@@ -52,7 +69,7 @@ class Audit:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache, self._cluster, self._namespaces = cache, cluster, tuple(namespaces) or (None,)
-        self._seconds, self._clock = seconds, clock
+        self._discovery, self._seconds, self._clock = discovery, seconds, clock
         self._on_deleted, self._on_synced = on_deleted, on_synced
         self.missed: dict[Name, Missed] = {}
         self._counted: set[Name] = set()
@@ -125,9 +142,9 @@ class Audit:
         self._counted = set(self.missed)
 
     async def compare(self) -> bool:
-        """Lists each kind once; whether all of them could be listed."""
-        complete, there = True, set[Name]()
-        for kind in WATCHED:
+        """Lists each kind once; whether all could be listed. A kind that is absent counts as listed."""
+        complete, there = await self._discover(), set[Name]()
+        for kind in self._discovery.present:
             for namespace in self._namespaces:
                 try:
                     there |= await self._compare(kind, namespace)
@@ -139,9 +156,21 @@ class Audit:
             self.missed = {name: missed for name, missed in self.missed.items() if name in there}
         return complete
 
+    async def _discover(self) -> bool:
+        """Finds out which optional kinds there are, and drops all objects of those that are absent."""
+        try:
+            await self._discovery.refresh()
+        except OperatorError as error:
+            log.warning("cannot discover optional kinds", error=str(error))
+            return False
+        for kind in self._discovery.absent:
+            for namespace, name in self._cache.names(kind):
+                self._drop((kind, namespace, name))
+        return True
+
     async def _compare(self, kind: str, namespace: str | None) -> set[Name]:
         """What there is of one kind; notes what no watch told, drops what is gone."""
-        listed = await self._cluster.list_metadata(kind, namespace, "" if kind == RESOURCE else SELECTOR)
+        listed = await self._cluster.list_metadata(kind, namespace, KINDS[kind].selector)
         there: set[Name] = set()
         for item in listed.items:
             name = (kind, item["metadata"]["namespace"], item["metadata"]["name"])
@@ -151,8 +180,11 @@ class Audit:
         for short, version in self._cache.names(kind).items():
             name = (kind, *short)
             if name not in there and version <= listed.version and namespace in (None, name[1]):
-                if self.synced:
-                    log.info("deletion missed by the watch", kind=kind, namespace=name[1], name=name[2])
-                if key := self._cache.discard(*name).key:
-                    self._on_deleted(key)
+                self._drop(name)
         return there
+
+    def _drop(self, name: Name) -> None:
+        if self.synced:
+            log.info("deletion missed by the watch", kind=name[0], namespace=name[1], name=name[2])
+        if key := self._cache.discard(*name).key:
+            self._on_deleted(key)

@@ -6,7 +6,7 @@ from typing import Any
 
 from driftlead_operator.cluster.api_server import login
 from driftlead_operator.cluster.lean import kopf
-from driftlead_operator.kinds import KINDS, OWNED, SELECTOR
+from driftlead_operator.kinds import KINDS
 
 Sink = Callable[[str, str | None, dict[str, Any]], None]
 """Takes a kind, an event's type (None: from a listing), and the object."""
@@ -69,9 +69,9 @@ def watch_settings(*, lease: str = "") -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.2  # each object that was seen holds a task so long
     if lease:
         settings.watching.field_selectors["coordination.k8s.io", "v1", "leases"] = f"metadata.name={lease}"
-    for name in OWNED:
-        kind = KINDS[name]
-        settings.watching.label_selectors[kind.group, kind.version, kind.plural] = SELECTOR
+    for kind in KINDS.values():
+        if kind.watched and kind.selector:
+            settings.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.selector
     return settings
 
 
@@ -86,7 +86,7 @@ def watch_registry(kinds: Collection[str], sink: Sink) -> kopf.OperatorRegistry:
 
 def subscribe(registry: kopf.OperatorRegistry, kind: str, sink: Sink) -> None:
     """Hands each event of one kind on."""
-    group, version, plural = KINDS[kind][1:]
+    _, group, version, plural, *_ = KINDS[kind]
 
     # A coroutine, because kopf sends plain functions to a pool of threads, where events overtake one another.
     @kopf.on.event(group, version, plural, registry=registry, id=f"seen-{plural}")

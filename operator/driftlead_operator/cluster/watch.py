@@ -1,13 +1,18 @@
-"""Runs kopf in a thread and loop of its own, and starts it again when it ends.
+"""Runs kopf in a thread and loop of its own, and starts it again when it ends or is to watch other kinds.
 
 Apart, because kopf takes signals and every task of its loop for its own, and because one unexpected error in
-a watch ends the whole of it.
+a watch ends the whole of it. Events cross over to the loop of the operator one by one, in their order
+(`call_soon_threadsafe`); whatever is lost between two lives of kopf is found by the audit, since a listing of
+known objects has it compare soon.
+
+Kopf finds out which kinds exist only when it starts (to watch for CRDs it would need rights to all of them),
+so other kinds mean another start.
 """
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
@@ -16,7 +21,7 @@ import uvloop
 from driftlead_operator import metrics
 from driftlead_operator.cluster.handlers import Sink, watch_registry, watch_settings
 from driftlead_operator.cluster.lean import kopf
-from driftlead_operator.kinds import WATCHED
+from driftlead_operator.kinds import watched_kinds
 
 log = structlog.get_logger(__name__)
 
@@ -25,17 +30,20 @@ STOP_SECONDS = 5.0
 
 
 class Watch:
-    """The watches of resources, children and our Lease. `sink` is called in the loop that starts them."""
+    """The watches of resources, children and our Lease."""
 
-    def __init__(self, *, namespaces: Collection[str], lease: str, lease_namespace: str, sink: Sink) -> None:
+    def __init__(self, *, namespaces: Collection[str], lease: str, lease_namespace: str) -> None:
         self._namespaces, self._lease, self._lease_namespace = tuple(namespaces), lease, lease_namespace
-        self.sink = sink
+        self._kinds = tuple(watched_kinds(optional=False))
+        self.sink: Sink = lambda *_: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
+        self._interrupt: Callable[[], object] = lambda: None
 
-    def start(self) -> None:
-        """Begins to watch; call it inside the loop that shall get the events."""
+    def start(self, sink: Sink) -> None:
+        """Begins to watch. `sink` gets the events, in the loop in which this is called."""
+        self.sink = sink
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="kopf", daemon=True)
         self._thread.start()
@@ -43,8 +51,15 @@ class Watch:
     async def stop(self, seconds: float = 5.0) -> None:
         """Ends the watches."""
         self._stop.set()
+        self._interrupt()
         if self._thread:
             await asyncio.to_thread(self._thread.join, seconds)
+
+    def set_kinds(self, kinds: Collection[str]) -> None:
+        """Has these kinds watched from now on."""
+        if self._kinds != tuple(kinds):
+            self._kinds = tuple(kinds)
+            self._interrupt()
 
     @property
     def alive(self) -> bool:
@@ -58,28 +73,38 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            kinds = self._kinds
             try:
-                uvloop.run(self._watch())
+                uvloop.run(self._watch(kinds))
             except Exception:
                 log.exception("watching failed")
-            if not self._stop.wait(RESTART_SECONDS):
+            if kinds == self._kinds and not self._stop.wait(RESTART_SECONDS):
                 metrics.WATCH_RESTARTS.inc()
                 log.warning("watching ended and starts again")
 
-    async def _watch(self) -> None:
-        """Both operators of kopf, until one of them ends or we are stopped."""
-        end = asyncio.Event()
+    async def _watch(self, kinds: Collection[str]) -> None:
+        """Both operators of kopf, until one of them ends or is interrupted."""
+        end, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            with contextlib.suppress(
+                RuntimeError
+            ):  # this loop has ended, and the next one reads what changed
+                loop.call_soon_threadsafe(end.set)
+
+        self._interrupt = interrupt
+        if self._stop.is_set() or kinds != self._kinds:  # changed before there was anything to interrupt
+            return
         where = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
         tasks = [
-            asyncio.create_task(self._kopf(WATCHED, end, **where)),
+            asyncio.create_task(self._kopf(kinds, end, **where)),
             asyncio.create_task(
                 self._kopf(("Lease",), end, self._lease, namespaces=(self._lease_namespace,))
             ),
-            asyncio.create_task(asyncio.to_thread(self._stop.wait)),
         ]
-        done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         end.set()
-        await asyncio.wait(tasks[:2], timeout=STOP_SECONDS)
+        _, rest = await asyncio.wait(tasks, timeout=STOP_SECONDS)
         for task in rest:
             task.cancel()
         for task in done:

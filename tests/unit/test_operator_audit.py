@@ -1,0 +1,152 @@
+"""What the audit makes of listings that differ from the cache, and of kinds that the cluster may lack."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from driftlead_operator.cluster.api_server import Listed
+from driftlead_operator.cluster.audit import Audit
+from driftlead_operator.cluster.cache import Cache
+from driftlead_operator.cluster.discovery import Discovery
+from driftlead_operator.decisions import names
+from driftlead_operator.errors import NotFoundError, UnreachableError
+from driftlead_operator.kinds import KINDS, RESOURCE, Key, Kind
+
+ROUTE = Kind("Route", "routes.example", "v1", "routes", optional=True)
+
+
+@pytest.fixture
+def optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "Route", ROUTE)
+
+
+class Server:
+    """Listings of an API server that knows some kinds, and counts what it is asked."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, list[dict[str, Any]]] = {}
+        self.served: set[str] = {name for name, kind in KINDS.items() if not kind.optional}
+        self.calls: Counter[str] = Counter()
+        self.error: Exception | None = None
+
+    async def serves(self, kind: str) -> bool:
+        self.calls[f"serves {kind}"] += 1
+        if self.error:
+            raise self.error
+        return kind in self.served
+
+    async def list_metadata(self, kind: str, _: str | None, __: str = "") -> Listed:
+        self.calls[f"list {kind}"] += 1
+        if kind not in self.served:
+            raise NotFoundError(f"list {kind}: 404 page not found")
+        return Listed(self.objects.get(kind, []), 100)
+
+
+def thing(name: str, version: int) -> dict[str, Any]:
+    metadata = {"namespace": "team", "name": name, "uid": name, "resourceVersion": str(version)}
+    return {"metadata": {**metadata, "labels": {names.RESOURCE_NAME: "demo"}}}
+
+
+class Case:
+    """A cache, its audit, and what both told."""
+
+    def __init__(self) -> None:
+        self.server, self.cache = Server(), Cache()
+        self.deleted: list[Key] = []
+        self.watched: list[Sequence[str]] = []
+        self.discovery = Discovery(cluster=self.server, changed=self.watched.append)  # type: ignore[arg-type]
+        self.audit = Audit(
+            cache=self.cache,
+            cluster=self.server,  # type: ignore[arg-type]
+            discovery=self.discovery,
+            namespaces=(),
+            seconds=300,
+            on_deleted=self.deleted.append,
+            on_synced=lambda: None,
+        )
+
+
+async def test_what_a_listing_lacks_is_dropped_unless_it_is_newer_than_the_listing() -> None:
+    case = Case()
+    case.cache.put("Service", thing("old", 90))
+    case.cache.put("Service", thing("new", 101))
+    assert await case.audit.compare()
+    assert case.cache.names("Service") == {("team", "new"): 101}
+    assert case.deleted == [Key("team", "demo")]
+
+
+async def test_what_no_watch_told_is_missed_until_it_does() -> None:
+    case = Case()
+    case.server.objects["Service"] = [thing("demo", 90)]
+    assert await case.audit.compare()
+    assert list(case.audit.missed) == [("Service", "team", "demo")]
+    case.server.objects["Service"] = []
+    assert await case.audit.compare()
+    assert not case.audit.missed
+
+
+async def test_a_required_kind_that_is_absent_leaves_the_comparison_incomplete() -> None:
+    case = Case()
+    case.server.served.remove("CronJob")
+    assert not await case.audit.compare()
+
+
+async def test_without_optional_kinds_nothing_is_discovered() -> None:
+    case = Case()
+    assert await case.audit.compare()
+    assert not [call for call in case.server.calls if call.startswith("serves")]
+
+
+@pytest.mark.usefixtures("optional")
+async def test_an_optional_kind_that_is_absent_counts_as_compared_and_is_never_listed() -> None:
+    case = Case()
+    for _ in range(3):
+        assert await case.audit.compare()
+    assert case.server.calls["list Route"] == 0
+    assert case.server.calls["serves Route"] == 3  # once for each comparison, not in a loop
+    assert "Route" not in case.discovery.present
+    assert not case.watched
+
+
+@pytest.mark.usefixtures("optional")
+async def test_an_optional_kind_that_comes_is_watched_and_listed() -> None:
+    case = Case()
+    await case.audit.compare()
+    case.server.served.add("Route")
+    case.server.objects["Route"] = [thing("demo", 90)]
+    assert await case.audit.compare()
+    assert list(case.audit.missed) == [("Route", "team", "demo")]  # until its watch has told
+    assert [(RESOURCE in each, "Route" in each) for each in case.watched] == [(True, True)]
+    await case.audit.compare()
+    assert len(case.watched) == 1
+
+
+@pytest.mark.usefixtures("optional")
+async def test_an_optional_kind_that_goes_empties_the_cache_and_is_watched_no_longer() -> None:
+    case = Case()
+    case.server.served.add("Route")
+    await case.audit.compare()
+    case.cache.put("Route", thing("demo", 101))
+    case.server.objects["Route"] = [thing("other", 90)]
+    await case.audit.compare()
+    case.server.served.remove("Route")
+    assert await case.audit.compare()
+    assert not case.cache.names("Route")
+    assert not case.audit.missed
+    assert case.deleted == [Key("team", "demo")]
+    assert "Route" not in case.watched[-1]
+
+
+@pytest.mark.usefixtures("optional")
+async def test_an_api_server_that_cannot_be_asked_changes_nothing_of_an_optional_kind() -> None:
+    case = Case()
+    case.server.served.add("Route")
+    await case.audit.compare()
+    case.cache.put("Route", thing("demo", 90))
+    case.server.objects["Route"] = [thing("demo", 90)]
+    case.server.error = UnreachableError("nobody there")
+    assert not await case.audit.compare()
+    assert case.cache.names("Route")
+    assert len(case.watched) == 1
