@@ -79,19 +79,19 @@ def cached(settings: Settings) -> Path | None:
 
     A registry that is away is no reason to wait: the URI names an exact version.
     """
-    asked = locate.parse(settings.model)
-    if not asked.version:
+    uri = locate.parse(settings.model)
+    if not uri.version:
         return None
-    entry = cache.find(settings.cache_dir, settings.tracking_uri, asked.name, asked.version)
+    entry = cache.find(settings.cache_dir, settings.tracking_uri, uri.name, uri.version)
     record = cache.read(entry) if entry else None
     if entry is None or record is None:
         return None
     known = preparing.load(entry / preparing.file_name(settings.onnx))
     if known is None or known.converts:
         return None
-    source = locate.current_source(settings.tracking_uri, asked.name, asked.version)
+    source = locate.current_source(settings.tracking_uri, uri.name, uri.version)
     if source is None:
-        log.warning("the registry cannot be asked; the cached version serves", version=asked.version)
+        log.warning("the registry cannot be asked; the cached version serves", version=uri.version)
     elif source != record.source.source:
         log.warning("the registry's version has another artifact than the cached one", source=source)
         return None

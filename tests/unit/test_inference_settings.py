@@ -14,7 +14,7 @@ from driftlead_inference.commandline import parse
 from driftlead_inference.failures import StartFailed, leave_message
 from driftlead_inference.model import cache
 from driftlead_inference.model.cache import Damaged, Record
-from driftlead_inference.model.locate import Asked
+from driftlead_inference.model.locate import ModelUri
 from driftlead_inference.model.locate import parse as parse_uri
 from driftlead_inference.model.prepared import Source
 from driftlead_inference.prediction_log import dsn_of
@@ -76,10 +76,10 @@ def test_a_dsn_from_a_file_is_read_again_and_any_other_stays(tmp_path: Path) -> 
 
 
 def test_the_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
-    assert parse_uri("models:/Name/3") == Asked(name="Name", version="3")
-    assert parse_uri("models:/Name@champion") == Asked(name="Name", alias="champion")
-    assert parse_uri("runs:/abc/model") == Asked(run="runs:/abc/model")
-    assert parse_uri(str(tmp_path)) == parse_uri(f"file://{tmp_path}") == Asked(folder=tmp_path)
+    assert parse_uri("models:/Name/3") == ModelUri(name="Name", version="3")
+    assert parse_uri("models:/Name@champion") == ModelUri(name="Name", alias="champion")
+    assert parse_uri("runs:/abc/model") == ModelUri(run="runs:/abc/model")
+    assert parse_uri(str(tmp_path)) == parse_uri(f"file://{tmp_path}") == ModelUri(folder=tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ UNREGISTERED = "0"  # the version in log and replies of a model that no registry
 
 
 @dataclass(frozen=True)
-class Asked:
+class ModelUri:
     """A model URI, taken apart: exactly one of version, alias, run and folder is set."""
 
     name: str = ""
@@ -32,16 +32,16 @@ class Asked:
     folder: Path | None = None
 
 
-def parse(uri: str) -> Asked:
+def parse(uri: str) -> ModelUri:
     """What a URI asks for. Raises `StartFailed` (usage) with the forms there are."""
     registered = model_uri.parse(uri)
     if registered and (registered.alias or registered.version not in ("", UNREGISTERED)):
-        return Asked(name=registered.name, version=registered.version, alias=registered.alias)
+        return ModelUri(name=registered.name, version=registered.version, alias=registered.alias)
     if uri.startswith("runs:/"):
-        return Asked(run=uri)
+        return ModelUri(run=uri)
     folder = Path(uri.removeprefix("file://"))
     if ":" not in uri.split("/", 1)[0] or uri.startswith("file://"):
-        return Asked(folder=folder.absolute())
+        return ModelUri(folder=folder.absolute())
     raise StartFailed(
         ExitCode.USAGE,
         f"{uri!r} names no model; say models:/Name/3, models:/Name@alias, runs:/<run>/<path> or a folder. "
@@ -49,9 +49,9 @@ def parse(uri: str) -> Asked:
     )
 
 
-def local(asked: Asked, name: str) -> Source:
+def local(uri: ModelUri, name: str) -> Source:
     """The source of a folder. Raises `StartFailed` when it holds no MLflow model."""
-    folder = asked.folder or Path()
+    folder = uri.folder or Path()
     if not (folder / "MLmodel").is_file():
         raise StartFailed(
             ExitCode.VERSION_NOT_FOUND, f"{folder} holds no file MLmodel; save with mlflow.sklearn.save_model"

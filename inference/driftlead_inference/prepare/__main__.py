@@ -40,7 +40,7 @@ log = structlog.get_logger()
 def main() -> int:
     """Does what standard input asks; the exit code is that of the serving process."""
     wish = msgspec.json.decode(sys.stdin.buffer.read(), type=Wish)
-    asked = locate.parse(wish.uri)
+    uri = locate.parse(wish.uri)
     result = Path(wish.result)
     try:
         entry, convertible = prepare(wish)
@@ -51,11 +51,11 @@ def main() -> int:
             converted(entry, wish, convertible)
         return 0
     except StartFailed as failed:
-        found = Found(code=failed.code, message=failed.message, version=asked.version)
+        found = Found(code=failed.code, message=failed.message, version=uri.version)
     except Exception as error:
         log.exception("preparing failed")
         found = Found(
-            code=ExitCode.UNEXPECTED, message=f"{type(error).__name__}: {error}", version=asked.version
+            code=ExitCode.UNEXPECTED, message=f"{type(error).__name__}: {error}", version=uri.version
         )
     result.write_bytes(msgspec.json.encode(found))
     return found.code

@@ -22,28 +22,28 @@ log = structlog.get_logger()
 
 def resolve(wish: Wish) -> Source:
     """Asks the registry which artifact a URI means."""
-    asked = locate.parse(wish.uri)
-    if asked.folder is not None:
-        return locate.local(asked, wish.name)
+    uri = locate.parse(wish.uri)
+    if uri.folder is not None:
+        return locate.local(uri, wish.name)
     import mlflow  # noqa: PLC0415 - a folder needs no registry
 
     if wish.registry:
         mlflow.set_tracking_uri(wish.registry)
     registry = wish.registry or mlflow.get_tracking_uri()
     client = mlflow.MlflowClient()
-    if asked.run:
-        run = asked.run.removeprefix("runs:/").split("/", 1)[0]
-        return Source(registry, wish.name or run, locate.UNREGISTERED, asked.run, run_id=run)
+    if uri.run:
+        run = uri.run.removeprefix("runs:/").split("/", 1)[0]
+        return Source(registry, wish.name or run, locate.UNREGISTERED, uri.run, run_id=run)
     with told(registry, wish.uri):
         version = (
-            client.get_model_version_by_alias(asked.name, asked.alias)
-            if asked.alias
-            else client.get_model_version(asked.name, asked.version)
+            client.get_model_version_by_alias(uri.name, uri.alias)
+            if uri.alias
+            else client.get_model_version(uri.name, uri.version)
         )
-        labels = client.get_registered_model(asked.name).tags.get(classes.TAG)
+        labels = client.get_registered_model(uri.name).tags.get(classes.TAG)
     return Source(
         registry=registry,
-        name=asked.name,
+        name=uri.name,
         version=str(version.version),
         source=str(version.source),
         run_id=str(version.run_id or ""),
