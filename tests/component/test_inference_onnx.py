@@ -59,7 +59,7 @@ def studied(estimator: Any) -> tuple[Loaded, RowValidator]:
     )
 
 
-def verdict(estimator: Any) -> onnx_convert.Verdict:
+def parity(estimator: Any) -> onnx_convert.ParityResult:
     loaded, validator = studied(estimator)
     return convert(loaded, validator, "array", [0.1, 0.2, 0.3, 0.4], None)
 
@@ -104,7 +104,7 @@ def verdict(estimator: Any) -> onnx_convert.Verdict:
     ],
 )
 def test_what_onnx_repeats_is_served_by_it_missing_values_included(estimator: Any) -> None:
-    found = verdict(estimator)
+    found = parity(estimator)
     assert found.model, found.reason
     loaded, validator = studied(estimator)
     rows = HOLES if validator.accepts_missing else TABLE
@@ -129,14 +129,14 @@ def test_a_null_is_refused_at_the_door_where_scikit_learn_refuses_it() -> None:
     ids=["histogram boosting", "linear svc", "own metric", "own class"],
 )
 def test_what_onnx_does_not_repeat_is_left_to_scikit_learn_which_says_why(estimator: Any, why: str) -> None:
-    found = verdict(estimator)
+    found = parity(estimator)
     assert not found.model
     assert why in found.reason
 
 
 def test_trees_on_derived_features_are_not_converted_since_no_row_could_prove_them() -> None:
     model = make_pipeline(PolynomialFeatures(), RandomForestClassifier(3)).fit(TABLE, CLASSES)
-    assert "derived features" in verdict(model).reason
+    assert "derived features" in parity(model).reason
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-9, 1e9])
@@ -151,19 +151,19 @@ def test_a_conversion_that_answers_otherwise_is_found_out_whatever_the_answers_s
             LinearRegression().fit(TABLE, size * TABLE[:, 1]), width, dtype
         ),
     )
-    found = verdict(LinearRegression().fit(TABLE, size * TABLE[:, 0]))
+    found = parity(LinearRegression().fit(TABLE, size * TABLE[:, 0]))
     assert not found.model
     assert "differs on" in found.reason
 
 
 @pytest.mark.parametrize("size", [1e-9, 1e9])
 def test_the_same_regression_in_other_units_is_converted(size: float) -> None:
-    assert verdict(RandomForestRegressor(5, random_state=1).fit(TABLE, size * TABLE[:, 0])).model
+    assert parity(RandomForestRegressor(5, random_state=1).fit(TABLE, size * TABLE[:, 0])).model
 
 
 def test_without_the_sides_of_missing_values_a_forest_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_convert, "complete", lambda model, estimator, dtype: None)
-    found = verdict(RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES))
+    found = parity(RandomForestClassifier(10, random_state=1).fit(HOLES, CLASSES))
     assert not found.model
     assert "differs on" in found.reason
 
@@ -175,7 +175,7 @@ def test_votes_that_tie_are_counted_as_scikit_learn_counts_them(monkeypatch: pyt
     model = RandomForestClassifier(100, random_state=1).fit(
         table, (table[:, 0] + table[:, 1] > 0).astype(int)
     )
-    found = verdict(model)
+    found = parity(model)
     assert "as double" in found.reason, found.reason
     session = Session(found.model, found.dtype)
     asked = dice.normal(size=(20_000, 4))
@@ -196,7 +196,7 @@ def test_votes_that_tie_are_counted_as_scikit_learn_counts_them(monkeypatch: pyt
     ids=["forest", "forest regressor", "tree"],
 )
 def test_trees_of_one_score_answer_to_the_last_digits_on_rows_of_no_reference(estimator: Any) -> None:
-    found = verdict(estimator)
+    found = parity(estimator)
     assert "as double" in found.reason, found.reason
     dice = np.random.default_rng(11)
     rows = np.where(dice.random((5000, 4)) < 0.1, np.nan, dice.normal(size=(5000, 4)))

@@ -39,7 +39,7 @@ class Prepared(msgspec.Struct, frozen=True):
     example         a row for the smoke prediction; example_kind: input example, baseline or zeros
     onnx            file beside this one, with its sha256 and input type, where it serves
     warnings        sentences to say before traffic
-    tries           how often a conversion was begun; settled says that one came to a verdict
+    tries           how often a conversion was begun; settled says that one came to a result
     """
 
     source: Source

@@ -82,7 +82,7 @@ def prepare(wish: Wish) -> tuple[Path, Loaded | None]:
 
 
 def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
-    """Converts and verifies; the prepared file says the verdict."""
+    """Converts and verifies; the prepared file says the result."""
     path = entry / preparing.file_name(wish.conversion)
     known = preparing.load(path)
     if known is None:
@@ -91,16 +91,16 @@ def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
     started = time.monotonic()
     validator = RowValidator(known.signature, frozenset(known.accepts_missing), known.accepts_huge)
     folder = entry / ARTIFACT if known.source.registry else Path(known.source.source)
-    verdict = onnx_convert.convert(loaded, validator, known.takes, known.example, baseline_of(folder))
+    parity = onnx_convert.convert(loaded, validator, known.takes, known.example, baseline_of(folder))
     seconds = {**known.seconds, "convert": time.monotonic() - started}
-    known = msgspec.structs.replace(known, engine_reason=verdict.reason, seconds=seconds, settled=True)
-    if verdict.model:
+    known = msgspec.structs.replace(known, engine_reason=parity.reason, seconds=seconds, settled=True)
+    if parity.model:
         known = msgspec.structs.replace(
             known,
             engine="onnx",
-            onnx=onnx_convert.written(verdict, entry),
-            onnx_sha256=hashlib.sha256(verdict.model).hexdigest(),
-            onnx_type=verdict.dtype,
+            onnx=onnx_convert.written(parity, entry),
+            onnx_sha256=hashlib.sha256(parity.model).hexdigest(),
+            onnx_type=parity.dtype,
         )
     preparing.save(path, known)
 
@@ -136,7 +136,7 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
         engine=loaded.flavour,
         engine_reason="conversion is switched off"
         if wish.conversion == "off"
-        else "the converter ended before it had a verdict",
+        else "the converter ended before it had a result",
         takes=takes,
         accepts_missing=missing,
         accepts_huge=huge,

@@ -26,7 +26,7 @@ TYPES = ("double", "float")  # double first: it is the estimator's own arithmeti
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ParityResult:
     """Whether ONNX Runtime may serve: the file's bytes and input type, and why or why not."""
 
     reason: str
@@ -36,32 +36,34 @@ class Verdict:
 
 def convert(
     loaded: Loaded, validator: RowValidator, takes: str, example: list[Any], baseline: Baseline | None
-) -> Verdict:
-    """The verdict on a model. Never raises: whatever goes wrong is a reason for scikit-learn."""
+) -> ParityResult:
+    """Whether ONNX Runtime may serve a model. Never raises: whatever goes wrong is a reason for scikit-learn."""
     if loaded.estimator is None or takes != "array":
-        return Verdict("only scikit-learn models that take an array of numbers are converted")
+        return ParityResult("only scikit-learn models that take an array of numbers are converted")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             rows = reference_rows(loaded.estimator, validator, example, baseline_values(baseline, validator))
             expected, likely = loaded.predict(rows, probabilities=True)
         except Untold as reason:
-            return Verdict(f"not converted: {reason}")
+            return ParityResult(f"not converted: {reason}")
         except Exception as error:
-            return Verdict(f"not converted: scikit-learn refuses reference rows ({short(error)})")
-        verdicts = []
+            return ParityResult(f"not converted: scikit-learn refuses reference rows ({short(error)})")
+        reasons = []
         for dtype in TYPES:
             try:
-                verdict = judge(loaded, rows, expected, likely, dtype)
+                result = judge(loaded, rows, expected, likely, dtype)
             except Untold as reason:
-                return Verdict(f"not converted: {reason}")
-            if verdict.model:
-                return verdict
-            verdicts.append(verdict.reason)
-    return Verdict("; ".join(dict.fromkeys(verdicts)))
+                return ParityResult(f"not converted: {reason}")
+            if result.model:
+                return result
+            reasons.append(result.reason)
+    return ParityResult("; ".join(dict.fromkeys(reasons)))
 
 
-def judge(loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, dtype: str) -> Verdict:
+def judge(
+    loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, dtype: str
+) -> ParityResult:
     """Converts for one input type, compares every reference row. Raises `Untold` where nothing converts."""
     try:
         model = converted(loaded.estimator, rows.shape[1], dtype)
@@ -71,15 +73,15 @@ def judge(loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix |
     except Untold:
         raise
     except Exception as error:
-        return Verdict(f"not convertible as {dtype} ({short(error)})")
+        return ParityResult(f"not convertible as {dtype} ({short(error)})")
     if wrong:
-        return Verdict(f"as {dtype} ONNX Runtime differs on {wrong:,} of {len(rows):,} reference rows")
+        return ParityResult(f"as {dtype} ONNX Runtime differs on {wrong:,} of {len(rows):,} reference rows")
     faster, ours, theirs = race(loaded, session, rows)
     if not faster:
-        return Verdict(f"ONNX Runtime is not faster ({theirs:.0f} us a row, scikit-learn {ours:.0f} us)")
+        return ParityResult(f"ONNX Runtime is not faster ({theirs:.0f} us a row, scikit-learn {ours:.0f} us)")
     times = f"a row takes {theirs:.0f} us, not {ours:.0f}"
     reason = f"verified equal on {len(rows):,} reference rows as {dtype}; {times}"
-    return Verdict(reason, model, dtype)
+    return ParityResult(reason, model, dtype)
 
 
 def differing(
@@ -175,10 +177,10 @@ def short(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
-def written(verdict: Verdict, folder: Path) -> str:
+def written(result: ParityResult, folder: Path) -> str:
     """Puts the file beside the artifact; its name."""
     from driftlead_inference.model.cache import write_whole  # noqa: PLC0415
 
-    name = f"model-{verdict.dtype}.onnx"
-    write_whole(folder / name, verdict.model)
+    name = f"model-{result.dtype}.onnx"
+    write_whole(folder / name, result.model)
     return name
