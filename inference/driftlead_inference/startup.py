@@ -20,7 +20,7 @@ from driftlead_inference.model import cache, locate, preparing
 from driftlead_inference.model.cache import ARTIFACT, Damaged
 from driftlead_inference.model.examples import read_baseline
 from driftlead_inference.model.prepared import Prepared, Source
-from driftlead_inference.model.preparing import Found, Wish
+from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
 from driftlead_inference.prediction_log import open_log
 from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Service, Serving, now
@@ -107,7 +107,7 @@ async def prepare(settings: Settings) -> Path:
     """Runs the preparing process; the entry that it made. Raises `StartFailed` with its words."""
     with tempfile.TemporaryDirectory(prefix="driftlead-") as folder:
         result = Path(folder) / "result.json"
-        wish = Wish(
+        request = PrepareRequest(
             settings.model,
             settings.name,
             settings.tracking_uri,
@@ -116,23 +116,23 @@ async def prepare(settings: Settings) -> Path:
             str(result),
             settings.convert_seconds,
         )
-        code = await run(wish, settings.load_seconds)
+        code = await run(request, settings.load_seconds)
         if not result.is_file():
             raise StartFailed(ExitCode.LOAD_FAILED, died(code, settings.load_seconds))
-        found = msgspec.json.decode(result.read_bytes(), type=Found)
+        found = msgspec.json.decode(result.read_bytes(), type=PrepareResult)
     if found.code:
         raise StartFailed(ExitCode(found.code), found.message)
     return Path(found.entry)
 
 
-async def run(wish: Wish, seconds: float) -> int | None:
+async def run(request: PrepareRequest, seconds: float) -> int | None:
     """The child's exit code, None when it took too long. It ends with us at the latest."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "driftlead_inference.prepare", stdin=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(seconds):
-            await child.communicate(msgspec.json.encode(wish))
+            await child.communicate(msgspec.json.encode(request))
     except TimeoutError:
         log.error("preparing took too long and was ended", seconds=seconds)
         return None

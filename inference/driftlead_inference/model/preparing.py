@@ -15,7 +15,7 @@ from driftlead_inference.model.prepared import Prepared
 LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "numpy", "mlflow-skinny", "driftlead")
 
 
-class Wish(msgspec.Struct, frozen=True):
+class PrepareRequest(msgspec.Struct, frozen=True):
     """What the serving process asks for."""
 
     uri: str
@@ -27,7 +27,7 @@ class Wish(msgspec.Struct, frozen=True):
     convert_seconds: int = 120
 
 
-class Found(msgspec.Struct, frozen=True):
+class PrepareResult(msgspec.Struct, frozen=True):
     """Where it lies now, or why it does not."""
 
     entry: str = ""
@@ -37,7 +37,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 def file_name(conversion: str) -> str:
-    """The name of the prepared file: other versions of the libraries, or another wish, prepare anew."""
+    """The name of the prepared file: other versions of the libraries, or another setting, prepare again."""
     parts = [conversion]
     for library in LIBRARIES:
         try:

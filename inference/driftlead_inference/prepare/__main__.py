@@ -3,8 +3,8 @@ data.
 
 It runs as a child (`python -m driftlead_inference.prepare`), so that MLflow, pandas, scikit-learn and
 the ONNX converter never enter the process that serves unless that needs them, and so that a model that
-crashes its interpreter takes down only this one. It reads a `Wish` from standard input and writes a `Found`
-to the file named there.
+crashes its interpreter takes down only this one. It reads a `PrepareRequest` from standard input and writes a
+`PrepareResult` to the file named there.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from driftlead_inference.model.cache import ARTIFACT, Record
 from driftlead_inference.model.examples import example, read_baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.prepared import Prepared
-from driftlead_inference.model.preparing import Found, Wish
+from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
 from driftlead_inference.prepare import fetching, probing
 from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
 from driftlead_inference.rows.validation import RowValidator
@@ -39,51 +39,51 @@ log = structlog.get_logger()
 
 def main() -> int:
     """Does what standard input asks; the exit code is that of the serving process."""
-    wish = msgspec.json.decode(sys.stdin.buffer.read(), type=Wish)
-    uri = locate.parse(wish.uri)
-    result = Path(wish.result)
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=PrepareRequest)
+    uri = locate.parse(request.uri)
+    result = Path(request.result)
     try:
-        entry, convertible = prepare(wish)
+        entry, convertible = prepare(request)
         # From here on the model serves, whatever the converter does: it may crash its interpreter.
-        result.write_bytes(msgspec.json.encode(Found(entry=str(entry))))
+        result.write_bytes(msgspec.json.encode(PrepareResult(entry=str(entry))))
         if convertible is not None:
-            signal.alarm(wish.convert_seconds)  # a converter that hangs is ended by it, wherever it hangs
-            converted(entry, wish, convertible)
+            signal.alarm(request.convert_seconds)  # a converter that hangs is ended by it, wherever it hangs
+            converted(entry, request, convertible)
         return 0
     except StartFailed as failed:
-        found = Found(code=failed.code, message=failed.message, version=uri.version)
+        found = PrepareResult(code=failed.code, message=failed.message, version=uri.version)
     except Exception as error:
         log.exception("preparing failed")
-        found = Found(
+        found = PrepareResult(
             code=ExitCode.UNEXPECTED, message=f"{type(error).__name__}: {error}", version=uri.version
         )
     result.write_bytes(msgspec.json.encode(found))
     return found.code
 
 
-def prepare(wish: Wish) -> tuple[Path, Loaded | None]:
+def prepare(request: PrepareRequest) -> tuple[Path, Loaded | None]:
     """The cache entry that holds the model and what is known of it; the model where it may be converted.
 
     Raises `StartFailed`.
     """
     started = time.monotonic()
-    source = fetching.resolve(wish)
+    source = fetching.resolve(request)
     located = time.monotonic()
-    entry, folder, record = fetching.fetch(wish, source)
+    entry, folder, record = fetching.fetch(request, source)
     fetched = time.monotonic()
-    path = entry / preparing.file_name(wish.conversion)
+    path = entry / preparing.file_name(request.conversion)
     known = preparing.load(path)
     if known is not None and known.digest == record.digest:
         return entry, flavours.load(folder) if known.converts else None
     seconds = {"locate": located - started, "fetch": fetched - located}
-    loaded, known = study(wish, folder, record, seconds)
+    loaded, known = study(request, folder, record, seconds)
     preparing.save(path, known)
     return entry, loaded if known.converts else None
 
 
-def converted(entry: Path, wish: Wish, loaded: Loaded) -> None:
+def converted(entry: Path, request: PrepareRequest, loaded: Loaded) -> None:
     """Converts and verifies; the prepared file says the result."""
-    path = entry / preparing.file_name(wish.conversion)
+    path = entry / preparing.file_name(request.conversion)
     known = preparing.load(path)
     if known is None:
         return
@@ -113,7 +113,9 @@ def baseline_of(folder: Path) -> Baseline | None:
         return None
 
 
-def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -> tuple[Loaded, Prepared]:
+def study(
+    request: PrepareRequest, folder: Path, record: Record, seconds: dict[str, float]
+) -> tuple[Loaded, Prepared]:
     """Loads the model and finds out what it takes and who can serve it."""
     started = time.monotonic()
     loaded = flavours.load(folder)
@@ -135,7 +137,7 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
         flavour=loaded.flavour,
         engine=loaded.flavour,
         engine_reason="conversion is switched off"
-        if wish.conversion == "off"
+        if request.conversion == "off"
         else "the converter ended before it had a result",
         takes=takes,
         accepts_missing=missing,
@@ -146,7 +148,7 @@ def study(wish: Wish, folder: Path, record: Record, seconds: dict[str, float]) -
         labels=numbered(record.source.labels, classes),
         probabilities=loaded.has_probabilities,
         warnings=tuple(notes),
-        settled=wish.conversion == "off",
+        settled=request.conversion == "off",
         seconds=seconds,
     )
     return loaded, known

@@ -15,26 +15,26 @@ from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate
 from driftlead_inference.model.cache import ARTIFACT, Record
 from driftlead_inference.model.prepared import Source
-from driftlead_inference.model.preparing import Wish
+from driftlead_inference.model.preparing import PrepareRequest
 
 log = structlog.get_logger()
 
 
-def resolve(wish: Wish) -> Source:
+def resolve(request: PrepareRequest) -> Source:
     """Asks the registry which artifact a URI means."""
-    uri = locate.parse(wish.uri)
+    uri = locate.parse(request.uri)
     if uri.folder is not None:
-        return locate.local(uri, wish.name)
+        return locate.local(uri, request.name)
     import mlflow  # noqa: PLC0415 - a folder needs no registry
 
-    if wish.registry:
-        mlflow.set_tracking_uri(wish.registry)
-    registry = wish.registry or mlflow.get_tracking_uri()
+    if request.registry:
+        mlflow.set_tracking_uri(request.registry)
+    registry = request.registry or mlflow.get_tracking_uri()
     client = mlflow.MlflowClient()
     if uri.run:
         run = uri.run.removeprefix("runs:/").split("/", 1)[0]
-        return Source(registry, wish.name or run, locate.UNREGISTERED, uri.run, run_id=run)
-    with told(registry, wish.uri):
+        return Source(registry, request.name or run, locate.UNREGISTERED, uri.run, run_id=run)
+    with told(registry, request.uri):
         version = (
             client.get_model_version_by_alias(uri.name, uri.alias)
             if uri.alias
@@ -67,9 +67,9 @@ def told(registry: str, uri: str) -> Iterator[None]:
         ) from error
 
 
-def fetch(wish: Wish, source: Source) -> tuple[Path, Path, Record]:
+def fetch(request: PrepareRequest, source: Source) -> tuple[Path, Path, Record]:
     """The entry, the artifact's folder and its record: from the cache where it is whole, else downloaded."""
-    root = Path(wish.cache_dir)
+    root = Path(request.cache_dir)
     entry = root / source.key
     if not source.registry:
         folder = Path(source.source)
@@ -85,7 +85,7 @@ def fetch(wish: Wish, source: Source) -> tuple[Path, Path, Record]:
             log.warning("the cached model is damaged and downloaded again", damage=str(damage))
         else:
             return entry, entry / ARTIFACT, record_there
-    entry = cache.remember(root, source, lambda folder: download(wish.uri, source, folder))
+    entry = cache.remember(root, source, lambda folder: download(request.uri, source, folder))
     written = cache.read(entry)
     if written is None:
         raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was written and cannot be read; is the disk full?")

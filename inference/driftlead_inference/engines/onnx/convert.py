@@ -37,7 +37,7 @@ class ParityResult:
 def convert(
     loaded: Loaded, validator: RowValidator, takes: str, example: list[Any], baseline: Baseline | None
 ) -> ParityResult:
-    """Whether ONNX Runtime may serve a model. Never raises: whatever goes wrong is a reason for scikit-learn."""
+    """Whether ONNX Runtime may serve. Never raises: whatever goes wrong is a reason for scikit-learn."""
     if loaded.estimator is None or takes != "array":
         return ParityResult("only scikit-learn models that take an array of numbers are converted")
     with warnings.catch_warnings():
