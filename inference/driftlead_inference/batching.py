@@ -48,7 +48,7 @@ class Pace:
 @dataclass(frozen=True)
 class Batch:
     """Jobs that are predicted together, and their rows. `packed`: the matrix as little-endian float32; both
-    are None where a feature is no number."""
+    are None where a feature is not a number."""
 
     jobs: list[Job]
     rows: list[list[Any]]

@@ -77,7 +77,7 @@ NO_TOKEN = Problem(
 )
 TOO_SLOW = Problem(408, "the request did not arrive in time")
 TOO_LARGE = Problem(431, "the request's head is larger than 64 KiB")
-NO_HTTP = Problem(400, "what was sent is no request of HTTP/1.1, so the connection is closed")
+NOT_HTTP = Problem(400, "what was sent is not a request of HTTP/1.1, so the connection is closed")
 
 
 def too_large(limit: int) -> Problem:

@@ -132,12 +132,14 @@ class Service:
             job.done(job)
 
     def wrong(self, job: Job, outputs: Outputs) -> bool:
-        """Answers 500 where the model's answer is no number; such a row is not logged."""
+        """Answers 500 where the model's answer is not a number; such a row is not logged."""
         mine = outputs.wrong.intersection(range(job.start, job.start + len(job.rows)))
         if not mine:
             return False
         row = min(mine) - job.start
-        job.refuse(Problem(500, f"row {row}: the model's answer is NaN or infinite, which is no prediction"))
+        job.refuse(
+            Problem(500, f"row {row}: the model's answer is NaN or infinite, which is not a prediction")
+        )
         return True
 
     def count(self, route: str, status: int, started: float, *, predicts: bool = True) -> None:

@@ -123,10 +123,10 @@ async def test_the_first_label_of_a_row_stays_and_the_same_again_is_harmless(tab
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (b"{", "no JSON"),
-        (b"", "no JSON"),
+        (b"{", "not valid JSON"),
+        (b"", "not valid JSON"),
         (b'{"request_id": "a", "label": NaN}', "NaN"),
-        (b'{"request_id": "\\ud800", "label": 1}', "no JSON"),
+        (b'{"request_id": "\\ud800", "label": 1}', "not valid JSON"),
         (7, 'the body must be {"request_id"'),
         ([], "1 to 3 rows"),
         ([GOOD] * 4, "1 to 3 rows"),

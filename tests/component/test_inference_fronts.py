@@ -105,7 +105,7 @@ CONVERSATIONS: dict[str, list[bytes]] = {
     "blank lines first": [b"\r\n\r\n" + LAST],
     "garbage": [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"],
     "garbage after a whole one": [post() + b"garbage\r\n\r\n"],
-    "no JSON": [post(b"{", headers=CLOSE)],
+    "not JSON": [post(b"{", headers=CLOSE)],
     "NaN": [post(b'{"features":[NaN,1,2]}', headers=CLOSE)],
     "no features": [post(b'{"rows":[1,2,3]}', headers=CLOSE)],
     "text": [post(b'{"features":["a",1,2]}', headers=CLOSE)],

@@ -68,11 +68,11 @@ async def test_what_is_too_much_or_wrong_is_named_with_what_was_seen_and_expecte
     ("said", "status", "words"),
     [
         (post(headers=b"a: " + b"b" * 70_000 + b"\r\n"), 431, "64 KiB"),
-        (b"this is no HTTP\r\n\r\n", 400, "no request of HTTP/1.1"),
+        (b"this is no HTTP\r\n\r\n", 400, "not a request of HTTP/1.1"),
         (post()[:40], 408, "in time"),
         (post(headers=CLOSE + b"content-encoding: br\r\n"), 415, "'br'"),
     ],
-    ids=["head", "no HTTP", "time", "encoding"],
+    ids=["head", "not HTTP", "time", "encoding"],
 )
 async def test_what_is_no_whole_request_is_answered_too(
     kind: Front, said: bytes, status: int, words: str

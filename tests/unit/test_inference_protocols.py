@@ -56,7 +56,7 @@ def test_rows_names_and_lists_of_both_are_understood() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "no JSON"), (b"[1]", "features"), (b'{"features":NaN}', "NaN"),
+        (b"", "not valid JSON"), (b"[1]", "features"), (b'{"features":NaN}', "NaN"),
         (b'{"features":[1,NaN,2]}', "NaN"),
         (b'{"features":3}', "expected a list"), (b'{"features":[]}', "3 features"),
         (b'{"features":[[]]}', "3 features"),

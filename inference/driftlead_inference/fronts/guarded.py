@@ -11,7 +11,14 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from driftlead_inference.fronts.outgoing import Departures, Outgoing
-from driftlead_inference.problems import CONTENT_TYPE, NO_HTTP, TOO_LARGE, TOO_SLOW, Problem, too_many_headers
+from driftlead_inference.problems import (
+    CONTENT_TYPE,
+    NOT_HTTP,
+    TOO_LARGE,
+    TOO_SLOW,
+    Problem,
+    too_many_headers,
+)
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
@@ -34,7 +41,7 @@ class Guarded(HttpToolsProtocol):
         self.read_bytes = 0  # of what came at once: less than a head may have needs no adding up
         self.timer: asyncio.TimerHandle | None = None
         self.idle_since = 0.0  # when the last reply was written, by the loop's clock; 0: there was none
-        self.fault: Problem = NO_HTTP  # what a parser that gives up is about
+        self.fault: Problem = NOT_HTTP  # what a parser that gives up is about
         self.invalid = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -84,7 +91,7 @@ class Guarded(HttpToolsProtocol):
             self.timer = None
 
     def send_400_response(self, msg: str) -> None:
-        """Refuses what is no HTTP, after the replies to requests before it, which uvicorn would drop."""
+        """Refuses what is not HTTP, after the replies to requests before it, which uvicorn would drop."""
         if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
             self.end(self.fault)
         else:
@@ -96,7 +103,7 @@ class Guarded(HttpToolsProtocol):
         return self.parsing or (self.cycle is not None and not self.cycle.response_complete)
 
     def on_response_complete(self) -> None:
-        """A reply is written: uvicorn's own words, but for the timer, and for what was no HTTP behind it."""
+        """A reply is written: uvicorn's own words, but for the timer, and for what was not HTTP behind it."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return

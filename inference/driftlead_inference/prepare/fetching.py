@@ -114,5 +114,5 @@ def download(uri: str, source: Source, folder: Path) -> None:
         aside.rename(folder)
     if not (folder / "MLmodel").is_file():
         raise StartFailed(
-            ExitCode.LOAD_FAILED, f"{source.source} holds no file MLmodel: it is no MLflow model"
+            ExitCode.LOAD_FAILED, f"{source.source} holds no file MLmodel: it is not an MLflow model"
         )

@@ -13,13 +13,13 @@ from driftlead_inference.rows.validation import RowValidator
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
-def no_json(body: bytes, error: Exception) -> Refused:
-    """The refusal of a body that is no JSON."""
+def invalid_json(body: bytes, error: Exception) -> Refused:
+    """The refusal of a body that is not valid JSON."""
     words = str(error)
     hint = ""
     if b"NaN" in body or b"Infinity" in body:
-        hint = "; NaN and Infinity are no JSON: send null for a missing value"
-    return unprocessable(f"the body is no JSON: {words}{hint}", expected="JSON")
+        hint = "; NaN and Infinity are not valid JSON: send null for a missing value"
+    return unprocessable(f"the body is not valid JSON: {words}{hint}", expected="JSON")
 
 
 def check_count(rows: int, limit: int) -> None:
@@ -55,7 +55,7 @@ def object_of(body: bytes) -> dict[str, Any]:
     try:
         document = msgspec.json.decode(body)
     except UNREADABLE as error:
-        raise no_json(body, error) from error
+        raise invalid_json(body, error) from error
     if not isinstance(document, dict):
         raise unprocessable(f"the body must be a JSON object, seen {shown(document)}", expected="an object")
     return document

@@ -7,7 +7,7 @@ import msgspec
 from driftlead_inference.jobs import REQUEST_ID
 from driftlead_inference.labels import MOST_ROWS, Label
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.protocols.bodies import UNREADABLE, check_count, no_json
+from driftlead_inference.protocols.bodies import UNREADABLE, check_count, invalid_json
 from driftlead_inference.protocols.protocol import Endpoint, Schema
 
 EXAMPLE = {"request_id": "5f1c-1", "label": 1}
@@ -64,7 +64,7 @@ def decode(body: bytes, limit: int) -> list[Label]:
         example = msgspec.json.encode(EXAMPLE).decode()
         raise unprocessable(f"the body must be {example}, or a list of such; {error}") from error
     except UNREADABLE as error:
-        raise no_json(body, error) from error
+        raise invalid_json(body, error) from error
     labels = [found] if isinstance(found, Label) else found
     check_count(len(labels), limit)
     for place, label in enumerate(labels):

@@ -112,7 +112,7 @@ def from_csv(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]
     try:
         lines = [line for line in csv.reader(io.StringIO(body.decode())) if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise unprocessable(f"the body is no CSV: {error}", expected="CSV in UTF-8") from error
+        raise unprocessable(f"the body is not valid CSV: {error}", expected="CSV in UTF-8") from error
     if not lines:
         raise unprocessable("the body is empty; expected CSV with a header", expected="CSV")
     header, cells = lines[0], lines[1:]

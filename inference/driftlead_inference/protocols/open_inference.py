@@ -13,7 +13,7 @@ from driftlead_inference.jobs import Job
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.protocols.bodies import UNREADABLE, answers, check_count, likelihoods, no_json
+from driftlead_inference.protocols.bodies import UNREADABLE, answers, check_count, invalid_json, likelihoods
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request, Schema
 from driftlead_inference.protocols.schemas import holding
 from driftlead_inference.protocols.tensors import DATATYPES, Tensor, datatype_of, to_bytes, values_of
@@ -58,9 +58,9 @@ def decode(body: bytes, header_length: bytes | None, validator: RowValidator, li
     try:
         document = decode_body(body[:split])
     except msgspec.ValidationError as error:
-        raise unprocessable(f"the request is no inference request: {error}", expected="inputs") from error
+        raise unprocessable(f"the request is not an inference request: {error}", expected="inputs") from error
     except UNREADABLE as error:
-        raise no_json(body[:split], error) from error
+        raise invalid_json(body[:split], error) from error
     columns = {}
     rest = memoryview(body)[split:]
     for tensor in document.inputs:

@@ -6,7 +6,7 @@ import msgspec
 from driftlead_inference.jobs import Job
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import shown, unprocessable
-from driftlead_inference.protocols.bodies import UNREADABLE, check_count, no_json, wants_probabilities
+from driftlead_inference.protocols.bodies import UNREADABLE, check_count, invalid_json, wants_probabilities
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
 from driftlead_inference.protocols.schemas import holding, row, rows
 from driftlead_inference.rows.validation import RowValidator
@@ -42,7 +42,7 @@ def decode(body: bytes, validator: RowValidator, limit: int) -> PredictRequest:
             expected="features",
         ) from error
     except UNREADABLE as error:
-        raise no_json(body, error) from error
+        raise invalid_json(body, error) from error
     if validator.numeric:
         try:
             row = decode_numbers(raw)
@@ -71,7 +71,7 @@ def decode_other(raw: bytes, validator: RowValidator, limit: int) -> PredictRequ
     try:
         value = msgspec.json.decode(raw)
     except UNREADABLE as error:
-        raise no_json(raw, error) from error
+        raise invalid_json(raw, error) from error
     if isinstance(value, dict):
         return PredictRequest([validator.admit_row(value)], None, many=False)
     if not isinstance(value, list):

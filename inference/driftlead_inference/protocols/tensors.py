@@ -77,7 +77,8 @@ def from_bytes(tensor: Tensor, raw: memoryview) -> list[Any]:
     dtype = np.dtype(NUMPY[tensor.datatype])
     if len(raw) % dtype.itemsize:
         raise unprocessable(
-            f"input {tensor.name!r} has {len(raw)} bytes, no multiple of {dtype.itemsize}", field=tensor.name
+            f"input {tensor.name!r} has {len(raw)} bytes, which is not a multiple of {dtype.itemsize}",
+            field=tensor.name,
         )
     array = np.frombuffer(raw, dtype)
     values: list[Any] = array.tolist()
@@ -98,7 +99,9 @@ def strings(tensor: Tensor, raw: bytes) -> list[str]:
             found.append(text.decode())
             at += 4 + size
     except (struct.error, ValueError) as error:
-        raise unprocessable(f"input {tensor.name!r} holds no strings: {error}", field=tensor.name) from error
+        raise unprocessable(
+            f"input {tensor.name!r} does not hold strings: {error}", field=tensor.name
+        ) from error
     return found
 
 

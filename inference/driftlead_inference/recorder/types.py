@@ -25,7 +25,7 @@ class Row(msgspec.Struct):
 
     `ts`: acceptance time in epoch seconds. `features_json`: the text of a JSON array in the signature's
     order, null = missing. `features_f32`: the same, little-endian float32, NaN = missing; None where a
-    feature is no number. `prediction`: never NaN. `label`: the class where classes are text.
+    feature is not a number. `prediction`: never NaN. `label`: the class where classes are text.
     `outputs_json`: further outputs.
     """
 

@@ -2,7 +2,7 @@
 
 scikit-learn learns for every split to which side NaN goes; without that a converted forest sends NaN to the
 right everywhere. Its trees round what they are given to float32 and add up in float64: in float32 the sum of
-a hundred votes depends on their order, so on the number of threads, and half of them is no tie any more. The
+a hundred votes depends on their order, so on the number of threads, and half of them is a tie no longer. The
 verification afterwards judges whether this repeats scikit-learn.
 """
 

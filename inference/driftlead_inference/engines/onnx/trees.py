@@ -22,7 +22,7 @@ class Nodes:
     start         where each tree begins
     feature       of a split, which asks: is it at most `threshold`?
     yes, no       where it goes then, and otherwise: places in these arrays
-    leaf          whether it is no split
+    leaf          whether it is a leaf, not a split
     missing_yes   whether NaN goes to `yes`
     samples       how many rows of the training came by
     value         scikit-learn's own answer: of the last class, or the first number
