@@ -30,7 +30,7 @@ NO_LOG = Problem(
     "this server logs no predictions (DRIFTLEAD_LOG_MODE is off, or there is no DRIFTLEAD_POSTGRES_DSN), so "
     "there is nothing that a label could belong to; send labels to a server that logs",
 )
-AWAY = Problem(
+UNREACHABLE = Problem(
     503,
     "the labels are not stored: Postgres does not answer; send them again, what is stored is not doubled",
     retry_after=RETRY_SECONDS,
@@ -81,7 +81,7 @@ class FeedbackStore:
         ) as error:  # fmt: skip
             self.close()
             log.warning("labels are not stored", labels=len(labels), error=f"{type(error).__name__}: {error}")
-            raise Refused(AWAY) from error
+            raise Refused(UNREACHABLE) from error
 
     def close(self) -> None:
         """Lets the connection go; the next label opens another."""

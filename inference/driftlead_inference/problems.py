@@ -70,7 +70,9 @@ def shown(value: object, width: int = 60) -> str:
 
 NOT_READY = Problem(503, "the model is still loading; ask /readyz until it answers 200", retry_after=1)
 SPOOL_FULL = Problem(
-    503, "the prediction log's spool is full and the log may not lose rows; is Postgres away?", retry_after=5
+    503,
+    "the prediction log's spool is full and the log may not lose rows; is Postgres unreachable?",
+    retry_after=5,
 )
 NO_TOKEN = Problem(
     401, "this server answers with the header `Authorization: Bearer <token>` alone; it is missing or wrong"

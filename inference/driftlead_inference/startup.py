@@ -77,7 +77,7 @@ def renamed(known: Prepared, settings: Settings) -> Source:
 def cached(settings: Settings) -> Path | None:
     """The entry that serves without a preparing process: there, whole, prepared, and still the registry's.
 
-    A registry that is away is no reason to wait: the URI names an exact version.
+    An unreachable registry is not a reason to wait: the URI names an exact version.
     """
     uri = locate.parse(settings.model)
     if not uri.version:

@@ -111,7 +111,7 @@ class Recorder:
     async def durable(self, seq: int) -> None:
         """Returns once every row up to `seq` is committed (or rejected, which is committed too).
 
-        Whoever waits no longer is forgotten: a database that is away for hours fills no memory.
+        Whoever waits no longer is forgotten: a database that is unreachable for hours fills no memory.
         """
         if seq <= self._writer.progress.seq:
             return

@@ -25,7 +25,7 @@ from driftlead_log.store import StoreUnreachable
 HEARTBEAT_SECONDS = 60.0
 MARGIN_SECONDS = 10.0  # a row is appended so long after its acceptance at most, prediction included
 BACKOFF_SECONDS = (0.1, 10.0)
-AWAY = (
+UNREACHABLE = (
     OSError, TimeoutError, ValueError,
     asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
 )  # fmt: skip
@@ -123,7 +123,7 @@ class Writer:
             connection, self._connection = self._connection, None
             try:
                 await connection.close(timeout=2)
-            except AWAY:
+            except UNREACHABLE:
                 connection.terminate()
 
     async def _wait(self, seconds: float) -> None:
@@ -222,7 +222,7 @@ class Writer:
 
     def _lost(self, error: BaseException) -> None:
         said = f"{type(error).__name__}: {error}".split("\n")[0]
-        if not isinstance(error, (*AWAY, asyncio.CancelledError)):
+        if not isinstance(error, (*UNREACHABLE, asyncio.CancelledError)):
             log.error("the writer of the prediction log met what it does not know", exc_info=error)
         elif not self.progress.error:
             log.warning("the prediction log is not delivered; rows wait in the spool", error=said)
