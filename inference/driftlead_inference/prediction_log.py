@@ -36,7 +36,7 @@ class PredictionLog(Protocol):
         """Begins to deliver."""
 
     async def drain(self, seconds: float) -> None:
-        """Delivers what is left, at most so long, and hands over the rest."""
+        """Delivers what is left within `seconds`, and uploads the segments that remain."""
 
     def health(self) -> dict[str, object]:
         """The part `log` of /health."""

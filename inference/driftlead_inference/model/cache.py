@@ -1,7 +1,8 @@
 """The artifact cache: one folder for each (registry, name, version, source), every file's sha256 beside it.
 
-A restarted container finds its model here while registry and S3 are unreachable. Entries are written aside and
-renamed, so that a crash leaves none that is half there, and two pods on one claim cannot disturb one another.
+A restarted container finds its model here while registry and S3 are unreachable. Entries are written aside
+and renamed, so that a crash leaves none that is half there, and two pods on one claim cannot disturb one
+another.
 """
 
 import hashlib

@@ -53,7 +53,7 @@ def resolve(request: PrepareRequest) -> Source:
 
 @contextmanager
 def told(registry: str, uri: str) -> Iterator[None]:
-    """Turns what MLflow's client raises into `StartFailed`: the registry has no such thing, or is unreachable."""
+    """Turns what MLflow's client raises into `StartFailed`: there is no such thing, or nobody answers."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - imports MLflow
 
     try:

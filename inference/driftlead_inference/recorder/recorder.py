@@ -132,7 +132,7 @@ class Recorder:
             self._task.add_done_callback(self._ended)
 
     async def drain(self, seconds: float) -> None:
-        """Delivers what is left, for half the time at most when there is a store to hand the rest over to.
+        """Delivers what is left, for half the time at most when there is a store that takes the rest.
 
         Call it when no more rows come. Whatever remains stays in the folder; afterwards the recorder is
         closed.
@@ -146,7 +146,7 @@ class Recorder:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         if store is not None and self._undelivered():
-            await self._hand_over(store, deadline)
+            await self._upload_segments(store, deadline)
         if self._undelivered():
             log.error(
                 "rows stay in the spool, undelivered", rows=self.pending, folder=str(self._spool.folder),
@@ -258,7 +258,7 @@ class Recorder:
     def _undelivered(self) -> bool:
         return self._spool.holds(self._writer.progress.floor)
 
-    async def _hand_over(self, store: Store, deadline: float) -> None:
+    async def _upload_segments(self, store: Store, deadline: float) -> None:
         """Puts the undelivered segments into the store, oldest first, until the time is over."""
         previous, seq = self._writer.progress.floor, self._writer.progress.seq
         drops = tuple(self._spool.ledger.pending)
@@ -268,8 +268,8 @@ class Recorder:
                 async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
                     await asyncio.to_thread(hand_over, store, segment)
             except (StoreUnreachable, TimeoutError) as error:
-                log.error("the rest of the spool cannot be handed over", error=str(error) or "no time left")
+                log.error("the rest of the spool cannot be uploaded", error=str(error) or "no time left")
                 return
-            log.info("rows handed over", key=key_of(segment), bytes=len(content))
+            log.info("segment uploaded", key=key_of(segment), bytes=len(content))
             previous, drops = segment.end, ()
             self._writer.progress.floor = segment.end

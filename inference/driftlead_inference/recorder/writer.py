@@ -243,7 +243,7 @@ class Writer:
             await connection.close(timeout=2)
 
     async def _idle(self, now: float) -> None:
-        """With nothing to do: looks for segments that other pods of this resource handed over."""
+        """With nothing to do: looks for segments that other pods of this resource uploaded."""
         store = self._settings.store
         if store is None or now - self._import < self._settings.import_seconds:
             return
