@@ -27,7 +27,7 @@ from driftlead_inference.recorder.types import SpoolFull
 from driftlead_inference.rows.validation import RowValidator
 
 log = structlog.get_logger()
-SHORT = 0.004  # a prediction up to so many seconds may hold up the event loop
+SHORT = 0.004  # seconds; a shorter prediction may hold up the event loop
 # By ASGI a request needs a pass for its task behind the one that read it: with one pass, those that are read
 # together were predicted in halves, each with its own append to the log.
 PASSES = 3
@@ -105,7 +105,7 @@ class Batcher:
             self.loop.call_soon(self.linger, PASSES - 1)
 
     def linger(self, passes: int) -> None:
-        """Predicts after so many more passes."""
+        """Predicts after `passes` more passes of the event loop."""
         if passes:
             self.loop.call_soon(self.linger, passes - 1)
         else:
@@ -134,9 +134,9 @@ class Batcher:
                 self.busy = True
                 future = self.loop.run_in_executor(self.worker, self.attempt, batch)
                 future.add_done_callback(lambda done: self.returned(batch, done.result()))
-        self.again()
+        self.schedule_next()
 
-    def again(self) -> None:
+    def schedule_next(self) -> None:
         """Schedules the next batch where something waits."""
         if self.pending and not self.scheduled and not self.busy:
             self.scheduled = True
@@ -209,13 +209,13 @@ class Batcher:
         self.finish(batch, answer)
 
     def finish(self, batch: Batch, answer: Outputs | Exception) -> None:
-        """Counts and hands on; a failed batch of several is asked again job by job, so that only one
+        """Counts and hands on; a failed batch of several is predicted again job by job, so that only one
         fails."""
         if isinstance(answer, Exception):
             if len(batch.jobs) == 1:
                 self.failed(batch.jobs, answer)
             else:
-                self.apart(batch.jobs)
+                self.requeue_alone(batch.jobs)
             return
         self.metrics.predictions += len(batch.rows)
         self.metrics.batches.observe(len(batch.rows))
@@ -230,13 +230,13 @@ class Batcher:
         except Exception as error:
             self.failed(batch.jobs, error)
 
-    def apart(self, jobs: list[Job]) -> None:
+    def requeue_alone(self, jobs: list[Job]) -> None:
         """Puts jobs in front of the queue again, each to be predicted alone."""
         for job in jobs:
             job.alone = True
             self.waiting += len(job.rows)
         self.pending = [*jobs, *self.pending]
-        self.again()
+        self.schedule_next()
 
     def failed(self, jobs: list[Job], error: Exception) -> None:
         """Answers jobs whose prediction or logging raised: the model's own words, never a traceback."""

@@ -16,7 +16,7 @@ from driftlead_inference.problems import Problem, Refused
 if TYPE_CHECKING:
     import asyncpg
 
-SECONDS = 5.0  # a label is stored so soon, or refused
+SECONDS = 5.0  # a label is stored within these seconds, or refused
 IDLE_SECONDS = 60.0
 RETRY_SECONDS = 5
 # Without a target of the conflict the role needs no right to read the table.
@@ -52,12 +52,12 @@ log = structlog.get_logger()
 
 
 class FeedbackStore:
-    """The way to the table; `dsn` is asked at each connection, since passwords rotate."""
+    """The way to the table; `dsn` is called for each connection, since passwords rotate."""
 
     def __init__(self, dsn: Callable[[], str], pooler: bool) -> None:
         self._dsn = dsn
         self._pooler = pooler
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._connection: asyncpg.Connection | None = None
         self._idle: asyncio.TimerHandle | None = None
 
@@ -69,7 +69,7 @@ class FeedbackStore:
         import asyncpg  # noqa: PLC0415 - a server without labels does not pay for it
 
         try:
-            async with asyncio.timeout(SECONDS), self._turn:
+            async with asyncio.timeout(SECONDS), self._lock:
                 return await self._insert(labels, again=self._connection is not None)
         except (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError) as error:
             raise Refused(NO_TABLE) from error

@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
         self.left = 0.0  # monotonic time from which no connection was accepted
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A first signal begins the end, a second one hurries it. Exit code 0 either way: nothing failed."""
+        """The first signal begins the end, a second one shortens it. Exit code 0: nothing failed."""
         service = self.service
         if service.draining or sig == signal.SIGINT or service.serving is None:
             self.leave()

@@ -175,7 +175,7 @@ def verified(known: Prepared, file: Path) -> Engine:
         file.unlink()
         raise StartFailed(
             ExitCode.UNEXPECTED,
-            f"{file} is not what was verified and was deleted; the next start converts anew",
+            f"{file} is not what was verified and was deleted; the next start converts it again",
         )
     return OnnxEngine(Session(model, known.onnx_type), known.labels)
 

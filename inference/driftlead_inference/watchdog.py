@@ -12,24 +12,24 @@ from driftlead_inference.failures import leave_message
 from driftlead_inference.service import Service
 
 log = structlog.get_logger()
-LOOK = 0.5  # seconds between looks
+INTERVAL = 0.5  # seconds between checks
 
 
 def watch(service: Service, end: Callable[[int], object] = os._exit) -> threading.Thread:
-    """Starts the thread that looks, for as long as the process lives."""
-    thread = threading.Thread(target=look, args=(service, end), name="watchdog", daemon=True)
+    """Starts the thread that checks, for as long as the process lives."""
+    thread = threading.Thread(target=end_when_hung, args=(service, end), name="watchdog", daemon=True)
     thread.start()
     return thread
 
 
-def look(service: Service, end: Callable[[int], object]) -> None:
-    """Looks until a prediction is older than it may be, then says so and ends the process.
+def end_when_hung(service: Service, end: Callable[[int], object]) -> None:
+    """Waits until a prediction is older than it may be, then says so and ends the process.
 
     Rows that were answered stand in the spool, and the next process delivers them.
     """
     limit = service.settings.predict_seconds
     while (age := hung(service, time.monotonic())) <= limit:
-        time.sleep(LOOK)
+        time.sleep(INTERVAL)
     message = f"a prediction has run for {age:.0f} s and is taken for hung (limit {limit:.0f} s)"
     log.error(message)
     version = service.serving.known.source.version if service.serving else ""

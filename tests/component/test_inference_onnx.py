@@ -27,7 +27,7 @@ from driftlead_inference.engines.onnx.convert import convert, usual_size
 from driftlead_inference.engines.onnx.engine import Session
 from driftlead_inference.engines.onnx.reference import reference_rows
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.prepare.probing import accepted_missing, accepts_huge, asks, takes_arrays
+from driftlead_inference.prepare.probing import accepted_missing, accepts_huge, predictor, takes_arrays
 from driftlead_inference.rows.signature import unnamed
 from driftlead_inference.rows.validation import RowValidator
 
@@ -53,7 +53,7 @@ def studied(estimator: Any) -> tuple[Loaded, RowValidator]:
     signature = unnamed(4)
     row = [0.1, 0.2, 0.3, 0.4]
     assert takes_arrays(loaded, signature, row)
-    predict = asks(loaded, signature, "array")
+    predict = predictor(loaded, signature, "array")
     return loaded, RowValidator(
         signature, frozenset(accepted_missing(predict, row)), accepts_huge(predict, row)
     )

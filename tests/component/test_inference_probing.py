@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.prepare.probing import accepted_missing, accepts_huge, asks
+from driftlead_inference.prepare.probing import accepted_missing, accepts_huge, predictor
 from driftlead_inference.rows.signature import unnamed
 
 DICE = np.random.default_rng(5)
@@ -45,12 +45,12 @@ class Counted:
     ids=["no null", "some imputed", "boosting", "forest with holes", "forest", "NaN is no answer"],
 )
 def test_each_null_and_each_huge_number_is_tried(model: Any, missing: tuple[int, ...], huge: bool) -> None:
-    predict = asks(Loaded("sklearn", model, None), unnamed(4), "array")
+    predict = predictor(Loaded("sklearn", model, None), unnamed(4), "array")
     assert accepted_missing(predict, ROW) == missing
     assert accepts_huge(predict, ROW) is huge
 
 
 def test_a_model_that_refuses_nothing_is_asked_once() -> None:
     model = Counted()
-    accepted_missing(asks(Loaded("sklearn", model, None), unnamed(4), "array"), ROW)
+    accepted_missing(predictor(Loaded("sklearn", model, None), unnamed(4), "array"), ROW)
     assert model.asked == 1

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from driftlead_inference.fronts.outgoing import Departures, Outgoing
+from driftlead_inference.fronts.outgoing import Outgoing, PendingWrites
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
 Said = list[tuple[str, bytes | str]]
@@ -35,8 +35,8 @@ def said() -> Said:
 
 @pytest.fixture
 def connections(said: Said) -> list[Outgoing]:
-    departures = Departures()
-    return [Outgoing(Remembering(name, said), departures) for name in "ab"]
+    pending_writes = PendingWrites()
+    return [Outgoing(Remembering(name, said), pending_writes) for name in "ab"]
 
 
 async def passed() -> None:

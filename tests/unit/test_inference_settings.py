@@ -20,7 +20,7 @@ from driftlead_inference.model.prepared import Source
 from driftlead_inference.prediction_log import dsn_of
 from driftlead_inference.settings import Settings
 from driftlead_inference.threads import quota, set_threads
-from driftlead_inference.watchdog import look
+from driftlead_inference.watchdog import end_when_hung
 from serving import service_of
 
 DSN = "DRIFTLEAD_POSTGRES_DSN"
@@ -170,6 +170,6 @@ async def test_a_hung_prediction_ends_the_process_with_a_sentence(tmp_path: Path
     assert service.serving is not None
     service.serving.batcher.since = 1e-9  # as old as the machine
     ended: list[int] = []
-    look(service, ended.append)
+    end_when_hung(service, ended.append)
     assert ended == [ExitCode.UNEXPECTED]
     assert "hung" in json.loads((tmp_path / "log").read_text())["message"]

@@ -21,7 +21,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
-class Gone(Exception):  # noqa: N818 - the client left; nobody is there to be answered
+class ClientDisconnected(Exception):  # noqa: N818 - the client left; nobody is there to be answered
     """The client closed the connection before its request was whole."""
 
 
@@ -59,28 +59,28 @@ class Exchange:
             status, content_type, body, extra = 200, reply.content_type, reply.body, [*reply.headers]
         except Refused as refused:
             problem = refused.problem
-            status, content_type, body = problem.status, problems.CONTENT_TYPE, self.said(problem)
+            status, content_type, body = problem.status, problems.CONTENT_TYPE, self.problem_body(problem)
             extra = problem.headers() + closing(problem)
-        except Gone:
+        except ClientDisconnected:
             service.count(self.route, 499, started, predicts=self.predicts)
             return
         except Exception as error:
             log.error("a request failed", route=self.route, request_id=request_id, exc_info=error)
             failure = Problem(500, f"the server failed; its log says more under request {request_id}")
-            status, content_type, body, extra = 500, problems.CONTENT_TYPE, self.said(failure), []
+            status, content_type, body, extra = 500, problems.CONTENT_TYPE, self.problem_body(failure), []
         service.count(self.route, status, started, predicts=self.predicts)
         if service.draining:
             extra = [*extra, CLOSE]
-        said = [
+        reply_headers = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
             (b"x-request-id", request_id.encode()),
             *extra,
         ]
-        await send({"type": "http.response.start", "status": status, "headers": said})
+        await send({"type": "http.response.start", "status": status, "headers": reply_headers})
         await send({"type": "http.response.body", "body": body})
 
-    def said(self, problem: Problem) -> bytes:
+    def problem_body(self, problem: Problem) -> bytes:
         """A problem with what the protocol's clients read of it."""
         words: dict[str, object] = {"error_code": "BAD_REQUEST" if problem.status < 500 else "INTERNAL_ERROR"}
         return problem.body({member: words.get(member, problem.detail) for member in self.members})
@@ -97,7 +97,7 @@ def closing(problem: Problem) -> Headers:
 
 
 async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    """The whole body. Raises `Refused` beyond `limit` bytes, `Gone` when the client left.
+    """The whole body. Raises `Refused` beyond `limit` bytes, `ClientDisconnected` when the client left.
 
     The protocol class bounds the time. A client that sends too much usually reads nothing before it has sent
     all, and would see a broken connection instead of the refusal: the rest is taken and thrown away, unless
@@ -111,7 +111,7 @@ async def read(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> 
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Gone
+            raise ClientDisconnected
         body: bytes = message["body"]
         size += len(body)
         more = message.get("more_body")

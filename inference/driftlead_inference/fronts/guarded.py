@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from driftlead_inference.fronts.outgoing import Departures, Outgoing
+from driftlead_inference.fronts.outgoing import Outgoing, PendingWrites
 from driftlead_inference.problems import (
     CONTENT_TYPE,
     NOT_HTTP,
@@ -31,7 +31,7 @@ class Guarded(HttpToolsProtocol):
     """
 
     request_seconds = 30.0
-    departures: Departures
+    pending_writes: PendingWrites
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -47,7 +47,7 @@ class Guarded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client that never asks is closed like one that asks no more."""
         super().connection_made(transport)
-        self.outgoing = Outgoing(transport, self.departures)
+        self.outgoing = Outgoing(transport, self.pending_writes)
         self.transport = self.outgoing  # type: ignore[assignment]
         self.keep_alive(self.timeout_keep_alive)
 
@@ -126,7 +126,7 @@ class Guarded(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def timeout_keep_alive_handler(self) -> None:
-        """Closes an idle connection. The timer is not set anew for each reply: it looks how old the last one
+        """Closes an idle connection. The timer is not set again for each reply: it looks how old the last one
         is."""
         self.timeout_keep_alive_task = None
         left = self.timeout_keep_alive - (self.loop.time() - self.idle_since)
@@ -167,4 +167,4 @@ class Guarded(HttpToolsProtocol):
 
 def guarded_of(seconds: float) -> type[Guarded]:
     """The protocol class with a time limit, for uvicorn's `http` setting."""
-    return type("ServiceGuarded", (Guarded,), {"request_seconds": seconds, "departures": Departures()})
+    return type("ServiceGuarded", (Guarded,), {"request_seconds": seconds, "pending_writes": PendingWrites()})

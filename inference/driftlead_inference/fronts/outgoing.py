@@ -7,7 +7,7 @@ of many connections is woken once and not for each of them; and uvicorn's head l
 import asyncio
 
 
-class Departures:
+class PendingWrites:
     """The connections of a server that have something to send behind the present pass."""
 
     def __init__(self) -> None:
@@ -29,13 +29,13 @@ class Departures:
 class Outgoing:
     """A connection's transport as its protocol sees it. `held`: what leaves behind this pass."""
 
-    __slots__ = ("close_now", "departures", "held", "is_closing", "write_now")
+    __slots__ = ("close_now", "held", "is_closing", "pending_writes", "write_now")
 
-    def __init__(self, transport: asyncio.Transport, departures: Departures) -> None:
+    def __init__(self, transport: asyncio.Transport, pending_writes: PendingWrites) -> None:
         self.write_now = transport.write
         self.is_closing = transport.is_closing
         self.close_now = transport.close
-        self.departures = departures
+        self.pending_writes = pending_writes
         self.held = b""
 
     def write(self, data: bytes) -> None:
@@ -44,7 +44,7 @@ class Outgoing:
             self.held += data
         else:
             self.held = data
-            self.departures.add(self)
+            self.pending_writes.add(self)
 
     def write_through(self, data: bytes) -> None:
         """Sends it at once, behind what is held."""

@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from driftlead_inference import problems
 from driftlead_inference.fronts.guarded import HEADERS, Guarded
-from driftlead_inference.fronts.outgoing import Departures
+from driftlead_inference.fronts.outgoing import PendingWrites
 from driftlead_inference.jobs import Job
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
@@ -234,7 +234,7 @@ def wire_of(service: Service) -> type[Wire]:
         {
             "service": service,
             "request_seconds": service.settings.body_seconds,
-            "departures": Departures(),
+            "pending_writes": PendingWrites(),
             "heads": {},
             "dated": (None, b""),
         },

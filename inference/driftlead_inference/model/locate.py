@@ -44,8 +44,9 @@ def parse(uri: str) -> ModelUri:
         return ModelUri(folder=folder.absolute())
     raise StartFailed(
         ExitCode.USAGE,
-        f"{uri!r} is not the URI of a model; use models:/Name/3, models:/Name@alias, runs:/<run>/<path> or a "
-        "folder. A registry stage or `latest` is not served: a restarted process would come back with another model",
+        f"{uri!r} is not the URI of a model; use models:/Name/3, models:/Name@alias, runs:/<run>/<path> or "
+        "a folder. A registry stage or `latest` is not served: a restarted process would come back with "
+        "another model",
     )
 
 

@@ -123,7 +123,7 @@ def study(
     signature = signature_of(folder, loaded)
     row, kind = example(folder, signature)
     takes = "array" if probing.takes_arrays(loaded, signature, row) else "frame"
-    predict = probing.asks(loaded, signature, takes)
+    predict = probing.predictor(loaded, signature, takes)
     notes = [*skew(folder), *smoke(predict, row, kind)]
     started = time.monotonic()
     missing = probing.accepted_missing(predict, row)

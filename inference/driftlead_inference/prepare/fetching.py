@@ -34,7 +34,7 @@ def resolve(request: PrepareRequest) -> Source:
     if uri.run:
         run = uri.run.removeprefix("runs:/").split("/", 1)[0]
         return Source(registry, request.name or run, locate.UNREGISTERED, uri.run, run_id=run)
-    with told(registry, request.uri):
+    with registry_errors(registry, request.uri):
         version = (
             client.get_model_version_by_alias(uri.name, uri.alias)
             if uri.alias
@@ -52,7 +52,7 @@ def resolve(request: PrepareRequest) -> Source:
 
 
 @contextmanager
-def told(registry: str, uri: str) -> Iterator[None]:
+def registry_errors(registry: str, uri: str) -> Iterator[None]:
     """Turns what MLflow's client raises into `StartFailed`: there is no such thing, or nobody answers."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - imports MLflow
 
@@ -99,7 +99,7 @@ def download(uri: str, source: Source, folder: Path) -> None:
 
     exact, hint = f"models:/{source.name}/{source.version}", ""
     if source.version == locate.UNREGISTERED:
-        with told(source.registry, uri):
+        with registry_errors(source.registry, uri):
             run = mlflow.MlflowClient().get_run(source.run_id)
         # Of a run's artifacts MLflow does not say why they cannot be had.
         exact, hint = uri, f"; is the path right, and does {run.info.artifact_uri} answer?"

@@ -19,7 +19,7 @@ def matrix(rows: Sequence[Sequence[object]]) -> NDArray[np.float64]:
     return np.array(rows, dtype=np.float64)
 
 
-def asks(loaded: Loaded, signature: Signature, takes: str) -> Predict:
+def predictor(loaded: Loaded, signature: Signature, takes: str) -> Predict:
     """How rows are given to the model."""
     if takes == "array":
         return lambda rows: loaded.predict(matrix(rows))[0]
@@ -47,13 +47,13 @@ def takes_arrays(loaded: Loaded, signature: Signature, example: Sequence[object]
 def variants(signature: Signature, example: Sequence[object], count: int = 64) -> list[list[object]]:
     """The example, and rows around it: its fractions changed a little and a lot, whole numbers as they
     are."""
-    dice = np.random.default_rng(1)
+    rng = np.random.default_rng(1)
     moved = [
         [
             value * (1 + shift) + shift if feature.kind == "float" and isinstance(value, float) else value
             for feature, value, shift in zip(signature.features, example, noise.tolist(), strict=True)
         ]
-        for noise in dice.normal(size=(count, len(example)))
+        for noise in rng.normal(size=(count, len(example)))
     ]
     return [list(example), *moved]
 

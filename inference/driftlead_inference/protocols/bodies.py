@@ -38,8 +38,8 @@ def wants_probabilities(query: bytes) -> bool:
     if not query:
         return False
     pairs = [part.partition(b"=") for part in query.split(b"&")]
-    said = {value for name, _, value in pairs if name == b"probabilities"}
-    if odd := said - {b"true", b"false"}:
+    values = {value for name, _, value in pairs if name == b"probabilities"}
+    if odd := values - {b"true", b"false"}:
         word = min(odd).decode(errors="replace")[:60]
         raise unprocessable(
             f"`probabilities` is {word!r}; expected true or false",
@@ -47,7 +47,7 @@ def wants_probabilities(query: bytes) -> bool:
             seen=word,
             expected="true or false",
         )
-    return b"true" in said
+    return b"true" in values
 
 
 def object_of(body: bytes) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def answers(job: Job) -> list[msgspec.Raw]:
     return [msgspec.Raw(text) for text in texts]
 
 
-def likelihoods(job: Job) -> list[list[float]] | None:
+def class_probabilities(job: Job) -> list[list[float]] | None:
     """The job's probabilities, row by row, where it asked for them and the model has them."""
     probabilities = answered(job).probabilities
     if not job.probabilities or probabilities is None:
@@ -98,7 +98,7 @@ def likelihoods(job: Job) -> list[list[float]] | None:
 def predictions(job: Job) -> dict[str, Any]:
     """`predictions`, and `probabilities` where they were asked for."""
     document: dict[str, Any] = {"predictions": answers(job)}
-    likely = likelihoods(job)
+    likely = class_probabilities(job)
     if likely is not None:
         document["probabilities"] = likely
     return document

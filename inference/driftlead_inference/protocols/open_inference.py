@@ -13,7 +13,13 @@ from driftlead_inference.jobs import Job
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Refused, shown, unprocessable
-from driftlead_inference.protocols.bodies import UNREADABLE, answers, check_count, invalid_json, likelihoods
+from driftlead_inference.protocols.bodies import (
+    UNREADABLE,
+    answers,
+    check_count,
+    class_probabilities,
+    invalid_json,
+)
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request, Schema
 from driftlead_inference.protocols.schemas import holding
 from driftlead_inference.protocols.tensors import DATATYPES, Tensor, datatype_of, to_bytes, values_of
@@ -168,7 +174,7 @@ def decoded(job: Job) -> list[Any]:
 
 def probabilities_of(job: Job) -> list[list[float]]:
     """The probabilities that were asked for. Raises `Refused` where the model knows none."""
-    likely = likelihoods(job)
+    likely = class_probabilities(job)
     if likely is None:
         raise no_probabilities()
     return likely

@@ -1,4 +1,4 @@
-"""The ledger of dropped rows: kept in the spool, in room that was taken when there was some.
+"""The ledger of dropped rows: kept in the spool, in space that was taken when there was some.
 
 Each slot holds one range of sequence numbers with its reason. It is written in place, so a full disk cannot
 stop it, and a kill cannot lose it.

@@ -69,9 +69,9 @@ class RecorderCollector(Collector):
         yield dropped
 
 
-def _gauge(name: str, said: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"{PREFIX}_{name}", said, value=value)
+def _gauge(name: str, description: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"{PREFIX}_{name}", description, value=value)
 
 
-def _counter(name: str, said: str, value: float) -> Metric:
-    return CounterMetricFamily(f"{PREFIX}_{name}", said, value=value)
+def _counter(name: str, description: str, value: float) -> Metric:
+    return CounterMetricFamily(f"{PREFIX}_{name}", description, value=value)

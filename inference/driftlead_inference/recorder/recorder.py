@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from driftlead_formats.baseline import Baseline
 from driftlead_inference.recorder.metrics import RecorderCollector
-from driftlead_inference.recorder.spool import NoRoom, Spool
+from driftlead_inference.recorder.spool import NoSpace, Spool
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
 from driftlead_inference.recorder.writer import Writer
 from driftlead_log import frames, row_tuples
@@ -195,9 +195,9 @@ class Recorder:
             self._pending_since = time.monotonic()
         try:
             if self._dropping and spool.size > DROPPING_UNTIL * spool.limit:
-                raise NoRoom("spool-full", f"the spool {spool.folder} was full and is not yet emptied")
+                raise NoSpace("spool-full", f"the spool {spool.folder} was full and is not yet emptied")
             spool.write(self._framed(Kind.ROWS, rows))
-        except NoRoom as full:
+        except NoSpace as full:
             if self._refuse:
                 raise SpoolFull(f"{full}; {self.pending} rows wait for the database") from full
             self._drop(first, count, full)
@@ -217,13 +217,13 @@ class Recorder:
         return buffers
 
     def _write_unnumbered(self, buffers: list[bytes], rows: int) -> None:
-        """Writes what counts only in histograms; without room it is forgotten and counted."""
+        """Writes what counts only in histograms; without space it is forgotten and counted."""
         try:
             self._spool.write(buffers)
-        except NoRoom:
+        except NoSpace:
             self.dropped["uncounted"] = self.dropped.get("uncounted", 0) + max(rows, 1)
 
-    def _drop(self, first: int, count: int, full: NoRoom) -> None:
+    def _drop(self, first: int, count: int, full: NoSpace) -> None:
         if not self._dropping:
             log.error("predictions are answered but not logged", reason=full.reason, detail=str(full))
         self._dropping = True

@@ -24,10 +24,10 @@ from driftlead_log.row_tuples import Identity
 from driftlead_log.segments import describe
 
 RUN_BITS: Final = 40
-NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
-class NoRoom(Exception):  # noqa: N818 - a state, decided upon by the recorder
+class NoSpace(Exception):  # noqa: N818 - a state, decided upon by the recorder
     """The frames do not fit: `reason` is spool-full (our bound) or disk-full (the volume's)."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -84,24 +84,24 @@ class Spool:
         return self.segments[-1].end
 
     def write(self, buffers: Sequence[bytes]) -> None:
-        """Appends frames, all or none. Raises NoRoom."""
+        """Appends frames, all or none. Raises NoSpace."""
         active = self.segments[-1]
         length = sum(map(len, buffers))
         if self.size + length > self.limit:
-            raise NoRoom("spool-full", f"the spool {self.folder} holds {self.size} of {self.limit} bytes")
+            raise NoSpace("spool-full", f"the spool {self.folder} holds {self.size} of {self.limit} bytes")
         try:
             if active.size >= self._segment_bytes:
                 active = self._roll()
             written = os.writev(self._fd, buffers)
         except OSError as error:
-            if error.errno not in NO_ROOM:
+            if error.errno not in NO_SPACE:
                 raise
             self._give_way()
-            raise NoRoom("disk-full", f"{self.folder}: {error.strerror}") from error
+            raise NoSpace("disk-full", f"{self.folder}: {error.strerror}") from error
         if written != length:
             os.ftruncate(self._fd, active.size)
             self._give_way()
-            raise NoRoom("disk-full", f"{self.folder}: only {written} of {length} bytes could be written")
+            raise NoSpace("disk-full", f"{self.folder}: only {written} of {length} bytes could be written")
         active.size += length
         self.size += length
 

@@ -44,7 +44,7 @@ class Row(msgspec.Struct):
 class RecorderSettings:
     """How to record.
 
-    `mode`: async (append, answer, deliver later), durable (answer after the commit), off. `dsn` is asked at
+    `mode`: async (append, answer, deliver later), durable (answer after the commit), off. `dsn` is called for
     each connection, so that credentials rotate. `spool_bytes` bounds the folder; `spool_full` says what
     happens then (in mode durable always refuse: a dropped row is never committed). `flush_seconds`: a row
     waits at most so long for others. `batch_bytes`: the most that one transaction moves. `duty`: the share

@@ -221,12 +221,12 @@ class Writer:
         return self._connection
 
     def _lost(self, error: BaseException) -> None:
-        said = f"{type(error).__name__}: {error}".split("\n")[0]
+        sentence = f"{type(error).__name__}: {error}".split("\n")[0]
         if not isinstance(error, (*UNREACHABLE, asyncio.CancelledError)):
             log.error("the writer of the prediction log met what it does not know", exc_info=error)
         elif not self.progress.error:
-            log.warning("the prediction log is not delivered; rows wait in the spool", error=said)
-        self.progress.error = said
+            log.warning("the prediction log is not delivered; rows wait in the spool", error=sentence)
+        self.progress.error = sentence
         self.progress.failures += 1
         self.progress.off = None
         self._minutes.forget()

@@ -51,7 +51,7 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 def unnamed(count: int, dtype: str = "float64") -> Signature:
-    """A signature of so many numbers without names; they are called f0, f1, ... in sentences and logs."""
+    """A signature of `count` numbers without names; they are called f0, f1, ... in sentences and logs."""
     if count < 1:
         raise Unservable("the model takes no feature")
     kind: Kind = "integer" if dtype.startswith(("int", "uint")) else "float"

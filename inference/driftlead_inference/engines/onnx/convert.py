@@ -14,7 +14,7 @@ from driftlead_formats.baseline import Baseline
 from driftlead_inference.engines.onnx import repairs
 from driftlead_inference.engines.onnx.engine import Session
 from driftlead_inference.engines.onnx.ensembles import complete
-from driftlead_inference.engines.onnx.reference import Matrix, Untold, reference_rows
+from driftlead_inference.engines.onnx.reference import Matrix, NotConvertible, reference_rows
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.rows.validation import RowValidator
 
@@ -45,7 +45,7 @@ def convert(
         try:
             rows = reference_rows(loaded.estimator, validator, example, baseline_values(baseline, validator))
             expected, likely = loaded.predict(rows, probabilities=True)
-        except Untold as reason:
+        except NotConvertible as reason:
             return ParityResult(f"not converted: {reason}")
         except Exception as error:
             return ParityResult(f"not converted: scikit-learn refuses reference rows ({short(error)})")
@@ -53,7 +53,7 @@ def convert(
         for dtype in TYPES:
             try:
                 result = judge(loaded, rows, expected, likely, dtype)
-            except Untold as reason:
+            except NotConvertible as reason:
                 return ParityResult(f"not converted: {reason}")
             if result.model:
                 return result
@@ -64,13 +64,13 @@ def convert(
 def judge(
     loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, dtype: str
 ) -> ParityResult:
-    """Converts for one input type, compares every reference row. Raises `Untold` where nothing converts."""
+    """Converts for one input type, and compares every reference row. Raises `NotConvertible`."""
     try:
         model = converted(loaded.estimator, rows.shape[1], dtype)
         session = Session(model, dtype)
         counts = (differing(session, rows, expected, likely, size) for size in SIZES)
         wrong = next(filter(None, counts), 0)
-    except Untold:
+    except NotConvertible:
         raise
     except Exception as error:
         return ParityResult(f"not convertible as {dtype} ({short(error)})")
@@ -98,7 +98,7 @@ def differing(
 
 
 def converted(estimator: Any, width: int, dtype: str) -> bytes:
-    """The ONNX file. Raises `Untold` where skl2onnx lacks a converter, and what else it raises."""
+    """The ONNX file. Raises `NotConvertible` where skl2onnx lacks a converter, and what else it raises."""
     from skl2onnx import to_onnx  # noqa: PLC0415 - heavy
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType  # noqa: PLC0415
     from skl2onnx.common.exceptions import MissingShapeCalculator  # noqa: PLC0415
@@ -114,7 +114,8 @@ def converted(estimator: Any, width: int, dtype: str) -> bytes:
             options={id(final): options} if options else None,
         )
     except MissingShapeCalculator as error:
-        raise Untold(f"skl2onnx has no converter for {type(final).__name__} or a step before it") from error
+        name = type(final).__name__
+        raise NotConvertible(f"skl2onnx has no converter for {name} or a step before it") from error
     complete(model, estimator, dtype)
     return bytes(model.SerializeToString())
 

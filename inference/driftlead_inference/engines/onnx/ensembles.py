@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from driftlead_inference.engines.onnx import one_score
 from driftlead_inference.engines.onnx.graph import Steps
-from driftlead_inference.engines.onnx.trees import Nodes, read, trees_of, turned
+from driftlead_inference.engines.onnx.trees import Nodes, flipped, read, trees_of
 
 ENSEMBLES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
 
@@ -26,7 +26,7 @@ def complete(model: Any, estimator: Any, dtype: str) -> None:
         if nodes is None:
             continue  # no ensemble, or not of these trees: it stays as it is, and is judged so
         both = prepare_input(model, node, dtype)
-        nodes = turned(nodes, trees[0].n_features)
+        nodes = flipped(nodes, trees[0].n_features)
         if not one_score.rewrite(model, node, nodes, both, dtype):
             write(node, nodes, both)
 

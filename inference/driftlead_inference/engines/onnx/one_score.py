@@ -24,19 +24,19 @@ def rewrite(model: Any, node: Any, nodes: Nodes, both: str, dtype: str) -> bool:
     stays."""
     from onnx import helper  # noqa: PLC0415 - heavy
 
-    said = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    attributes = {each.name: helper.get_attribute_value(each) for each in node.attribute}
     operators = {each.op_type for each in model.graph.node if each.domain == ML}
-    if operators & CHANGED or nodes.leaf[nodes.start].any() or not has_one_score(said):
+    if operators & CHANGED or nodes.leaf[nodes.start].any() or not has_one_score(attributes):
         return False
     made = Steps(model, node, dtype)
-    score = added_up(made, both, nodes, *leaves(nodes, said))
-    base = said.get("base_values", [])
+    score = added_up(made, both, nodes, *leaves(nodes, attributes))
+    base = attributes.get("base_values", [])
     if len(base):
         score = made.step("Add", score, made.constant("base", [base[0]]))
-    if "n_targets" in said:
+    if "n_targets" in attributes:
         made.step("Identity", score, out=node.output[0])
     else:
-        classes(made, node, said, score)
+        classes(made, node, attributes, score)
     made.insert()
     model.graph.node.remove(node)
     for domain in model.opset_import:
@@ -45,27 +45,27 @@ def rewrite(model: Any, node: Any, nodes: Nodes, both: str, dtype: str) -> bool:
     return True
 
 
-def has_one_score(said: dict[str, Any]) -> bool:
+def has_one_score(attributes: dict[str, Any]) -> bool:
     """Whether an ensemble, by its attributes, is a regression of one number or tells two classes apart."""
-    plain = bool(said.get("aggregate_function", b"SUM") == b"SUM")
-    if "n_targets" in said:
-        return plain and (said["n_targets"], said["post_transform"]) == (1, b"NONE")
-    labels = said.get("classlabels_int64s") or said.get("classlabels_strings") or []
-    weights = said.get("class_weights") or [-1.0]
-    votes = said["post_transform"] == b"LOGISTIC" or min(weights) >= 0.0
-    return plain and votes and len(labels) == 2 and len(set(said["class_ids"])) == 1
+    plain = bool(attributes.get("aggregate_function", b"SUM") == b"SUM")
+    if "n_targets" in attributes:
+        return plain and (attributes["n_targets"], attributes["post_transform"]) == (1, b"NONE")
+    labels = attributes.get("classlabels_int64s") or attributes.get("classlabels_strings") or []
+    weights = attributes.get("class_weights") or [-1.0]
+    votes = attributes["post_transform"] == b"LOGISTIC" or min(weights) >= 0.0
+    return plain and votes and len(labels) == 2 and len(set(attributes["class_ids"])) == 1
 
 
-def leaves(nodes: Nodes, said: dict[str, Any]) -> tuple[NDArray[np.float64], float]:
+def leaves(nodes: Nodes, attributes: dict[str, Any]) -> tuple[NDArray[np.float64], float]:
     """What every leaf adds, (nodes,), and by what the sum is divided.
 
     A forest's are scikit-learn's own, which are added up and then divided, as it does; others, such as
     boosting's, which stand for a learning rate too, are what skl2onnx says.
     """
-    kind = "target" if "n_targets" in said else "class"
-    at = nodes.start[np.array(said[f"{kind}_treeids"])] + np.array(said[f"{kind}_nodeids"])
+    kind = "target" if "n_targets" in attributes else "class"
+    at = nodes.start[np.array(attributes[f"{kind}_treeids"])] + np.array(attributes[f"{kind}_nodeids"])
     added = np.zeros(len(nodes.leaf))
-    added[at] = said[f"{kind}_weights"]
+    added[at] = attributes[f"{kind}_weights"]
     own, count = nodes.value, len(nodes.start)
     if np.allclose(own[nodes.leaf] / count, added[nodes.leaf], rtol=1e-6, atol=0.0):
         return own, float(count)
@@ -101,16 +101,16 @@ def added_up(made: Steps, both: str, nodes: Nodes, added: NDArray[np.float64], d
     return made.step("Div", score, made.constant("trees", [divisor])) if divisor != 1 else score
 
 
-def classes(made: Steps, node: Any, said: dict[str, Any], score: str) -> None:
+def classes(made: Steps, node: Any, attributes: dict[str, Any], score: str) -> None:
     """Label and probabilities of two classes from the second one's score."""
     from onnx import TensorProto  # noqa: PLC0415 - heavy
 
-    above = made.step("Greater", score, made.constant("cut", [CUTS[said["post_transform"]]]))
+    above = made.step("Greater", score, made.constant("cut", [CUTS[attributes["post_transform"]]]))
     index = made.step("Cast", above, to=TensorProto.INT64)
-    labels = said.get("classlabels_int64s") or said["classlabels_strings"]
+    labels = attributes.get("classlabels_int64s") or attributes["classlabels_strings"]
     found = made.step("Gather", made.constant("labels", list(labels), labels=True), index)
     made.step("Reshape", found, made.constant("flat", [-1], labels=True), out=node.output[0])
-    second = made.step("Sigmoid", score) if said["post_transform"] == b"LOGISTIC" else score
+    second = made.step("Sigmoid", score) if attributes["post_transform"] == b"LOGISTIC" else score
     first = made.step("Sub", made.constant("one", [1.0]), second)
     made.step("Concat", first, second, out=node.output[1], axis=1)
     for output in made.model.graph.output:

@@ -26,8 +26,8 @@ MOST_ROWS = 60_000
 NULL_ROWS = 500
 
 
-class Untold(Exception):  # noqa: N818 - what is not known, in a sentence
-    """The model's thresholds cannot be traced back to its features."""
+class NotConvertible(Exception):  # noqa: N818 - what is not known, in a sentence
+    """Nothing converts the model, or its thresholds cannot be traced back to its features."""
 
 
 def reference_rows(
@@ -35,9 +35,9 @@ def reference_rows(
 ) -> Matrix:
     """The rows, (n, features), only those that the validator lets through.
 
-    `typical`: for each feature, values of its baseline. Raises `Untold`.
+    `typical`: for each feature, values of its baseline. Raises `NotConvertible`.
     """
-    dice = np.random.default_rng(20130101)
+    rng = np.random.default_rng(20130101)
     width = validator.width
     base = np.array([example], dtype=np.float64)
     base = np.where(np.isnan(base), 0.0, base)
@@ -50,13 +50,13 @@ def reference_rows(
     rows = [
         base,
         np.zeros((1, width)),
-        mixed(values, dice),
+        mixed(values, rng),
         single(base, values),
-        scattered(base, values, dice),
+        scattered(base, values, rng),
     ]
     filled = np.concatenate(rows)
     filled = whole(filled, validator)
-    everything = np.concatenate([filled, *nulls(base, filled, validator, dice)])
+    everything = np.concatenate([filled, *nulls(base, filled, validator, rng)])
     fit = ~validator.unfit(everything, to_float32(everything)).any(axis=1)
     return np.ascontiguousarray(everything[fit])
 
@@ -79,13 +79,13 @@ def interesting(cuts: Matrix, feature: Feature) -> Matrix:
     return finite
 
 
-def mixed(values: list[Matrix], dice: np.random.Generator) -> Matrix:
+def mixed(values: list[Matrix], rng: np.random.Generator) -> Matrix:
     """Each feature's values in an order of their own, so that every value stands in some row at least
     once."""
     most = min(max(len(each) for each in values), MOST_ROWS)
     columns = []
     for each in values:
-        order = dice.permutation(each)
+        order = rng.permutation(each)
         columns.append(np.resize(order, most) if len(order) <= most else order[:most])
     return np.stack(columns, axis=1)
 
@@ -101,15 +101,15 @@ def single(base: Matrix, values: list[Matrix], most: int = 200) -> Matrix:
     return np.concatenate(rows)
 
 
-def scattered(base: Matrix, values: list[Matrix], dice: np.random.Generator) -> Matrix:
+def scattered(base: Matrix, values: list[Matrix], rng: np.random.Generator) -> Matrix:
     """Rows as traffic might be: each feature normal around its usual values."""
     usual = [each[np.abs(each) < 1e5] for each in values]
     center = np.array([np.median(each) if len(each) else 0.0 for each in usual])
     spread = np.array(
         [np.percentile(each, 75) - np.percentile(each, 25) if len(each) else 1.0 for each in usual]
     )
-    near = base + dice.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(np.abs(base) * 0.3, 1.0)
-    far = center + dice.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(spread, 1e-3)
+    near = base + rng.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(np.abs(base) * 0.3, 1.0)
+    far = center + rng.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(spread, 1e-3)
     return np.concatenate([near, far])
 
 
@@ -119,18 +119,18 @@ def whole(rows: Matrix, validator: RowValidator) -> Matrix:
     return rows
 
 
-def nulls(base: Matrix, rows: Matrix, validator: RowValidator, dice: np.random.Generator) -> list[Matrix]:
+def nulls(base: Matrix, rows: Matrix, validator: RowValidator, rng: np.random.Generator) -> list[Matrix]:
     """Rows with nulls where the model takes them: one at a time, several, all."""
     may = np.array(sorted(validator.accepts_missing), dtype=np.intp)
     if not may.size:
         return []
     alone = np.repeat(base, len(may), axis=0)
     alone[np.arange(len(may)), may] = np.nan
-    some = rows[dice.integers(0, len(rows), NULL_ROWS * (1 + len(may)))].copy()
+    some = rows[rng.integers(0, len(rows), NULL_ROWS * (1 + len(may)))].copy()
     some[np.arange(len(some)), may[np.arange(len(some)) % len(may)]] = np.nan
-    several = rows[dice.integers(0, len(rows), NULL_ROWS)].copy()
+    several = rows[rng.integers(0, len(rows), NULL_ROWS)].copy()
     mask = np.zeros(several.shape, dtype=bool)
-    mask[:, may] = dice.random((len(several), len(may))) < 0.3
+    mask[:, may] = rng.random((len(several), len(may))) < 0.3
     several[mask] = np.nan
     every = base.copy()
     every[:, may] = np.nan
@@ -138,7 +138,7 @@ def nulls(base: Matrix, rows: Matrix, validator: RowValidator, dice: np.random.G
 
 
 def thresholds(estimator: Any, width: int) -> list[Matrix]:
-    """For each feature, the values at which some tree splits, in the request's units. Raises `Untold`."""
+    """For each feature, where some tree splits, in the request's units. Raises `NotConvertible`."""
     steps = [step for _, step in getattr(estimator, "steps", [])] or [estimator]
     final = steps[-1]
     pairs = splits(final)
@@ -147,17 +147,17 @@ def thresholds(estimator: Any, width: int) -> list[Matrix]:
     features, cuts = pairs
     inputs = getattr(final, "n_features_in_", width)
     if inputs != width:
-        raise Untold("its trees split on derived features, so no row can be made for each split")
+        raise NotConvertible("its trees split on derived features, so no row can be made for each split")
     found = [np.unique(cuts[features == at]) for at in range(width)]
     return traced_back(found, steps[:-1])
 
 
 def splits(final: Any) -> tuple[NDArray[np.intp], Matrix] | None:
-    """Feature and threshold of every split of every tree; None when there are no trees. Raises `Untold`."""
+    """Feature and threshold of every split; None when there are no trees. Raises `NotConvertible`."""
     trees = trees_of(final)
     if not trees:
         if hasattr(final, "_predictors") or hasattr(final, "estimators_"):
-            raise Untold("it is an ensemble whose splits are not published")
+            raise NotConvertible("it is an ensemble whose splits are not published")
         return None
     features = np.concatenate([tree.feature for tree in trees])
     cuts = np.concatenate([tree.threshold for tree in trees])
@@ -166,12 +166,12 @@ def splits(final: Any) -> tuple[NDArray[np.intp], Matrix] | None:
 
 
 def traced_back(found: list[Matrix], steps: list[Any]) -> list[Matrix]:
-    """Thresholds behind a pipeline's earlier steps in the request's units. Raises `Untold`."""
+    """Thresholds behind a pipeline's earlier steps in the request's units. Raises `NotConvertible`."""
     for step in reversed(steps):
         if step is None or isinstance(step, str) or type(step).__name__ in ("SimpleImputer", "KNNImputer"):
             continue  # a value that is there passes an imputer as it is
         if not hasattr(step, "inverse_transform") or getattr(step, "n_features_in_", 0) != len(found):
-            raise Untold(f"its trees split behind {type(step).__name__}, which cannot be traced back")
+            raise NotConvertible(f"its trees split behind {type(step).__name__}, which cannot be traced back")
         most = max(len(each) for each in found)
         table = np.stack([np.resize(each, most) if len(each) else np.zeros(most) for each in found], axis=1)
         back = np.asarray(step.inverse_transform(table), dtype=np.float64)

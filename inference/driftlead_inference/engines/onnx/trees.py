@@ -2,7 +2,7 @@
 
 ONNX Runtime puts a split's "no" side right behind it in memory. A forest is larger than a processor's caches,
 so nearly all of its time is waiting for nodes: where "no" is the side that most rows take, a row often finds
-the next node in a line that it has already, and a forest takes half the time. A split is turned by asking of
+the next node in a line that it has already, and a forest takes half the time. A split is flipped by asking of
 -x instead of x, so that all splits still ask the same kind of question, which is another fast path.
 """
 
@@ -71,20 +71,20 @@ def read(node: Any, trees: list[Any]) -> Nodes | None:
     )
 
 
-def turned(nodes: Nodes, width: int) -> Nodes:
+def flipped(nodes: Nodes, width: int) -> Nodes:
     """The same ensemble with the busier side of every split under "no".
 
     It is asked of (rows, 2 * width): the features, then their negatives. Where x <= t was asked, "no" to
     -x < -t is the same as "yes" to it; and -x < -t asks whether -x is at most the float32 before -t.
     """
     busy = nodes.samples[nodes.yes] > nodes.samples[nodes.no]
-    turn = busy & ~nodes.leaf & np.isfinite(nodes.threshold)
+    flip = busy & ~nodes.leaf & np.isfinite(nodes.threshold)
     before = np.nextafter(-nodes.threshold, np.float32(-np.inf))
     return replace(
         nodes,
-        feature=np.where(turn, nodes.feature + width, nodes.feature),
-        threshold=np.where(turn, before, nodes.threshold),
-        yes=np.where(turn, nodes.no, nodes.yes),
-        no=np.where(turn, nodes.yes, nodes.no),
-        missing_yes=nodes.missing_yes ^ turn,
+        feature=np.where(flip, nodes.feature + width, nodes.feature),
+        threshold=np.where(flip, before, nodes.threshold),
+        yes=np.where(flip, nodes.no, nodes.yes),
+        no=np.where(flip, nodes.yes, nodes.no),
+        missing_yes=nodes.missing_yes ^ flip,
     )
