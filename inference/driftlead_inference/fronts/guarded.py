@@ -167,4 +167,11 @@ class Guarded(HttpToolsProtocol):
 
 def guarded_of(seconds: float) -> type[Guarded]:
     """The protocol class with a time limit, for uvicorn's `http` setting."""
-    return type("ServiceGuarded", (Guarded,), {"request_seconds": seconds, "pending_writes": PendingWrites()})
+
+    class ServiceGuarded(Guarded):
+        """Connections of one server: their writes leave together."""
+
+        request_seconds = seconds
+        pending_writes = PendingWrites()
+
+    return ServiceGuarded

@@ -226,16 +226,16 @@ class Wire(Guarded):
             super().shutdown()
 
 
-def wire_of(service: Service) -> type[Wire]:
+def wire_of(serves: Service) -> type[Wire]:
     """The protocol class of a service, for uvicorn's `http` setting."""
-    return type(
-        "ServiceWire",
-        (Wire,),
-        {
-            "service": service,
-            "request_seconds": service.settings.body_seconds,
-            "pending_writes": PendingWrites(),
-            "heads": {},
-            "dated": (None, b""),
-        },
-    )
+
+    class ServiceWire(Wire):
+        """Connections of one server: they share its service, the heads it has seen, and its writes."""
+
+        service = serves
+        request_seconds = serves.settings.body_seconds
+        pending_writes = PendingWrites()
+        heads: dict[bytes, Head | None] = {}  # noqa: RUF012 - shared on purpose
+        dated = (None, b"")
+
+    return ServiceWire
