@@ -58,10 +58,10 @@ def compare(settings: CompareSettings) -> CommandResult:
 
 
 def retrain(settings: RetrainSettings) -> CommandResult:
-    """Trains a new version."""
-    from driftlead_drift.commands import retrain_command  # noqa: PLC0415
+    """Trains by the user's function and registers what beats the champion; 0 also where that stays."""
+    from driftlead_drift.retraining.command import run  # noqa: PLC0415
 
-    return retrain_command(settings)
+    return run(settings)
 
 
 def migrate(settings: MigrateSettings) -> CommandResult:

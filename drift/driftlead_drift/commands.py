@@ -1,8 +1,8 @@
-"""The short commands: baseline, retrain, migrate."""
+"""The short commands: baseline and migrate."""
 
 from driftlead_drift.command_result import CommandResult
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.settings import BaselineSettings, MigrateSettings, RetrainSettings
+from driftlead_drift.settings import BaselineSettings, MigrateSettings
 from driftlead_drift.traffic.files import epoch_seconds, read_table
 from driftlead_formats.baseline import BaselineError, build
 from driftlead_formats.verdicts import CommandExit
@@ -46,14 +46,6 @@ def make_baseline_file(settings: BaselineSettings) -> CommandResult:
     }
     words = f"{settings.out}: {baseline.rows:,} rows of {len(baseline.features)} features; {dependence}"
     return CommandResult(CommandExit.NO_DRIFT, words, summary)
-
-
-def retrain_command(settings: RetrainSettings) -> CommandResult:
-    """Trains by the user's function; ends with 0 also where the champion stays. Raises CannotJudgeError."""
-    from driftlead_drift.retraining.command import retrain, utc_now  # noqa: PLC0415 - pulls in what only training needs
-
-    summary = retrain(settings, utc_now())
-    return CommandResult(CommandExit.NO_DRIFT, f"{summary.result}: {summary.message}", summary.dump())
 
 
 def migrate_command(settings: MigrateSettings) -> CommandResult:

@@ -1,4 +1,19 @@
-"""The check: gathers a window and its baseline, asks the judge, and records what it said."""
+"""The check: gathers a window and its baseline, has it judged, and records the verdict.
+
+The order in which a verdict is written down is fixed, since any step may fail and the operator, a CronJob and
+the next check read what is left:
+
+1. The report's files, to the folder and to S3, each run's own copy before `latest`.
+2. The row in `drift_runs`, which names the report: history never points to a report that does not exist. Of a
+   check that failed there is no row, so it neither advances nor interrupts persistence.
+3. Upkeep of the log (partitions, old runs), by scheduled runs only; its failure is logged, no verdict depends
+   on it.
+4. The termination message, also of a check that failed.
+
+`--exit-zero` turns the exit code of a recorded verdict into 0, because a Job that found drift has not failed.
+A check that could not judge stays a failure: nothing but its exit code and its message tell of it. A version
+that has no baseline yet and too little traffic to make one of is *insufficient*, which is no failure.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,13 @@
-"""What earlier runs found, and the record of this one: table drift_runs, or a folder of reports."""
+"""What earlier runs found, and the record of this one: table drift_runs, or a folder of reports.
+
+History serves two ends: windows in a row that drifted (persistence), and how much live traffic varies between
+periods where the baseline cannot say. Both need disjoint windows, so with a check every 15 minutes and
+windows of a week the last 400 runs are not enough; before them the last run of each day is kept in view.
+
+`features` is JSON that later releases read: names may be added to it, never changed (`psi`, `dof`, `noise`).
+Two checks at the same time each leave their row; of the baselines that they make of a version's first window
+the first one's stays.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,10 @@
-"""The evidence on a canary so far: what was read of both sides, and what each look at it says."""
+"""Reads the evidence on a canary from Postgres and has it judged, as often as it is told to look.
+
+Both sides are read in one repeatable-read transaction, so a minute is whole for both or for none. A minute is
+read once it has ended, and again during the next ten, because pods deliver late and retry. Evidence starts at
+the canary's first row, at most `--window` back: only the same minutes of both sides are compared. When the
+version of a side changes it starts again from nothing, since a verdict on a mixture is about neither.
+"""
 
 import asyncio
 from datetime import datetime

@@ -1,4 +1,14 @@
-"""The canary's judge: looks again and again, and answers GET /verdict with what the evidence says by now."""
+"""The canary's judge: looks again and again, and answers GET /verdict with what the evidence says by now.
+
+A look may come as often as it likes: the tests are e-processes, right at all looks at once. What was seen is
+kept in memory only; a judge that was restarted reads it again, from the canary's first row within `--window`.
+
+A look that fails (the database is unreachable, prod logged nothing) leaves the last answer standing, with
+`error` saying why it is old and `at` since when. Before the first look succeeds the answer is undecided, with
+status 503. /livez and /readyz say that the process answers, not that it could look: restarting it would not
+bring the database back. A bug in the looking task ends the process instead of leaving an old verdict to be
+believed for ever.
+"""
 
 import asyncio
 import signal

@@ -1,10 +1,19 @@
-"""The comparison of a canary with prod on the same minutes of traffic: pure, from counts alone.
+"""The comparison of a canary with prod on the same minutes of traffic, from counts alone.
 
 Every minute is a block of evidence, so the verdicts may be read every minute and acted upon at once: the
 chance that a canary that is not worse is ever called worse is at most alpha, split over the checks that
 decide. *Worse* means evidence that the difference exceeds the margin, *non-inferior* evidence that it does
 not, *undecided* neither yet. Predictions are *same*, *different* or *undecided*; they inform, since a
 retrained model is supposed to predict differently, and decide only where `max_shift` is set.
+
+What would spoil these guarantees, and what is done about it:
+
+- Choosing blocks after seeing the data: their schedule is fixed beforehand; an incomplete block waits.
+- Choosing what is slow by the rows that are then tested: the threshold comes from prod's first 500 requests,
+  and the minutes that gave it are not tested.
+- Spending alpha on what has data: it is split over all that may ever decide.
+- Traffic that is not split as configured: the sides are then not comparable, and the verdict is undecided.
+- Labels seldom come for both sides in one minute: quality is tested in blocks in which both have some.
 """
 
 from __future__ import annotations

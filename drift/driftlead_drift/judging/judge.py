@@ -1,4 +1,4 @@
-"""The verdict on a window of traffic: pure, from counts alone.
+"""The verdict on a window of traffic, from counts alone.
 
 A feature is *changed* when its PSI is more than chance and the traffic's own variation between periods
 explain (Benjamini-Hochberg over all features and the prediction), *drift* when it is also large (corrected
@@ -6,6 +6,17 @@ PSI of at least tau), *severe* when it is surely large (lower end of the interva
 large shift can be excluded, else *insufficient*. The window drifts when a feature or the prediction does, or
 when half of all features moved a little at once; the exit code is 2 when it is severe, or when `persistence`
 windows in a row drift. Sources and simulated error rates: docs/explanation/drift.md.
+
+What is easily taken for drift, or hides it:
+
+- A window that sees part of a season differs from the whole baseline whatever happens. It is held against the
+  same hours of other weeks where the baseline has enough of them; else it is insufficient and never alarms.
+- No alarm is not the same as stable: with few rows nothing is significant. Stable means that a large shift is
+  excluded in most features, and with too few rows only a surely large shift is believed.
+- Overlapping windows are the same rows seen twice. Only disjoint windows of the same version count for
+  persistence, and only scheduled runs: nobody advances a verdict by calling the command again and again.
+- Features that follow the calendar are reported and never decide.
+- Counts in the bins of another baseline, or of another model, are an error (exit 1) and not a shift.
 """
 
 from __future__ import annotations

@@ -1,5 +1,14 @@
 """Retraining: runs the user's function, holds its model against the champion, and offers the better one to
 the canary.
+
+Nothing is registered before the gate is passed. What then fails after registration (moving the version to its
+stage or alias) leaves a version that no stage names: nothing serves it, and the run fails with that sentence.
+A model that is not better leaves a run in MLflow, by which the next attempt against the same champion is
+counted: each has a smaller error rate, or trying often enough would pass the gate by chance.
+
+Where there is no champion, or the function returns no hold-out, there is nothing to compare and the model is
+registered: the canary's judge sees it next. A failure is a sentence in the termination message, from which
+the operator tells of it.
 """
 
 import importlib.util
@@ -8,6 +17,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
+from driftlead_drift.command_result import CommandResult
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.retraining import champion, gate
 from driftlead_drift.retraining.training_function import RetrainContext, Trained, call, load_function
@@ -16,9 +26,15 @@ from driftlead_drift.storage import s3
 from driftlead_drift.storage.registry import wanted
 from driftlead_formats import termination
 from driftlead_formats.summaries import RetrainingSummary
-from driftlead_formats.verdicts import RetrainingResult
+from driftlead_formats.verdicts import CommandExit, RetrainingResult
 
 PARAMETER = "DRIFTLEAD_PARAM_"
+
+
+def run(settings: RetrainSettings) -> CommandResult:
+    """Retrains now: 0 also where the champion stays. Raises CannotJudgeError."""
+    summary = retrain(settings, datetime.now(UTC))
+    return CommandResult(CommandExit.NO_DRIFT, f"{summary.result}: {summary.message}", summary.dump())
 
 
 def retrain(settings: RetrainSettings, now: datetime) -> RetrainingSummary:
@@ -183,8 +199,3 @@ def _prepare_environment(settings: RetrainSettings) -> None:
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if settings.tracking_uri:
         mlflow.set_tracking_uri(settings.tracking_uri)
-
-
-def utc_now() -> datetime:
-    """The clock, for the command line."""
-    return datetime.now(UTC)

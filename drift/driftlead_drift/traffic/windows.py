@@ -1,4 +1,14 @@
-"""Which rows of the log are meant: a version's window of traffic, found in Postgres, and as SQL."""
+"""Which rows of the log are meant: a version's window of traffic, found in Postgres, and as SQL.
+
+Two clocks stamp a row. `ts` is the pod's time of acceptance and decides which window it belongs to;
+`logged_at` is the database's time of arrival, by which partitions are cut. A query names both, the second
+with an hour of slack for pods whose clock is ahead, so that partitions of earlier days are not read. A window
+ends at the database's present, not at ours.
+
+A window never spans two versions: it starts after the last row that another version answered under the same
+deployment (`cut`). Rows may still lie in a pod's spool when the window is read; they are not waited for, the
+report says up to when the slowest pod has delivered (`pending_since`).
+"""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
