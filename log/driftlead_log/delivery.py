@@ -27,7 +27,7 @@ from driftlead_log.frames import Damage, Frame, Kind
 from driftlead_log.row_tuples import Identity
 
 
-class Moved(Exception):  # noqa: N818 - not a failure: somebody else has delivered this piece
+class Moved(Exception):  # noqa: N818 - no failure: somebody else has delivered this piece
     """The position is not where the piece begins: go on from `off`."""
 
     def __init__(self, off: int, seq: int) -> None:
@@ -138,7 +138,7 @@ async def deliver(connection: asyncpg.Connection, piece: Piece, minutes: Minutes
 
 
 def poison(error: asyncpg.PostgresError) -> bool:
-    """Whether the error is the row's own fault: its data (22) or a constraint (23), no missing partition."""
+    """Whether the row itself is at fault: its data (22) or a constraint (23), not a missing partition."""
     state = str(error.sqlstate)
     return state[:2] in {"22", "23"} and "no partition" not in str(error)
 

@@ -6,7 +6,7 @@ header before it) and a payload. Both checksums must hold before anything of a f
 intact header and a damaged payload it is known exactly what was lost; with a damaged header the next frame
 is searched for.
 
-Payloads: `ROWS` and `COUNTED` hold the lengths of the rows (uint32 each), then the rows (see `tuples`);
+Payloads: `ROWS` and `COUNTED` hold the lengths of the rows (uint32 each), then the rows (see `row_tuples`);
 `FAILED` holds (acceptance time, status class, latency in ms) of failed requests. Only `ROWS` use up
 sequence numbers.
 """
@@ -22,7 +22,7 @@ MAGIC: Final = b"DLS1"
 HEADER: Final = struct.Struct("<4sBBHIQII")
 FAILED: Final = struct.Struct("<dBd")
 MAX_ROWS: Final = 4096
-MAX_PAYLOAD: Final = 64 * 1024 * 1024  # a longer one is no frame but a damaged length
+MAX_PAYLOAD: Final = 64 * 1024 * 1024  # a longer one is a damaged length
 
 
 class Kind(IntEnum):
@@ -65,7 +65,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that are no frame. Where the header was intact, also which rows they were."""
+    """Bytes that do not make a frame. Where the header was intact, also which rows they were."""
 
     start: int
     end: int

@@ -1,7 +1,7 @@
 """Brings the database to this release's schema: numbered SQL files, each once, each in its own transaction.
 
-Any number of jobs may run it at the same time, of this release or of an older one: a transaction's
-advisory lock makes them take turns, and a file that was applied is never applied again.
+Any number of jobs may run it at the same time, of this release or of an older one: an advisory lock of the
+transaction lets one at a time through, and a file that was applied is never applied again.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 LOCK = 0x64726966746C6561  # "driftlea": the key of the advisory lock, the same in every release
-LOCK_TIMEOUT = "5s"  # so long a table lock is waited for; writers queue behind us no longer than that
+LOCK_TIMEOUT = "5s"  # longest wait for a table lock; writers queue behind us no longer than that
 LEDGER = """
 CREATE TABLE IF NOT EXISTS driftlead_migrations (
     number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,
@@ -67,8 +67,8 @@ async def apply(dsn: str, *, wait: float = 0.0) -> list[str]:
     deadline = time.monotonic() + wait
     connection = await _connect(dsn, deadline)
     try:
-        applied = [m.name for m in migrations() if await _patiently(connection, m, deadline)]
-        await _turn(connection, None)
+        applied = [m.name for m in migrations() if await _apply_with_retries(connection, m, deadline)]
+        await _in_transaction(connection, None)
     except asyncpg.PostgresError as error:
         raise MigrationError(f"granting rights failed: {error}. The role must own the tables") from error
     finally:
@@ -91,11 +91,11 @@ async def _connect(dsn: str, deadline: float) -> asyncpg.Connection:
         await asyncio.sleep(1)
 
 
-async def _patiently(connection: asyncpg.Connection, migration: Migration, deadline: float) -> bool:
-    """Whether it was applied now; a table lock that does not come in time is asked for again."""
+async def _apply_with_retries(connection: asyncpg.Connection, migration: Migration, deadline: float) -> bool:
+    """Whether it was applied now; while a table stays locked it is tried again, until the deadline."""
     while True:
         try:
-            return await _turn(connection, migration)
+            return await _in_transaction(connection, migration)
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             if time.monotonic() >= deadline:
                 raise MigrationError(
@@ -104,12 +104,12 @@ async def _patiently(connection: asyncpg.Connection, migration: Migration, deadl
                 ) from error
         except asyncpg.PostgresError as error:
             raise MigrationError(
-                f"{migration.name}: {error}. Nothing of it was applied; mend this and migrate again"
+                f"{migration.name}: {error}. Nothing of it was applied; fix this and migrate again"
             ) from error
         await asyncio.sleep(1)
 
 
-async def _turn(connection: asyncpg.Connection, migration: Migration | None) -> bool:
+async def _in_transaction(connection: asyncpg.Connection, migration: Migration | None) -> bool:
     """One transaction under the lock; None stands for the grants, which run every time."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)

@@ -2,7 +2,7 @@
 
 Each change is a short transaction with a lock timeout: while it waits, the servers' spools take the rows.
 (Postgres detaches a partition concurrently only where there is no default one; we want the default, because
-a log that nobody looks after must go on taking rows.)
+a log whose partitions nobody makes must go on taking rows.)
 """
 
 import re
@@ -17,16 +17,15 @@ import structlog
 LOCK = 0x64726966746C6562  # beside the one of migrations
 LOCK_TIMEOUT = "2s"
 DAY = timedelta(days=1)
-SPOOLS_KEPT = timedelta(
-    days=365
-)  # positions of spools: an undelivered segment older than this is not imported
+SPOOLS_KEPT = timedelta(days=365)
+"""How long positions of spools are kept: an undelivered segment that is older is not imported."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Maintained:
-    """What a call changed: names of partitions, rows that left the default partition, tables found locked."""
+    """What a call changed: partitions by name, rows that left the default one, tables that stayed locked."""
 
     created: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
@@ -83,7 +82,7 @@ async def partitions(connection: asyncpg.Connection) -> list[Partition]:
 def _partition(name: str, bound: str) -> Partition | None:
     match = re.fullmatch(r"FOR VALUES FROM \((?:'([^']+)'|MINVALUE)\) TO \('([^']+)'\)", bound)
     if match is None:
-        return None  # the default partition, or one with a bound of somebody else's making
+        return None  # the default partition, or one that somebody else made
     start, end = match.groups()
     return Partition(name, _time(start) if start else None, _time(end))
 
@@ -102,7 +101,9 @@ async def _days_in_default(connection: asyncpg.Connection, oldest: datetime) -> 
 
 
 @asynccontextmanager
-async def _briefly(connection: asyncpg.Connection, name: str, done: Maintained) -> AsyncIterator[None]:
+async def _short_transaction(
+    connection: asyncpg.Connection, name: str, done: Maintained
+) -> AsyncIterator[None]:
     """A transaction that gives up, and says so in `busy`, when a lock does not come in time."""
     try:
         async with connection.transaction():
@@ -118,7 +119,7 @@ async def _create(connection: asyncpg.Connection, day: datetime, done: Maintaine
     name = f"inference_logs_p{day:%Y%m%d}"
     bounds = f"'{day.isoformat()}', '{(day + DAY).isoformat()}'".split(", ")
     inside = f"logged_at >= {bounds[0]} AND logged_at < {bounds[1]}"
-    async with _briefly(connection, name, done):
+    async with _short_transaction(connection, name, done):
         if await connection.fetchval("SELECT to_regclass($1)", name):
             return  # another job made it a moment ago
         await connection.execute(f"CREATE TABLE {name} (LIKE inference_logs INCLUDING DEFAULTS)")
@@ -139,7 +140,7 @@ async def _create(connection: asyncpg.Connection, day: datetime, done: Maintaine
 
 
 async def _drop(connection: asyncpg.Connection, partition: Partition, done: Maintained) -> None:
-    async with _briefly(connection, partition.name, done):
+    async with _short_transaction(connection, partition.name, done):
         await connection.execute(f'DROP TABLE IF EXISTS "{partition.name}"')
         done.dropped.append(partition.name)
 

@@ -78,7 +78,7 @@ class Numbers:
 
 
 def payload(rows: Sequence[LoggedRow], first_seq: int) -> bytes:
-    """The payload of a frame of rows. Raises ValueError for a prediction that is no number."""
+    """The payload of a frame of rows. Raises ValueError for a prediction that is NaN."""
     parts: list[bytes] = [b""]
     lengths: list[int] = []
     seq, start, json_length = first_seq, _START.pack, _JSON.pack
@@ -86,7 +86,7 @@ def payload(rows: Sequence[LoggedRow], first_seq: int) -> bytes:
         prediction = row.prediction
         if prediction != prediction:  # noqa: PLR0124 - the fastest test for NaN
             raise ValueError(
-                f"row {row.row} of request {row.request_id}: the prediction is NaN, which is no row"
+                f"row {row.row} of request {row.request_id}: the prediction is NaN, which is not logged"
             )
         identifier, features, packed = row.request_id.encode(), row.features_json, row.features_f32
         when = int((row.ts - EPOCH_2000) * 1e6 + 0.5)

@@ -1,4 +1,4 @@
-"""The S3 client of every room: endpoint, keys and addressing by the variables that MLflow reads too."""
+"""The S3 client: endpoint, keys and addressing by the same variables that MLflow reads."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -19,7 +19,7 @@ def client(variables: Mapping[str, str]) -> "S3Client":
     """A client for these variables, kept while they stay the same: to make one takes a tenth of a second.
 
     STYLE is `path` (host/bucket/key), `virtual` (bucket.host/key) or `auto`: virtual hosts at AWS, paths at
-    an endpoint of one's own. Raises ValueError for another word.
+    another endpoint. Raises ValueError for another word.
     """
     style = variables.get(STYLE) or "auto"
     if style not in STYLES:

@@ -1,4 +1,4 @@
-"""Segments that a leaving pod put into S3, and how anybody delivers them exactly once.
+"""Segments that a pod which must go uploads to S3, and how anybody delivers them exactly once.
 
 Key: `driftlead/spool/<cluster>/<namespace>/<resource>/<spool id>/<offset>.seg`. An object is one line of
 JSON (whose rows, offsets, checksum), then the bytes of the spool from `start` to `end`. Importing is the
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Segment:
-    """A part of a spool that is handed over.
+    """A part of a spool, as it is uploaded.
 
     `previous`: the position from which on this is the next part; `seq`: the last sequence number before it.
     """
@@ -67,13 +67,13 @@ class Imported:
     left: list[str] = field(default_factory=list)
 
 
-def describe(source: Source) -> bytes:
+def dump_source(source: Source) -> bytes:
     """JSON of whose rows these are; the baseline is named by its digest and kept beside."""
-    return json.dumps(_described(source)).encode()
+    return json.dumps(_source_document(source)).encode()
 
 
-def described(text: bytes, baseline: Callable[[str], bytes | None]) -> Source:
-    """The source that `describe` wrote; `baseline` returns the file of a digest, or None to do without.
+def parse_source(text: bytes, baseline: Callable[[str], bytes | None]) -> Source:
+    """The source that `dump_source` wrote; `baseline` returns the file of a digest, or None to do without.
 
     Raises ValueError, TypeError or KeyError when the text is something else.
     """
@@ -90,11 +90,11 @@ def key_of(segment: Segment) -> str:
     return f"{_folder(segment.source)}{segment.start:020d}.seg"
 
 
-def hand_over(store: Store, segment: Segment) -> None:
-    """Writes a segment together with the baseline it is counted by. Raises StoreUnreachable."""
+def upload_segment(store: Store, segment: Segment) -> None:
+    """Uploads a segment together with the baseline it is counted by. Raises StoreUnreachable."""
     source = segment.source
     head = {
-        **_described(source),
+        **_source_document(source),
         "baseline_json": source.baseline.to_json().decode() if source.baseline else None,
         "previous": segment.previous,
         "start": segment.start,
@@ -142,18 +142,18 @@ async def _import_one(connection: asyncpg.Connection, store: Store, key: str, do
     try:
         segment = await asyncio.to_thread(parse, body)
     except (ValueError, KeyError, TypeError) as error:
-        done.left.append(f"{key} is no segment: {error}; it is left alone")
+        done.left.append(f"{key} is not a whole segment: {error}; it is left alone")
         return False
     try:
         done.rows += await deliver_segment(connection, segment)
     except Moved as moved:
         done.left.append(
-            f"{key} does not follow the spool's position {moved.off}; its predecessor is awaited"
+            f"{key} does not follow the spool's position {moved.off}; the segment before it must come first"
         )
         return False
     await asyncio.to_thread(store.delete, key)
     done.segments += 1
-    log.info("handed over rows delivered", key=key, rows=done.rows)
+    log.info("uploaded segment delivered", key=key, rows=done.rows)
     return True
 
 
@@ -207,7 +207,7 @@ def _folder(source: Source) -> str:
     return f"{prefix(identity.cluster, identity.namespace, identity.resource)}{source.spool_id}/"
 
 
-def _described(source: Source) -> dict[str, Any]:
+def _source_document(source: Source) -> dict[str, Any]:
     return {
         "spool": str(source.spool_id),
         "identity": asdict(source.identity),

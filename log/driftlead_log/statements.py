@@ -1,9 +1,9 @@
-"""What the delivery says to the database."""
+"""The SQL of a delivery."""
 
 from typing import Final
 
-# Set in each transaction, not in the session: behind a transaction pooler the session is somebody else's. The
-# first and the keepalives free the lock of a predecessor whose machine vanished.
+# Set in each transaction, not in the session: behind a transaction pooler the session goes on to another
+# client. The first and the keepalives free the lock of a predecessor whose machine vanished.
 BEGIN: Final = """
 BEGIN;
 SET LOCAL idle_in_transaction_session_timeout = '30s';

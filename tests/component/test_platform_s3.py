@@ -1,4 +1,4 @@
-"""S3 with buckets as hosts and as paths: models, reports and handed over logs are found by both."""
+"""S3 with buckets as hosts and as paths: models, reports and uploaded segments are found by both."""
 
 import json
 import os

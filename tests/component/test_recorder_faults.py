@@ -207,8 +207,8 @@ async def test_a_connection_cut_at_the_commit_loses_and_doubles_nothing(
 async def test_a_full_spool_drops_by_number_even_when_the_server_is_killed(
     dsn: str, tmp_path: Path, after: str
 ) -> None:
-    away = "postgresql://driftlead@127.0.0.1:9/none"
-    full = recording.start("full", away, tmp_path, spool_bytes=70_000, drain=0.2)
+    unreachable = "postgresql://driftlead@127.0.0.1:9/none"
+    full = recording.start("full", unreachable, tmp_path, spool_bytes=70_000, drain=0.2)
     full.wait_for(200)
     if after == "kill":
         full.kill()

@@ -1,4 +1,4 @@
-"""What a recorder does when something is full, damaged, away, twice or wrong: one in this process."""
+"""What a recorder does when something is full, damaged, unreachable, twice or wrong: one in this process."""
 
 import asyncio
 import errno
@@ -22,10 +22,10 @@ from neighbours import Postgres, recording
 from neighbours.logged import serving_role
 from neighbours.recording import until
 
-AWAY = "postgresql://driftlead@127.0.0.1:9/none"
+UNREACHABLE = "postgresql://driftlead@127.0.0.1:9/none"
 
 
-def opened(folder: Path, dsn: str = AWAY, **more: Any) -> Recorder:
+def opened(folder: Path, dsn: str = UNREACHABLE, **more: Any) -> Recorder:
     settings = RecorderSettings(dsn=lambda: dsn, spool_dir=folder, flush_seconds=0.01, **more)
     return Recorder.open(settings, recording.IDENTITY, recording.BASELINE)
 
@@ -63,7 +63,7 @@ def spoil(folder: Path, pattern: str) -> None:
 async def test_an_outage_delays_rows_and_nothing_else(
     dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    address = [AWAY]
+    address = [UNREACHABLE]
     settings = RecorderSettings(
         dsn=lambda: address[0], spool_dir=tmp_path, flush_seconds=0.01, batch_bytes=20_000
     )
@@ -100,7 +100,7 @@ async def test_a_restarted_server_tells_what_its_predecessor_left_and_delivers_i
 
 
 async def test_without_traffic_too_the_end_of_an_outage_is_noticed(dsn: str, tmp_path: Path) -> None:
-    address = [AWAY]
+    address = [UNREACHABLE]
     settings = RecorderSettings(dsn=lambda: address[0], spool_dir=tmp_path, flush_seconds=0.01)
     recorder = Recorder.open(settings, recording.IDENTITY)
     await recorder.start()
@@ -252,7 +252,7 @@ async def test_a_write_that_the_disk_takes_half_leaves_no_half_frame(
 async def test_what_is_dropped_is_not_pending_and_leaves_no_lag(
     dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    address = [AWAY]
+    address = [UNREACHABLE]
     settings = RecorderSettings(
         dsn=lambda: address[0],
         spool_dir=tmp_path,

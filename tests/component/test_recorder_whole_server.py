@@ -101,7 +101,7 @@ def test_each_acknowledged_request_is_logged_once_however_often_the_server_is_ki
     assert len(unanswered) <= ROUNDS * CLIENTS + 1
 
 
-def test_while_the_database_is_away_durable_answers_503_in_time_and_delivers_the_row_later(
+def test_while_the_database_is_unreachable_durable_answers_503_in_time_and_delivers_the_row_later(
     tmp_path: Path,
 ) -> None:
     model = saved(tmp_path / "model", regression(), rows())

@@ -17,7 +17,7 @@ from pathlib import Path
 from driftlead_formats.baseline import BaselineError
 from driftlead_inference.recorder.types import SpoolUnusable
 from driftlead_log.delivery import Source
-from driftlead_log.segments import described
+from driftlead_log.segments import parse_source
 
 
 @dataclass
@@ -86,9 +86,9 @@ def source_of(folder: Path, run: int) -> Source | None:
     try:
         text = run_path(folder, run).read_bytes()
         try:
-            return described(text, lambda sha: baseline_path(folder, sha).read_bytes())
+            return parse_source(text, lambda sha: baseline_path(folder, sha).read_bytes())
         except (OSError, BaselineError):
-            return described(text, lambda _: None)  # the rows count for more than their histograms
+            return parse_source(text, lambda _: None)  # the rows count for more than their histograms
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -19,7 +19,7 @@ from driftlead_inference.recorder.writer import Writer
 from driftlead_log import frames, row_tuples
 from driftlead_log.frames import Kind
 from driftlead_log.row_tuples import Identity
-from driftlead_log.segments import Segment, hand_over, key_of
+from driftlead_log.segments import Segment, key_of, upload_segment
 from driftlead_log.store import Store, StoreUnreachable
 
 DROPPING_UNTIL = 0.9  # once full, rows are dropped until the spool is emptied to this share: few, long gaps
@@ -266,7 +266,7 @@ class Recorder:
             segment = Segment(source, previous, start, max(seq, first_seq - 1), content, drops)
             try:
                 async with asyncio.timeout(max(0.1, deadline - time.monotonic())):
-                    await asyncio.to_thread(hand_over, store, segment)
+                    await asyncio.to_thread(upload_segment, store, segment)
             except (StoreUnreachable, TimeoutError) as error:
                 log.error("the rest of the spool cannot be uploaded", error=str(error) or "no time left")
                 return

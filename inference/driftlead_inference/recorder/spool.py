@@ -21,7 +21,7 @@ from driftlead_inference.recorder.types import MIB
 from driftlead_log.delivery import Source
 from driftlead_log.frames import Damage, Frame, scan
 from driftlead_log.row_tuples import Identity
-from driftlead_log.segments import describe
+from driftlead_log.segments import dump_source
 
 RUN_BITS: Final = 40
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -212,7 +212,7 @@ class Spool:
             files.write_whole(
                 files.baseline_path(self.folder, source.baseline_sha), source.baseline.to_json()
             )
-        files.write_whole(files.run_path(self.folder, self.run), describe(source))
+        files.write_whole(files.run_path(self.folder, self.run), dump_source(source))
         self._sources[self.run] = self._current = source
         described = [path.read_bytes() for path in self.folder.glob("run-*.json")]
         for path in self.folder.glob("baseline-*.json"):

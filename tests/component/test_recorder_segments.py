@@ -19,7 +19,7 @@ from driftlead_log.store import S3Store, StoreUnreachable
 from neighbours import S3, recording
 from neighbours.recording import until
 
-AWAY = "postgresql://driftlead@127.0.0.1:9/none"
+UNREACHABLE = "postgresql://driftlead@127.0.0.1:9/none"
 WHERE = prefix("cluster", "team", "demo")
 
 
@@ -39,8 +39,8 @@ def opened(folder: Path, dsn: str, **more: Any) -> Recorder:
     return Recorder.open(settings, recording.IDENTITY, recording.BASELINE)
 
 
-async def left_behind(folder: Path, store: S3Store, count: int = 3000, dsn: str = AWAY) -> Recorder:
-    """A recorder that goes while the database is away."""
+async def left_behind(folder: Path, store: S3Store, count: int = 3000, dsn: str = UNREACHABLE) -> Recorder:
+    """A recorder that goes while the database is unreachable."""
     recorder = opened(folder, dsn, store=store, spool_bytes=4 * 2**20)
     await recorder.start()
     for number in range(count):
@@ -58,7 +58,7 @@ async def whole(connection: asyncpg.Connection, count: int = 3000) -> None:
     assert sum(unpack(c["features"]).sum() for c in counted) == count * recording.FEATURES
 
 
-async def test_undelivered_rows_are_handed_over_and_imported_once(
+async def test_undelivered_rows_are_uploaded_and_imported_once(
     connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
     began = time.monotonic()
@@ -100,7 +100,7 @@ async def test_another_pod_of_the_resource_delivers_when_it_has_nothing_else_to_
 async def test_what_was_dropped_travels_with_what_was_not(
     connection: asyncpg.Connection, tmp_path: Path, store: S3Store
 ) -> None:
-    recorder = opened(tmp_path, AWAY, store=store, spool_bytes=100_000)
+    recorder = opened(tmp_path, UNREACHABLE, store=store, spool_bytes=100_000)
     for number in range(1000):
         recorder.append([recording.row(f"r{number}")])
     dropped = sum(recorder.dropped.values())
@@ -156,7 +156,7 @@ async def test_a_segment_whose_predecessor_is_missing_waits(
     assert second is not None
     store.delete(keys[1])
     done = await import_segments(connection, store, WHERE)
-    assert "predecessor is awaited" in done.left[0] and done.rows == 0
+    assert "must come first" in done.left[0] and done.rows == 0
     store.put(keys[1], second)
     await import_segments(connection, store, WHERE)
     await whole(connection)
@@ -188,7 +188,7 @@ async def test_an_object_that_is_damaged_is_left_alone_and_said(
     await whole(connection, 100)
 
 
-async def test_with_the_store_away_too_rows_stay_in_the_folder(
+async def test_with_the_store_unreachable_too_rows_stay_in_the_folder(
     dsn: str, connection: asyncpg.Connection, tmp_path: Path
 ) -> None:
     nowhere = S3Store("none", lambda: {"MLFLOW_S3_ENDPOINT_URL": "http://127.0.0.1:9"})
