@@ -29,7 +29,7 @@ import asyncpg
 import numpy as np
 
 from driftlead_drift.__main__ import main as check
-from driftlead_drift.judging.facts import Traffic, Window, WindowCounts
+from driftlead_drift.judging.facts import Window, WindowCounts
 from driftlead_drift.judging.judge import judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.traffic.counting import Counter
@@ -37,6 +37,7 @@ from driftlead_drift.traffic.reading import copy_json, copy_packed, count_histog
 from driftlead_drift.traffic.windows import in_stretch
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
+from driftlead_formats.traffic import Traffic
 from driftlead_log.migrate import migrate
 from neighbours import postgres
 from neighbours.logged import copy_rows

@@ -27,7 +27,15 @@ from neighbours import postgres
 from neighbours.recording import until
 
 FEATURES = 20
-IDENTITY = Identity("DriftAwareDemoModel", "3", "prod", "kind", "default", "demo", "demo-prod-5f7c9-abcde")
+IDENTITY = Identity(
+    model_name="DriftAwareDemoModel",
+    model_version="3",
+    deployment="prod",
+    cluster="kind",
+    namespace="default",
+    resource="demo",
+    pod="demo-prod-5f7c9-abcde",
+)
 RANDOM = np.random.default_rng(1)
 MATRIX = RANDOM.normal(size=(5000, FEATURES)).astype("<f4")
 BASELINE = build({f"f{i}": MATRIX[:, i] for i in range(FEATURES)}, prediction=RANDOM.random(5000))

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AliasChoices, Field, SecretStr
 
 from driftlead_formats.durations import duration
 from driftlead_formats.settings_source import CommaList, ConnectedSettings
+from driftlead_formats.traffic import Traffic
 
 
 def _length(text: str) -> str:
@@ -55,6 +56,15 @@ class Connections(ConnectedSettings):
         validation_alias=AliasChoices("DRIFTLEAD_JSON", "json"),
         description="Print the summary as one line of JSON instead of words",
     )
+
+    def traffic(self, deployment: str) -> Traffic:
+        """What a deployment of the resource that is meant logged, of whatever model version."""
+        return Traffic(
+            deployment=deployment,
+            cluster=self.cluster,
+            namespace=self.namespace,
+            resource=self.resource,
+        )
 
 
 class Rule(Connections):

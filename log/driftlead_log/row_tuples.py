@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_formats.traffic import Traffic
+
 COLUMNS: Final = (
     "ts", "latency_ms", "prediction", "seq", "row", "request_id", "features", "prediction_label", "outputs",
     "features_f32", "model_name", "model_version", "deployment", "cluster", "namespace", "resource", "pod",
@@ -37,16 +39,10 @@ _NUMBERS: Final = np.dtype(
 )
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Whose rows these are: the columns that all rows of a server share."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity(Traffic):
+    """Whose rows these are, and which pod's: the columns that all rows of a server share."""
 
-    model_name: str
-    model_version: str
-    deployment: str
-    cluster: str = ""
-    namespace: str = ""
-    resource: str = ""
     pod: str = ""
 
     def columns(self) -> bytes:

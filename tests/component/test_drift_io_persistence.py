@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from driftlead_drift.check import runs
-from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.history import consecutive_before
+from driftlead_formats.traffic import Traffic
 from driftlead_log.migrate import migrate
 
 WEEK = timedelta(days=7)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.judging.facts import Window
 from driftlead_drift.traffic import reading
 from driftlead_drift.traffic.reading import count
 from driftlead_drift.traffic.windows import find_window
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
+from driftlead_formats.traffic import Traffic
 from driftlead_log.migrate import apply
 from neighbours.logged import copy_rows
 

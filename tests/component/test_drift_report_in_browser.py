@@ -16,13 +16,13 @@ from driftlead_drift.__main__ import main
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import Arm, CanaryPolicy
 from driftlead_drift.judging.evidence import Evidence, Minutes
-from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.performance import changed
 from driftlead_drift.judging.truth import Labelled, Tally, seen
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
 from driftlead_formats.baseline import build
 from driftlead_formats.histograms import latency_counts
+from driftlead_formats.traffic import Traffic
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium here; run: apt-get install chromium")

@@ -36,6 +36,6 @@ def test_every_column_that_is_written_is_described() -> None:
 def test_the_metrics_are_those_of_the_code(tmp_path: Path) -> None:
     registry = CollectorRegistry()
     settings = RecorderSettings(dsn=lambda: "", spool_dir=tmp_path, spool_bytes=2**20)
-    Recorder.open(settings, Identity("m", "1", "prod"), None, registry)
+    Recorder.open(settings, Identity(model_name="m", model_version="1", deployment="prod"), None, registry)
     exported = {sample.name for family in registry.collect() for sample in family.samples}
     assert exported == {f"driftlead_inference_log_{name}" for name in first_cells("\n## Metrics\n")}

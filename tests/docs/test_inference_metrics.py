@@ -22,7 +22,9 @@ def families(spool: Path) -> Iterator[Metric]:
     metrics.model.labels("Demo", "3", "prod", "onnx").set(1)
     metrics.labels.labels("stored").inc()
     settings = RecorderSettings(dsn=lambda: "", spool_dir=spool)
-    Recorder.open(settings, Identity("Demo", "3", "prod"), None, metrics.registry)
+    Recorder.open(
+        settings, Identity(model_name="Demo", model_version="3", deployment="prod"), None, metrics.registry
+    )
     for family in metrics.registry.collect():
         if not family.name.startswith(PROCESS):
             yield family

@@ -21,7 +21,15 @@ from driftlead_inference.recorder import Identity, Recorder, RecorderSettings, R
 from neighbours.processes import IMPORTS
 
 FEATURES = 5
-IDENTITY = Identity("flights", "3", "prod", "cluster", "team", "demo", "demo-prod-0")
+IDENTITY = Identity(
+    model_name="flights",
+    model_version="3",
+    deployment="prod",
+    cluster="cluster",
+    namespace="team",
+    resource="demo",
+    pod="demo-prod-0",
+)
 
 # Children fork from a process that has imported everything, which Python 3.11 finds by PYTHONPATH only.
 _context = multiprocessing.get_context("forkserver")

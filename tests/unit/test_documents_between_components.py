@@ -19,7 +19,7 @@ from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
 from driftlead_drift.judging.evidence import Evidence, Minutes, arms
-from driftlead_drift.judging.facts import Traffic, WindowCounts
+from driftlead_drift.judging.facts import WindowCounts
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report.document import Subject, failure
 from driftlead_drift.retraining import Trained
@@ -30,6 +30,7 @@ from driftlead_formats import termination
 from driftlead_formats.baseline import build
 from driftlead_formats.histograms import LATENCY_BINS
 from driftlead_formats.summaries import CanaryAssessment
+from driftlead_formats.traffic import Traffic
 from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World
 
@@ -37,9 +38,7 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SUBJECT = Subject(
     run_id="20261124T120000-abc",
     created=NOW,
-    model_name="Flights",
-    model_version="3",
-    deployment="prod",
+    traffic=Traffic(model_name="Flights", model_version="3", deployment="prod"),
     start=NOW - timedelta(days=7),
     end=NOW,
     rows=5000,

@@ -14,6 +14,7 @@ from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
 from driftlead_drift.traffic.counting import Counter, Counts
 from driftlead_formats.baseline import Baseline, build
+from driftlead_formats.traffic import Traffic
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 RANDOM = np.random.default_rng(3)
@@ -38,7 +39,11 @@ def gathered(baseline: Baseline, *names: str) -> Gathered:
         baseline_sha256=baseline.sha256,
     )
     subject = Subject(
-        run_id="r", created=NOW, model_name="m", model_version="1", deployment="prod", start=NOW, end=NOW
+        run_id="r",
+        created=NOW,
+        traffic=Traffic(model_name="m", model_version="1", deployment="prod"),
+        start=NOW,
+        end=NOW,
     )
     return Gathered(subject=subject, baseline=baseline, window=window, not_kept=names)
 

@@ -3,11 +3,11 @@ import orjson
 import pytest
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.traffic.counting import Counter
 from driftlead_drift.traffic.rows import count_lines
 from driftlead_drift.traffic.windows import condition, literal
 from driftlead_formats.baseline import Baseline, build
+from driftlead_formats.traffic import Traffic
 
 RANDOM = np.random.default_rng(7)
 NUMBERS = {"a": RANDOM.normal(size=2000), "b": RANDOM.integers(0, 5, 2000).astype(float)}

@@ -15,14 +15,13 @@ from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report import document, page, schemas, svg
 from driftlead_drift.report.past_runs import features_of, from_report
 from driftlead_formats.baseline import Baseline, build
+from driftlead_formats.traffic import Traffic
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SUBJECT = document.Subject(
     run_id="20261124T120000-abc",
     created=NOW,
-    model_name="demo",
-    model_version="3",
-    deployment="prod",
+    traffic=Traffic(model_name="demo", model_version="3", deployment="prod"),
     start=datetime(2026, 11, 17, 12, tzinfo=UTC),
     end=NOW,
     rows=5000,

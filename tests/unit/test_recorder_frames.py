@@ -88,7 +88,15 @@ def test_a_damaged_payload_says_which_rows_it_was() -> None:
 
 
 def test_a_tuple_has_postgres_types_in_the_columns_order() -> None:
-    identity = Identity("model", "3", "prod", "cluster", "ns", "demo", "pod-0")
+    identity = Identity(
+        model_name="model",
+        model_version="3",
+        deployment="prod",
+        cluster="cluster",
+        namespace="ns",
+        resource="demo",
+        pod="pod-0",
+    )
     (one,) = rows_of([row("id-1", label="late", outputs_json=b"[2]")], 77)
     data = row_tuples.copy_data([one], identity.columns())
     place, fields = len(row_tuples.COPY_HEADER) + 2, []

@@ -63,12 +63,7 @@ def run(settings: CheckSettings) -> CommandResult:
     subject = document.Subject(
         run_id=reports.new_run_id(now),
         created=now,
-        model_name=settings.model,
-        model_version="",
-        deployment=settings.deployment,
-        cluster=settings.cluster,
-        namespace=settings.namespace,
-        resource=settings.resource,
+        traffic=replace(settings.traffic(settings.deployment), model_name=settings.model),
         start=now - duration(settings.window),
         end=now,
         scheduled=settings.counts_for_persistence(host),
@@ -121,7 +116,7 @@ def judged(
 ) -> dict[str, Any]:
     """The report of what the judge says."""
     started = time.perf_counter()
-    version = gathered.subject.model_version
+    version = gathered.subject.traffic.model_version
     past = as_history(gathered.history, version, timed=gathered.window.start is not None)
     judgement = judge(*gathered.judged(), policy, past)
     subject = replace(gathered.subject, timings={**timings, "judge_s": time.perf_counter() - started})
@@ -149,7 +144,7 @@ def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathere
             runs.save(settings.history, report)
         return Outcome(report, uri, recorded=True)
     if settings.report_bucket:
-        where = reports.prefix(settings.report_bucket, settings, settings.deployment)
+        where = reports.prefix(settings.report_bucket, settings.traffic(settings.deployment))
         uri = reports.upload(where, report["run_id"], files)
     if gathered and gathered.traffic:
         asyncio.run(_remember(settings, report, gathered, uri))

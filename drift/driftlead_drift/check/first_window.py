@@ -13,10 +13,11 @@ import orjson
 from numpy.typing import NDArray
 
 from driftlead_drift.errors import CannotJudgeError, TooEarlyError
-from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.judging.facts import Window
 from driftlead_drift.storage.registry import ModelVersion, Registry
 from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline, BaselineError, build
+from driftlead_formats.traffic import Traffic
 
 MOST_ROWS = 200_000
 """Rows from which the baseline is made at most; of more, each k-th is taken."""

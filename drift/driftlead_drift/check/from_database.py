@@ -9,7 +9,7 @@ import asyncpg
 from driftlead_drift.check import first_window, runs
 from driftlead_drift.check.gathered import Gathered
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.facts import Traffic, Window, WindowCounts
+from driftlead_drift.judging.facts import Window, WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_drift.settings import CheckSettings
 from driftlead_drift.storage.baselines import baseline_of, version_baseline
@@ -20,6 +20,7 @@ from driftlead_drift.traffic.database import connected
 from driftlead_drift.traffic.import_segments import import_uploaded
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.durations import duration, in_words
+from driftlead_formats.traffic import Traffic
 
 
 def gather(settings: CheckSettings, subject: Subject) -> Gathered:
@@ -46,8 +47,7 @@ async def _gather(settings: CheckSettings, subject: Subject) -> Gathered:
     return Gathered(
         subject=replace(
             subject,
-            model_name=traffic.model_name,
-            model_version=traffic.model_version,
+            traffic=traffic,
             start=window.start,
             end=window.end,
             rows=counts.rows,
@@ -90,14 +90,7 @@ def window_counts(traffic: Traffic, window: Window, counts: Counts, baseline: Ba
 async def _traffic(connection: asyncpg.Connection, settings: CheckSettings) -> Traffic:
     """Whose rows are meant; of a model named without version, the version that answered last."""
     want = wanted(settings.model)
-    traffic = Traffic(
-        model_name=want.name,
-        model_version=want.version,
-        deployment=settings.deployment,
-        cluster=settings.cluster,
-        namespace=settings.namespace,
-        resource=settings.resource,
-    )
+    traffic = replace(settings.traffic(settings.deployment), model_name=want.name, model_version=want.version)
     if want.stage or want.alias:
         return replace(traffic, model_version=Registry(settings.tracking_uri).resolve(want))
     if not want.version:

@@ -38,8 +38,7 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
     counter, span, notes = _count(settings, table, baseline)
     subject = replace(
         subject,
-        model_name=name or settings.data.name,
-        model_version=version,
+        traffic=replace(subject.traffic, model_name=name or settings.data.name, model_version=version),
         start=subject.created if span is None else datetime.fromtimestamp(span[0], UTC),
         end=subject.created if span is None else datetime.fromtimestamp(span[1], UTC),
         rows=counter.rows,

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from driftlead_drift.judging.facts import Run, Traffic, Window, WindowCounts
+from driftlead_drift.judging.facts import Run, Window, WindowCounts
 from driftlead_drift.report.document import Subject
 from driftlead_formats.baseline import Baseline
+from driftlead_formats.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

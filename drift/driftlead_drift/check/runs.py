@@ -18,9 +18,10 @@ import asyncpg
 import orjson
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.facts import Run, Traffic, Window
+from driftlead_drift.judging.facts import Run, Window
 from driftlead_drift.report.past_runs import from_report, known_verdict
 from driftlead_formats.baseline import Baseline
+from driftlead_formats.traffic import Traffic
 
 KEPT_DAYS = 400
 """A year of seasons and some days."""

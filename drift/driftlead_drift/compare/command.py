@@ -47,6 +47,6 @@ def record(settings: CompareSettings, document: dict[str, Any]) -> str:
     if settings.report:
         uri = reports.write_folder(settings.report, files, page="compare.html")
     if settings.report_bucket:
-        where = reports.prefix(settings.report_bucket, settings, settings.canary)
+        where = reports.prefix(settings.report_bucket, settings.traffic(settings.canary))
         uri = reports.upload(where, document["run_id"], files, page="compare.html")
     return uri

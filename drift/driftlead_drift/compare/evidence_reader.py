@@ -7,6 +7,7 @@ version of a side changes it starts again from nothing, since a verdict on a mix
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
@@ -17,7 +18,6 @@ from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
 from driftlead_drift.judging.evidence import MINUTE, Evidence, Minutes, arms, whole_minutes
-from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.performance import changed
 from driftlead_drift.judging.truth import Tally
 from driftlead_drift.settings import CompareSettings
@@ -27,6 +27,7 @@ from driftlead_drift.traffic.database import connected
 from driftlead_drift.traffic.windows import deployment_columns, literal
 from driftlead_formats.binning import FeatureBins
 from driftlead_formats.durations import duration
+from driftlead_formats.traffic import Traffic
 
 
 class EvidenceReader:
@@ -90,10 +91,9 @@ class EvidenceReader:
     async def _serving(self, connection: asyncpg.Connection, deployment: str, since: datetime) -> Traffic:
         """The traffic of the version that answered last under a deployment."""
         settings = self.settings
-        place = {"cluster": settings.cluster, "namespace": settings.namespace, "resource": settings.resource}
-        anything = Traffic(model_name="", model_version="", deployment=deployment, **place)
+        traffic = settings.traffic(deployment)
         where = " AND ".join(
-            f"{name} = {literal(value)}" for name, value in deployment_columns(anything).items()
+            f"{name} = {literal(value)}" for name, value in deployment_columns(traffic).items()
         )
         if settings.model:
             where += f" AND model_name = {literal(wanted(settings.model).name)}"
@@ -107,7 +107,7 @@ class EvidenceReader:
                 f"deployment {deployment} logged nothing since {since:%Y-%m-%d %H:%M:%S} UTC; send it "
                 "traffic, look at a longer --window, or name other deployments with --prod and --canary"
             )
-        return Traffic(model_name=row[0], model_version=row[1], deployment=deployment, **place)
+        return replace(traffic, model_name=row[0], model_version=row[1])
 
     def _prediction_bins(self, prod: Traffic) -> tuple[FeatureBins | None, tuple[str, ...]]:
         """Prod's bins for predictions, or why there are none: errors and latency can be compared without."""

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import orjson
 
-from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.truth import Labelled, Tally, seen
 from driftlead_drift.traffic.windows import SLACK, condition
+from driftlead_formats.traffic import Traffic
 
 AT_ONCE = 5_000  # rows in memory
 EARLIER = timedelta(days=30)

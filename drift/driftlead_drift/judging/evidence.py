@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging.comparison import Arm, CanaryJudgement, Measure
-from driftlead_drift.judging.facts import Traffic
 from driftlead_drift.judging.truth import Tally
 from driftlead_formats.binning import FeatureBins
+from driftlead_formats.traffic import Traffic
 
 MINUTE: Final = timedelta(minutes=1)
 NO_LABELS: Final = Tally()

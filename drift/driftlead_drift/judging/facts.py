@@ -1,4 +1,4 @@
-"""What a check is about, as plain data: whose rows, from when to when, and what earlier runs found."""
+"""What a check is about, as plain data: from when to when, and what earlier runs found."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from driftlead_formats.verdicts import DriftVerdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """Whose rows are meant. Empty cluster, namespace, resource: rows of any."""
-
-    model_name: str
-    model_version: str
-    deployment: str
-    cluster: str = ""
-    namespace: str = ""
-    resource: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from driftlead_drift.judging.policy import Policy
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.binning import FeatureBins
 from driftlead_formats.summaries import TOP_FEATURES, DriftSummary, TopFeature
+from driftlead_formats.traffic import Traffic
 from driftlead_formats.verdicts import CommandExit, DriftVerdict
 
 SCHEMA = "drift-report/v1"
@@ -29,12 +30,7 @@ class Subject:
 
     run_id: str
     created: datetime
-    model_name: str
-    model_version: str
-    deployment: str
-    cluster: str = ""
-    namespace: str = ""
-    resource: str = ""
+    traffic: Traffic
     start: datetime
     end: datetime
     rows: int = 0
@@ -143,17 +139,18 @@ def failure(subject: Subject, sentence: str, policy: Policy, *, early: bool = Fa
 
 
 def _head(subject: Subject) -> dict[str, Any]:
+    traffic = subject.traffic
     return {
         "schema": SCHEMA,
         "run_id": subject.run_id,
         "created": subject.created.isoformat(),
         "model": {
-            "name": subject.model_name,
-            "version": subject.model_version,
-            "deployment": subject.deployment,
-            "cluster": subject.cluster,
-            "namespace": subject.namespace,
-            "resource": subject.resource,
+            "name": traffic.model_name,
+            "version": traffic.model_version,
+            "deployment": traffic.deployment,
+            "cluster": traffic.cluster,
+            "namespace": traffic.namespace,
+            "resource": traffic.resource,
         },
         "window": {
             "from": subject.start.isoformat(),

@@ -84,7 +84,7 @@ def drift_report(settings: RetrainSettings) -> dict[str, Any] | None:
         return None
     from driftlead_drift.storage.reports import prefix  # noqa: PLC0415
 
-    where = prefix(settings.report_bucket, settings, settings.deployment)
+    where = prefix(settings.report_bucket, settings.traffic(settings.deployment))
     body = s3.get(f"{where}/{settings.report_id}/report.json")
     return None if body is None else json.loads(body)
 

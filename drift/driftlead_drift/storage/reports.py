@@ -4,23 +4,15 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.storage import s3
+from driftlead_formats.traffic import Traffic
 
 
-class Place(Protocol):
-    """Whose report it is."""
-
-    cluster: str
-    namespace: str
-    resource: str
-
-
-def prefix(bucket: str, place: Place, deployment: str) -> str:
+def prefix(bucket: str, traffic: Traffic) -> str:
     """`s3://bucket/driftlead/reports/cluster/namespace/resource/deployment`; what is not named is `-`."""
-    parts = [place.cluster, place.namespace, place.resource, deployment]
+    parts = [traffic.cluster, traffic.namespace, traffic.resource, traffic.deployment]
     return "/".join([f"s3://{bucket}/driftlead/reports", *(part or "-" for part in parts)])
 
 

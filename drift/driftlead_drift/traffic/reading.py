@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import asyncpg
 import numpy as np
 
-from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.judging.facts import Window
 from driftlead_drift.traffic.counting import Counter, Counts
 from driftlead_drift.traffic.rows import (
     HEADER_BYTES,
@@ -21,6 +21,7 @@ from driftlead_drift.traffic.rows import (
 from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.histograms import unpack
+from driftlead_formats.traffic import Traffic
 
 BATCH_BYTES = 1 << 20
 JSON_BYTES = 1 << 18  # a batch of text takes some fifteen times its size while it is parsed

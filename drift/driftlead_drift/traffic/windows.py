@@ -16,7 +16,8 @@ from datetime import datetime, timedelta
 import asyncpg
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.judging.facts import Traffic, Window
+from driftlead_drift.judging.facts import Window
+from driftlead_formats.traffic import Traffic
 
 SLACK = timedelta(hours=1)
 """How far a pod's clock may be ahead of the database's: `logged_at`, by which partitions are cut, is the
