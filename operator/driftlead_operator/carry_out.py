@@ -1,4 +1,27 @@
-"""I/O out: does what a plan asks for; a write is refused by the API server when the world has moved on."""
+"""I/O out: does what a plan asks for; a write is refused by the API server when the world has moved on.
+
+The order is part of the design. Status comes first: it holds what the operator must remember (an intent to
+tell the registry, to retrain, to go back), and an intent is saved before it is acted upon, so that a crash in
+between leads to the same step once more and never to two. If that write fails, nothing else happens. Then the
+registry, then children all at once, since none needs another; deletions after them, so that nothing goes
+before what replaces it is there: an error stops before the deletions, while a refusal, which a person must
+resolve, does not. Events come last, and even when a step before them failed: what they tell was saved.
+
+Each write is guarded twice. `is_leader` is asked right before it. That cannot be all, since a process may be
+stopped between question and request and wake up when another leads; so each write also carries what it was
+decided on:
+
+- status and objects that were seen: their resourceVersion;
+- objects that were not seen: server-side apply cannot ask for a free name and would take over a stranger's
+  object, so the name is looked up first, and the apply does not force; should a stranger come in between,
+  whatever differs is a conflict;
+- Jobs: names that follow from what they are for, so a second one is a conflict;
+- deletions: the uid that was seen;
+- the registry has no such guard; that is why the intent in status is needed.
+
+After a conflict the object is read, so that the next plan need not wait for the watch: what is gone leaves
+the cache, what is known is replaced, and what the cache did not know is noted as an outsider (see `observe`).
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -22,12 +45,7 @@ class Outcome:
 
 
 class CarryOut:
-    """Carries plans out.
-
-    `is_leader` is asked before each write. It cannot be the guard alone (a process may be stopped between
-    question and write), so writes also carry the version or uid of what was seen, Jobs have deterministic
-    names, and what is written to a registry was saved as an intent first.
-    """
+    """Carries plans out. `write_registry` takes the name of a registry and what to write there."""
 
     def __init__(
         self,
@@ -42,23 +60,23 @@ class CarryOut:
         self._write_registry, self._is_leader = write_registry, is_leader
 
     async def __call__(self, key: Key, facts: Facts, plan: Plan, notes: Notes) -> Outcome:
-        """Status first, then registry, objects, deletions; events last, even when something before failed."""
+        """Does all of a plan; what was refused is in the outcome, other errors are raised."""
         outcome = Outcome()
         if plan.status is not None:
-            self._check()
-            self._keep(await self._cluster.write_status(facts.resource, plan.status))
+            self._check_leadership()
+            self._remember(await self._cluster.write_status(facts.resource, plan.status))
             outcome.done.append("status")
         try:
             for write in plan.registry_writes:
-                self._check()
+                self._check_leadership()
                 await self._write_registry(facts.registry.name, write)
                 outcome.done.append(f"registry {write.model}/{write.version} -> {write.stage or write.alias}")
             writes = [(self._apply, each) for each in plan.apply] + [
                 (self._create, each) for each in plan.create
             ]
-            await all_of(self._taken(key, write, manifest, notes, outcome) for write, manifest in writes)
+            await all_of(self._try(key, write, manifest, notes, outcome) for write, manifest in writes)
             for deletion in plan.delete:
-                self._check()
+                self._check_leadership()
                 await self._cluster.delete(deletion.ref.kind, key.namespace, deletion.ref.name, deletion.uid)
                 outcome.done.append(f"delete {deletion.ref.kind}/{deletion.ref.name}")
         finally:
@@ -66,15 +84,15 @@ class CarryOut:
                 self._events.post(facts.resource, event)
         return outcome
 
-    def _check(self) -> None:
+    def _check_leadership(self) -> None:
         if not self._is_leader():
             raise LostLeadershipError("this process is not the leader any more; the next leader goes on")
 
-    def _keep(self, thing: Json) -> None:
-        """Our own writes are known at once; their echo on the watch is then no news."""
+    def _remember(self, thing: Json) -> None:
+        """Puts our own write into the cache, so that its echo on the watch is not news."""
         self._cache.put(thing["kind"], thing)
 
-    async def _taken(
+    async def _try(
         self,
         key: Key,
         write: Callable[[Key, Manifest, Notes], Awaitable[None]],
@@ -84,7 +102,7 @@ class CarryOut:
     ) -> None:
         """Writes one object; a refusal is noted and leaves the others alone."""
         ref = Ref(manifest["kind"], manifest["metadata"]["name"])
-        self._check()
+        self._check_leadership()
         try:
             await write(key, manifest, notes)
         except RefusedError as error:
@@ -98,38 +116,35 @@ class CarryOut:
         metadata = manifest["metadata"]
         seen = bool(metadata.get("resourceVersion"))
         if not seen:
-            await self._must_be_free(key, manifest, notes)
+            await self._check_name_is_free(key, manifest, notes)
         try:
-            self._keep(await self._cluster.apply(manifest, force=seen))
+            self._remember(await self._cluster.apply(manifest, force=seen))
         except ConflictError:
-            await self._look_again(key, manifest, notes)
+            await self._read_again(key, manifest, notes)
             raise
 
     async def _create(self, key: Key, manifest: Manifest, notes: Notes) -> None:
         try:
-            self._keep(await self._cluster.create(manifest))
+            self._remember(await self._cluster.create(manifest))
         except ConflictError:
-            await self._look_again(key, manifest, notes)
+            await self._read_again(key, manifest, notes)
             raise
 
-    async def _must_be_free(self, key: Key, manifest: Manifest, notes: Notes) -> None:
-        """Server-side apply cannot ask for a free name, and would take a stranger's object over.
-
-        Should one come between question and apply, that apply fails on what differs, as it does not force.
-        """
+    async def _check_name_is_free(self, key: Key, manifest: Manifest, notes: Notes) -> None:
+        """Raises ConflictError where an object of that name is there, and notes it."""
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         if await self._cluster.get(kind, key.namespace, name, cached=True):
             notes.outsiders.add(Ref(kind, name))
             raise ConflictError(f"{kind} {name} exists already")
 
-    async def _look_again(self, key: Key, manifest: Manifest, notes: Notes) -> None:
-        """After a conflict, reads the object, so that the next plan need not wait for the watch."""
+    async def _read_again(self, key: Key, manifest: Manifest, notes: Notes) -> None:
+        """Reads the object after a conflict."""
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         thing = await self._cluster.get(kind, key.namespace, name)
         if thing is None:
             self._cache.discard(kind, key.namespace, name)
         elif self._cache.version(kind, key.namespace, name):
-            self._keep({**thing, "kind": kind})
+            self._remember({**thing, "kind": kind})
         else:
             notes.outsiders.add(Ref(kind, name))
 

@@ -1,4 +1,14 @@
-"""Events for people, written one by one beside the workers, so that no decision waits for them."""
+"""Events for people, written one by one beside the workers, so that no decision waits for them.
+
+An event is a courtesy: status holds the truth. So a reconcile only puts it into a queue; one that cannot be
+written is logged with its text and not tried again, a queue of `MAX_WAITING` that is full loses the newest,
+and a process that has lost leadership writes none. On a graceful end the queue is emptied first, within the
+grace period.
+
+The name of an event is a hash of the resource's uid and the words. The same words again are therefore a
+conflict, which moves the time of the event that is there, instead of a new object each time a rollout fails
+in the same way.
+"""
 
 import asyncio
 import hashlib
@@ -14,17 +24,17 @@ from driftlead_operator.errors import ConflictError, OperatorError
 
 log = structlog.get_logger(__name__)
 
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 
 
 class Events:
-    """Takes events at once and writes them in their order. A lost event is logged, no more."""
+    """Takes events at once and writes them in their order."""
 
     def __init__(
         self, *, cluster: Cluster, is_leader: Callable[[], bool], now: Callable[[], datetime], instance: str
     ) -> None:
         self._cluster, self._is_leader, self._now, self._instance = cluster, is_leader, now, instance
-        self._waiting: asyncio.Queue[Json] = asyncio.Queue(MOST_WAITING)
+        self._waiting: asyncio.Queue[Json] = asyncio.Queue(MAX_WAITING)
 
     def post(self, resource: Manifest, event: Event) -> None:
         """Has an event written, with the time of now."""
@@ -32,7 +42,7 @@ class Events:
         try:
             self._waiting.put_nowait(manifest)
         except asyncio.QueueFull:
-            lost(manifest, f"{MOST_WAITING} others wait")
+            lost(manifest, f"{MAX_WAITING} others wait")
 
     async def run(self) -> None:
         """Writes until cancelled."""
@@ -52,7 +62,7 @@ class Events:
         await self._waiting.join()
 
     async def _write(self, manifest: Json) -> None:
-        """Writes an event once; for the same one again its time moves."""
+        """Creates an event, or moves the time of the same one."""
         if not self._is_leader():
             lost(manifest, "this process is not the leader any more")
             return
@@ -65,7 +75,7 @@ class Events:
 
 
 def lost(manifest: Json, why: str) -> None:
-    """Says what nobody will read on the resource."""
+    """Logs an event that could not be written."""
     about = manifest["involvedObject"]
     log.warning(
         "event lost",

@@ -66,11 +66,11 @@ def fingerprint(answer: Json | None) -> object:
     if answer is None:
         return None
     written = answer.get("log")
-    told = written if isinstance(written, Mapping) else {}
-    lag = told.get("lag_seconds")
+    figures = written if isinstance(written, Mapping) else {}
+    lag = figures.get("lag_seconds")
     steps = sum(lag > step for step in LAG_STEPS) if isinstance(lag, int | float) else None
     steady = {name: value for name, value in answer.items() if name != "log"}
-    return (steady, told.get("mode"), bool(told.get("dropped")), steps)
+    return (steady, figures.get("mode"), bool(figures.get("dropped")), steps)
 
 
 class Scraper:

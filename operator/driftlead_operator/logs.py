@@ -37,7 +37,7 @@ def configure(level: str, *, terminal: bool | None = None) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # kopf tells each handled event at INFO; what we do with it is told by our own lines.
+    # kopf logs each handled event at INFO; what we do with it is in our own lines.
     for chatty in ("kopf", "aiohttp.access", "asyncio"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
     # It warns of what is by design: signals are ours, and its clean-up has nothing to do.

@@ -1,4 +1,18 @@
-"""I/O in: gathers all that a decision about a resource may look at. In steady state it reads memory only."""
+"""I/O in: gathers all that a decision about a resource may look at. In steady state it reads memory only.
+
+What stands in memory is the cache of the watches, the registries' last answers and the pods' last answers.
+They are as new as their last event or poll, each on its own; a plan may so decide on a Deployment that is
+older than its pods. That is harmless, as every write carries the version of what was seen, and is refused if
+it was old.
+
+One thing no watch tells: an object that has a name which we would give, but not our label. The watches select
+by label, so a stranger's Service named like ours, or our own with its label removed, is invisible to them.
+`carry_out` meets it when it applies, notes its name (`Notes.outsiders`), and from then on each observation
+reads it from the API server, until it is gone or has the label. Only then is there a request here.
+
+A resource that is being deleted is not observed: its children go by their owner references, and a plan would
+make them again.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,11 +99,11 @@ class Observer:
         return self._notes.setdefault(key, Notes())
 
     def forget(self, key: Key) -> None:
-        """Forgets a resource that is gone."""
+        """Drops the notes of a resource that was deleted."""
         self._notes.pop(key, None)
 
     async def observe(self, key: Key) -> Facts | None:
-        """The facts, None when the resource is gone or going."""
+        """The facts, None when the resource was deleted or is being deleted."""
         resource = self._cache.get(RESOURCE, key.namespace, key.name)
         if resource is None or "deletionTimestamp" in resource["metadata"]:
             return None

@@ -1,4 +1,30 @@
-"""Reconciles each key: observe, plan, carry out. The same for every cause; no failure ends a worker."""
+"""Reconciles each key: observe, plan, carry out. The same for every cause.
+
+A reconcile does not know why it was queued. It reads what is true now, decides purely, and carries out what
+differs; so events may come late, twice or in any order, and a restart of the operator needs no special path.
+
+The queue gives a key to one worker at a time, so two reconciles of a resource never overlap, while many
+resources are worked on at once. A reconcile raises nothing: whatever happens becomes a `Result` and a time to
+try again, and the worker goes on with the next key. Only cancellation passes through, and it too gives the
+key back. Each reconcile is bounded in time, so that a request that hangs costs one worker one
+`reconcile_seconds` and no more.
+
+When a key comes back:
+
+- Something was written: at once, since what was written may make the next step possible, and because the echo
+  of our own write is not news to the cache. A plan that never settles would spin like this, so after
+  `WRITES_AT_ONCE` writing reconciles in a row it waits longer and longer. One that writes nothing ends the
+  row.
+- Conflict: the world moved on between observing and writing. The resource is read again right away (the watch
+  may be behind), then the key backs off; the first pause is a tenth of a second or two.
+- Unreachable: backs off up to two minutes. A 404 counts as this, since it is a namespace or CRD on its way
+  out.
+- Refused: the API server understood and said no. No sooner than `REFUSED_SECONDS`, unless its words are new:
+  then after the usual backoff, so that status soon shows them to the person who must act.
+- Lost leadership: no failure of the key, whose count of failures stays as it was.
+- Any other exception is a fault of ours: it is logged with its traceback, and an event says so on the
+  resource, once in a row of failures.
+"""
 
 import asyncio
 import time
@@ -27,7 +53,7 @@ log = structlog.get_logger(__name__)
 REFUSED_SECONDS = 15.0
 """What the API server refused is tried again no sooner, since a person must change something first."""
 LOST_LEADERSHIP_SECONDS = 1.0
-PATIENCE = 6
+WRITES_AT_ONCE = 6
 """Writing reconciles in a row that follow one another at once; a plan that goes on writing is slowed down."""
 
 
@@ -62,7 +88,7 @@ class Reconciler:
         self._queue, self._observer, self._plan, self._carry_out = queue, observer, plan, carry_out
         self._events = events
         self._refresh, self._workers, self._seconds = refresh, workers, seconds
-        self._streak: dict[Key, int] = {}
+        self._writes_in_a_row: dict[Key, int] = {}
 
     async def run(self) -> None:
         """Works until cancelled."""
@@ -89,7 +115,7 @@ class Reconciler:
                 return await self._reconcile(key)
         except ConflictError as error:
             log.info("conflict", resource=str(key), seen=str(error))
-            await self._look_again(key)
+            await self._refresh_resource(key)
             self._queue.add_failed(key)
             return Result.CONFLICT
         except LostLeadershipError:
@@ -109,14 +135,14 @@ class Reconciler:
         except Exception as error:
             seconds = self._queue.add_failed(key, at_least=1.0)
             log.exception("reconcile failed", resource=str(key), again_in=round(seconds, 1))
-            await self._tell(key, error)
+            await self._report_fault(key, error)
             return Result.FAILED
 
     async def _reconcile(self, key: Key) -> Result:
         facts = await self._observer.observe(key)
         if facts is None:
             self._observer.forget(key)
-            self._streak.pop(key, None)
+            self._writes_in_a_row.pop(key, None)
             self._queue.succeed(key)
             return Result.DELETED
         plan = self._plan(facts)
@@ -124,38 +150,38 @@ class Reconciler:
         known = dict(notes.refused)
         outcome = await self._carry_out(key, facts, plan, notes)
         if outcome.refused:
-            # Refused in other words than before: at once again, so that status can say it.
+            # Refused in other words than before: again soon, so that status can show them.
             soon = 0.0 if notes.refused != known else REFUSED_SECONDS
             self._queue.add_failed(key, at_least=soon)
-            self._say(key, plan, outcome)
+            self._log_decision(key, plan, outcome)
             return Result.REFUSED
         self._queue.succeed(key)
         if plan.retry_after is not None:
             self._queue.add_after(key, plan.retry_after)
         if not outcome.done:
-            self._streak.pop(key, None)
+            self._writes_in_a_row.pop(key, None)
             return Result.UNCHANGED
-        self._say(key, plan, outcome)
-        self._again(key)
+        self._log_decision(key, plan, outcome)
+        self._requeue_after_write(key)
         return Result.CHANGED
 
-    def _again(self, key: Key) -> None:
-        """What was written may make the next step possible."""
-        streak = self._streak[key] = self._streak.get(key, 0) + 1
-        if streak <= PATIENCE:
+    def _requeue_after_write(self, key: Key) -> None:
+        """Queues the key at once, or later where it has written again and again."""
+        row = self._writes_in_a_row[key] = self._writes_in_a_row.get(key, 0) + 1
+        if row <= WRITES_AT_ONCE:
             self._queue.add(key)
             return
-        seconds = backoff(streak - PATIENCE, first=1.0, longest=60.0, jitter=0.5)
-        log.warning("does not settle", resource=str(key), reconciles=streak, again_in=round(seconds, 1))
+        seconds = backoff(row - WRITES_AT_ONCE, first=1.0, longest=60.0, jitter=0.5)
+        log.warning("does not settle", resource=str(key), reconciles=row, again_in=round(seconds, 1))
         self._queue.add_after(key, seconds)
 
-    def _say(self, key: Key, plan: Plan, outcome: Outcome) -> None:
+    def _log_decision(self, key: Key, plan: Plan, outcome: Outcome) -> None:
         """One line for each decision: whose, what was done, and why."""
         conditions = {each["type"]: each for each in (plan.status or {}).get("conditions", ())}
         ready = conditions.get("Ready", {})
         why = {name: ready[name] for name in ("status", "reason", "message") if name in ready}
-        told = [event.reason for event in plan.events]
-        more = {name: value for name, value in (("events", told), ("refused", outcome.refused)) if value}
+        events = [event.reason for event in plan.events]
+        more = {name: value for name, value in (("events", events), ("refused", outcome.refused)) if value}
         log.info(
             "decided",
             resource=str(key),
@@ -164,15 +190,15 @@ class Reconciler:
             **more,
         )
 
-    async def _look_again(self, key: Key) -> None:
+    async def _refresh_resource(self, key: Key) -> None:
         try:
             async with asyncio.timeout(self._seconds):
                 await self._refresh(key)
         except (OperatorError, TimeoutError) as error:
-            log.warning("cannot look again", resource=str(key), error=str(error))
+            log.warning("cannot read the resource again", resource=str(key), error=str(error))
 
-    async def _tell(self, key: Key, error: Exception) -> None:
-        """A fault of ours is told on the resource too, once in a row."""
+    async def _report_fault(self, key: Key, error: Exception) -> None:
+        """Has an event on the resource say that the operator failed, once in a row of failures."""
         if self._queue.failures(key) != 1:
             return
         try:
@@ -183,4 +209,4 @@ class Reconciler:
                         facts.resource, Event(reason="ReconcileFailed", message=words, type="Warning")
                     )
         except Exception:
-            log.exception("cannot tell", resource=str(key))
+            log.exception("cannot report a fault", resource=str(key))

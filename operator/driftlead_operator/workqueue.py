@@ -1,6 +1,25 @@
 """The queue of keys: a key at most once, worked on by one worker at a time, with delays and backoff.
 
-It knows no clock and no randomness of its own: both are given.
+As client-go's work queues, for one event loop. Clock and randomness are given, so that tests move time by
+hand.
+
+A key is in one of these places, or in none:
+
+- ready: waits for a worker, since when; in the order in which keys came.
+- busy: a worker has it. One that is added meanwhile is noted in `_again`, with the time of the first
+  addition, and becomes ready when the worker is done. So nothing that happens during a reconcile is lost,
+  however often it happens, and no two workers ever have the same key.
+- delayed: becomes ready at a time (`_due`). The soonest request wins, and becoming ready by another way ends
+  the delay. The heap is not searched for what ended: its entry is dropped when it comes up and does not match
+  `_due`.
+
+A delay may end while the key is busy; that counts as an addition.
+
+While the queue is closed it takes keys in and gives none out. It is closed while this process is not the
+leader or has not seen everything; what waits then waits on.
+
+Wake-ups are not lost: between looking for a key and waiting, `get` yields to nobody. A wake-up reaches every
+worker that waits; those that find nothing wait again.
 """
 
 import asyncio
@@ -15,7 +34,7 @@ K = TypeVar("K")
 
 
 def backoff(failures: int, *, first: float, longest: float, jitter: float) -> float:
-    """Seconds to wait after so many failures: doubling up to `longest`, from half of it to all of it.
+    """Seconds to wait after a number of failures: doubling up to `longest`, from half of it to all of it.
 
     `jitter` is a random number in [0, 1).
     """
@@ -24,10 +43,7 @@ def backoff(failures: int, *, first: float, longest: float, jitter: float) -> fl
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait. A key added while it is worked on waits until that is over; more additions are one.
-
-    While closed it takes keys in and gives none out.
-    """
+    """Keys that wait, that are worked on, and that are delayed. Closed at first."""
 
     def __init__(
         self,
@@ -85,7 +101,7 @@ class WorkQueue(Generic[K]):
         self._wake.set()
 
     def add_failed(self, key: K, *, at_least: float = 0.0) -> float:
-        """Makes the key wait longer each time it fails; returns how long."""
+        """Queues the key after a delay that grows with its failures in a row; returns the seconds."""
         self._failures[key] = self._failures.get(key, 0) + 1
         seconds = backoff(
             self._failures[key], first=self._first, longest=self._longest, jitter=self._chance()
@@ -106,7 +122,7 @@ class WorkQueue(Generic[K]):
         """Queues delayed keys whose time has come; seconds until the next one, None without one."""
         while self._later:
             due, _, key = self._later[0]
-            if self._due.get(key) != due:  # it was queued sooner, or put off
+            if self._due.get(key) != due:  # it was queued sooner
                 heapq.heappop(self._later)
             elif due <= self._clock():
                 heapq.heappop(self._later)

@@ -65,6 +65,7 @@ async def test_a_webhook_makes_the_poll_immediate_and_only_with_the_right_signat
     settings = {"registries_dir": registries, "watch_namespaces": where, "poll_seconds": 600}
     async with running_operator(FOLLOW, hook_secret_file=secret, **settings) as operator:
         await until(serves(api, where, "1"))
+        await asyncio.sleep(1)  # a poll that the start still asked for is over then
         move(mlflow_uri, where, "2", "Production")
         assert await post(operator.settings.hook_port, secret="wrong", delivery="d1") == 401
         await asyncio.sleep(2)

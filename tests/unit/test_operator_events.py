@@ -102,7 +102,7 @@ async def test_a_process_that_lost_leadership_writes_no_event() -> None:
 
 
 async def test_more_events_than_may_wait_are_lost_and_said_so(monkeypatch: Any) -> None:
-    monkeypatch.setattr(events, "MOST_WAITING", 2)
+    monkeypatch.setattr(events, "MAX_WAITING", 2)
     server = Written()
     with structlog.testing.capture_logs() as lines:
         async with writing(server) as written:

@@ -3,17 +3,18 @@
 Three uses:
 
 - At the start, to know when the cache is synced. Kopf has no such moment: its first listing arrives as single
-events. So one listing says what there is, and the cache is synced once the watches have told all of it. -
-After a watch was restarted. Kopf tells nothing of objects that were deleted in between; a listing of objects
-that are known already gives the restart away (`Change.relisted`), and the comparison drops what is no longer
-there. - At intervals, to notice a watch that is stale although its connection lives, and optional kinds that
-came or went.
+  events. So one listing says what there is, and the cache is synced once the watches have told all of it.
+- After a watch was restarted. Kopf tells nothing of objects that were deleted in between. A listing of
+  objects that are known already gives the restart away (`Change.relisted`), and the comparison drops what is
+  not there any more.
+- At intervals, to notice a watch that is stale although its connection lives, and optional kinds that came or
+  went.
 
 Races. A listing is a moment ahead of the watch or behind it, so nothing counts as missed at first sight: what
 a listing showed and the watch has not told is looked at again after `RECHECK_SECONDS`, and counted only then.
 An object that the cache has and the listing lacks is dropped only if its version is not newer than the
-listing: newer ones were created while the listing was under way. Resource versions can be compared like this
-because they only grow (by contract since Kubernetes 1.35, before in fact).
+listing's: newer ones were created while the listing was under way. Versions can be compared like this because
+they only grow (by contract since Kubernetes 1.35, before in fact).
 
 A watch that stays stale cannot be mended from inside; `stale_for` lets the liveness probe restart the
 process. Until then the operator goes on with what it has: deletions come from listings, changes with the next
@@ -126,7 +127,7 @@ class Audit:
         self._soon.clear()
 
     def _drop_told(self) -> int:
-        """Forgets what was told since; how much is missed still."""
+        """Drops what the watch has told since; how much is still missed."""
         self.missed = {
             name: missed
             for name, missed in self.missed.items()

@@ -1,6 +1,18 @@
 """What the watches said last, kept small: one packed text per object, found by name or by its resource.
 
-Each read unpacks a fresh object, so that nothing read can change what is kept.
+Small, because a thousand resources have tens of thousands of children: an object is kept as compressed JSON,
+without managedFields (but for the owners of a Deployment's replicas, which tell whether an autoscaler or a
+person scales it). Each read unpacks a fresh object, so that nothing read can change what is kept, and another
+thread may read.
+
+Events and our own writes arrive in any order, so what counts is the resourceVersion, which only grows. A
+version that is not newer than the known one changes nothing. That makes the echo of our own write, and every
+event that was overtaken by a read, no news: they queue no reconcile.
+
+Names are used again. A DELETED event of an earlier object of the same name is recognised by its uid and
+ignored. An object that was discarded because a read did not find it may come back by a late event of the
+watch; the DELETED event that follows it on the same watch takes it out again, and if that is lost, the audit
+does.
 """
 
 import zlib
@@ -83,7 +95,7 @@ def pack(kind: str, thing: Manifest) -> bytes:
 class Cache:
     """All objects that were seen, at the newest version that was seen of each.
 
-    `on_change` is told of each change: kind, namespace, name, and the object or None when it is gone.
+    `on_change` gets each change: kind, namespace, name, and the object, or None for a deletion.
     """
 
     def __init__(self, on_change: Listener = lambda *_: None) -> None:

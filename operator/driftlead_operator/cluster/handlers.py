@@ -66,7 +66,7 @@ def watch_settings(*, lease: str = "") -> kopf.OperatorSettings:
     settings.networking.error_backoffs = Backoff()
     settings.watching.server_timeout = 240
     settings.watching.chunk_size = 500
-    settings.queueing.idle_timeout = 0.2  # each object that was seen holds a task so long
+    settings.queueing.idle_timeout = 0.2  # seconds for which each object that was seen holds a task
     if lease:
         settings.watching.field_selectors["coordination.k8s.io", "v1", "leases"] = f"metadata.name={lease}"
     for kind in KINDS.values():

@@ -1,6 +1,23 @@
-"""Who leads: one process at a time, by a Lease of 8 seconds.
+"""Leader election: one process at a time leads, by a Lease of 8 seconds.
 
-Who cannot renew for 5 seconds closes its queue, 3 before another may take the Lease, and goes on watching.
+As client-go's, with its two rules. Ages are measured by this process's own monotonic clock, from when it saw
+a renewal; the times in the Lease are for people, and clocks of machines are never compared. And the leader
+gives up before another may take over: who cannot renew for 5 seconds is not the leader any more, 3 seconds
+before the Lease can be taken. It goes on watching, and closes its queue.
+
+Edges:
+
+- A process that was stopped (SIGSTOP, a frozen machine) wakes up believing what it knew. `is_leader`
+  therefore looks at the clock each time it is asked; no timer needs to have run. What was already past that
+  question is stopped by the preconditions of its write (see `carry_out`).
+- A renewal counts from before its request was sent: the Lease cannot have begun earlier than that.
+- A conflict means that somebody else wrote the Lease. It is read again on the next try, which shows whether
+  they hold it; until then the last renewal counts. An API server that cannot be reached changes nothing until
+  the 5 seconds are over.
+- On a graceful end the Lease is released, and a successor starts within a second.
+
+The leader also measures the watch: each of its renewals must come back as an event. Renewals that did not
+(`stale_for`) are the only regular proof that an idle watch is alive.
 """
 
 import asyncio
@@ -26,7 +43,7 @@ REQUEST_SECONDS = 3.0
 
 
 class LeaderElector:
-    """Holds the Lease, or waits for it. Ages are by this process's own clock; no clocks are compared."""
+    """Holds the Lease, or waits for it. `changed` is called with whether this process leads now."""
 
     def __init__(
         self,

@@ -127,5 +127,5 @@ def read(body: bytes) -> str:
         return f"{payload['entity']}.{payload['action']}"
     except (ValueError, KeyError, TypeError) as error:
         raise HookError(
-            "malformed", 400, "the body is no MLflow webhook: entity and action are needed"
+            "malformed", 400, "the body is not an MLflow webhook: entity and action are needed"
         ) from error

@@ -1,4 +1,26 @@
-"""Asks each declared registry at intervals, for all resources at once, and remembers what it said."""
+"""Polls each declared registry at intervals, for all resources at once, and remembers what it answered.
+
+MLflow offers no watch. Its webhooks can be lost and say little, so they only make the next poll immediate;
+what is true comes from polls alone. One poller serves all resources of a registry, and only the leader polls.
+
+A poll must stay cheap for the registry, whatever there is in it. Models are read one by one or page by page,
+whichever takes fewer requests, and versions only of models whose fingerprint changed. `resync` distrusts the
+fingerprint now and then, within the same number of requests.
+
+Edges:
+
+- Before the first answer for a model nothing is concluded: `answered_at` is None, and an empty answer is not
+  "the registry has no such model". A model that a resource newly names is polled at once.
+- An answer is stamped with the time before its first request, so what it says is at least as new as its
+  stamp. Who wrote to the registry waits for an answer with a later stamp.
+- While the registry is unreachable the last answers stand, beside since when and why. All resources that
+  follow it are told once when that begins and once when it ends. Polls back off up to two minutes.
+- What a poll cannot read (a proxy's page, another program) counts as unreachable, and does not end the
+  poller.
+- A page may change while pages are read. A model that falls between two pages counts as missing until the
+  next poll; the resource then says so, and keeps serving what it serves.
+- Losing leadership drops all answers (`routing`), since they grow old unseen.
+"""
 
 import asyncio
 import random
@@ -127,7 +149,7 @@ class Poller:
         self._poll_now.clear()
 
     async def poll_once(self) -> None:
-        """One poll, whose end is told and counted."""
+        """One poll; tells which models changed, and counts how it ended."""
         name = self.declaration.name
         started = time.monotonic()
         try:
@@ -187,8 +209,8 @@ class Poller:
             after = answer(at, models.get(name), versions.get(name, before.versions if before else ()))
             if self._keep(name, after):
                 changed.add(name)
-        for gone in set(self._answers) - set(watched):
-            del self._answers[gone]
+        for name in set(self._answers) - set(watched):
+            del self._answers[name]
         return changed
 
     def _keep(self, name: str, after: Answer) -> bool:
@@ -198,7 +220,9 @@ class Poller:
         return before is None or (before.exists, before.versions) != (after.exists, after.versions)
 
     async def _read_again(self, models: Sequence[str], most: int) -> set[str]:
-        """Reads the versions of all these models if that takes so many requests at most, else of so many."""
+        """Reads the versions of all these models if that takes `most` requests at most, else of the first
+        `most`.
+        """
         at, found = self._now(), None
         if self._resync.by_pages:
             found = await self._all_versions(most)
