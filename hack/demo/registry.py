@@ -18,7 +18,9 @@ class Registry:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         forward = system.kubectl("port-forward", f"svc/{system.release}-mlflow", f"{port}:5000")
-        self._forward: AbstractContextManager[subprocess.Popen[str]] = background(*forward)
+        self._forward: AbstractContextManager[subprocess.Popen[str]] = background(
+            *forward, output=subprocess.DEVNULL
+        )
         self._forward.__enter__()
         eventually(self._answers, "the forwarded registry answers", 30)
 

@@ -74,11 +74,15 @@ def eventually(found: Callable[[], str], what: str, seconds: float) -> str:
 
 
 @contextmanager
-def background(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """Runs a command beside what follows and ends it after."""
-    pipe, words = subprocess.PIPE, [str(word) for word in command]
+def background(*command: str | Path, output: int = subprocess.PIPE) -> Iterator[subprocess.Popen[str]]:
+    """Runs a command beside what follows and ends it after.
+
+    `output=subprocess.DEVNULL` for one that prints a line for each connection and is read by nobody: it would
+    stand still once the pipe is full.
+    """
+    line = [str(word) for word in command]
     with subprocess.Popen(
-        words, env=ENVIRONMENT, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
+        line, env=ENVIRONMENT, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=output, stderr=output
     ) as process:
         try:
             yield process

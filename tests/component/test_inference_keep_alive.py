@@ -28,11 +28,11 @@ async def quick(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def connected(
-    application: Any,
+    application: Any, seconds: float = SECONDS
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A client of a server whose connections may be idle for SECONDS."""
+    """A client of a server whose connections may be idle for this time."""
     config = uvicorn.Config(application, lifespan="off", ws="none", log_config=None)
-    config.timeout_keep_alive = SECONDS  # type: ignore[assignment]
+    config.timeout_keep_alive = seconds  # type: ignore[assignment]
     config.load()
     state, protocol = ServerState(), guarded_of(30)
     loop = asyncio.get_running_loop()
@@ -52,14 +52,15 @@ async def answered(reader: asyncio.StreamReader) -> None:
 
 
 async def test_a_connection_is_closed_some_time_after_its_last_reply() -> None:
-    async with connected(quick) as (reader, writer):
+    idle = 1.2  # a machine that stands still for half a second must not look like a client that is gone
+    async with connected(quick, idle) as (reader, writer):
         for _ in range(3):
             writer.write(REQUEST)
             await answered(reader)
-            await asyncio.sleep(0.8 * SECONDS)
+            await asyncio.sleep(0.5 * idle)
         last = time.monotonic()
         assert await asyncio.wait_for(reader.read(), 10) == b""
-        assert time.monotonic() - last < 1 + 2 * SECONDS
+        assert time.monotonic() - last < 1 + 2 * idle
 
 
 async def test_who_never_asks_is_closed_too() -> None:
