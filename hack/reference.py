@@ -1,6 +1,7 @@
 """Writes the reference pages from the code that they describe; `--check` compares instead.
 
-Settings come from each component's `settings.py`, the API from `crds/`, the chart's values from its schema.
+Settings come from each component's `settings.py`, the API from `crds/`, labels and other names from the
+operator's `decisions/names.py`.
 """
 
 import importlib
@@ -14,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from driftlead_formats.settings_source import variable_names
+from driftlead_operator.decisions.names import DOCUMENTED, NameKind
 from hack import ROOT
 from hack.freshness import write_or_check
 
@@ -113,7 +115,32 @@ def resource_page() -> str:
     return "\n".join(lines)
 
 
-WRITERS = {"settings.md": settings_page, "modeldeployment.md": resource_page}
+NAMES = {
+    NameKind.LABEL: ("Labels", "label"),
+    NameKind.REQUEST: ("Annotations by which people ask for something", "annotation of a ModelDeployment"),
+    NameKind.ANNOTATION: ("Annotations that the operator sets", "annotation"),
+    NameKind.CHILD: ("Objects of a ModelDeployment", "name"),
+    NameKind.CONTAINER: ("Containers", "name"),
+}
+"""The heading of each kind's table, and that of its first column."""
+
+
+def names_page() -> str:
+    """Every label, annotation, child and container that the operator names."""
+    lines = ["# Labels, annotations and names", "", NOTE]
+    lines += [
+        "`{name}` stands for the name of the ModelDeployment. Other tools may select and read by these.",
+        "",
+    ]
+    for kind in NameKind:
+        heading, column = NAMES[kind]
+        lines += [f"## {heading}", "", f"| {column} | meaning |", "|---|---|"]
+        lines += [f"| `{each.key}` | {cell(each.meaning)} |" for each in DOCUMENTED if each.kind is kind]
+        lines.append("")
+    return "\n".join(lines)
+
+
+WRITERS = {"settings.md": settings_page, "modeldeployment.md": resource_page, "names.md": names_page}
 
 
 def main(arguments: list[str]) -> int:
