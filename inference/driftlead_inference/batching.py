@@ -1,8 +1,21 @@
 """Micro-batching: what arrives within a few passes of the event loop is predicted together.
 
-The first request schedules the prediction some passes later, so nobody waits for a timer: an idle server
-answers a batch of one, after passes that have nothing to do. Short predictions run in the event loop; long
-ones in one worker thread, while the next batch gathers.
+There is no timer that anybody waits for. The first request schedules the prediction some passes of the event
+loop later. On an idle server those passes have nothing to do, and a batch of one is answered at once; on a
+busy one each pass reads requests and writes replies, so batches grow with the load and shrink with it.
+
+Where: `Pace`, measured at load, says how long a batch will take. A short prediction runs in the event loop; a
+long one in one worker thread, `busy` meanwhile, and the next batch gathers until it returns. There is never
+more than one prediction under way: the model's libraries use the other processors themselves.
+
+Re-entrance: answering a job may submit another one before `finish` returns, because a connection that has
+held a pipelined request sends it on as soon as its predecessor is replied to. So `take` empties the queue
+before the engine is asked, and whoever ends a batch looks once more whether something waits.
+
+Neighbours: rows that the model must not see are refused before the batch is made. Where the engine raises
+nevertheless, each job of the batch is predicted again by itself, in front of the queue: one bad request costs
+its neighbours time, never their answer. The bound on waiting rows counts what waits, so a single request that
+is larger than the bound still passes on an idle server.
 """
 
 import asyncio
@@ -201,7 +214,7 @@ class Batcher:
             self.since = 0.0
 
     def returned(self, batch: Batch, answer: Outputs | Exception) -> None:
-        """The worker thread is free again: the next batch goes before this one is answered."""
+        """The worker thread is free again. The next batch is scheduled first: it comes whatever follows."""
         self.busy = False
         if self.pending:
             self.scheduled = True
@@ -244,7 +257,6 @@ class Batcher:
             job.refuse(problem_of(error))
 
     def close(self) -> None:
-        """Ends the worker thread."""
         self.worker.shutdown(wait=False)
 
 

@@ -32,7 +32,6 @@ class Histogram:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """Counts one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
@@ -46,7 +45,6 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many values were counted."""
         return sum(self.counts)
 
 
@@ -105,7 +103,6 @@ class Metrics(Collector):
         return histogram
 
     def describe(self) -> list[Metric]:
-        """The families that `collect` gives."""
         return list(self.collect())
 
     def collect(self) -> Iterator[Metric]:

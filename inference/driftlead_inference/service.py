@@ -1,4 +1,17 @@
-"""The service between fronts and model: state, request ids, log rows, health. One instance a process."""
+"""The service between fronts and model: state, request ids, log rows, health. One instance a process.
+
+A row stands in the log's spool before its answer leaves. So an answer that a client has seen survives the end
+of this process; the other way round a logged row may never have been read, where the client left meanwhile. A
+log that may not lose rows refuses instead: what `append` raises becomes the batch's answer, 503.
+
+In mode `durable` the replies of a batch wait for its commit in a task of their own, while the next batch is
+predicted. The event loop keeps only weak references to tasks, so `commits` holds them, and the end of the
+process waits for what is left there as long as it may. A commit that takes too long is answered 503, and its
+rows are committed later nevertheless: whoever sends the request again makes a further row.
+
+`serving` is None until the model has answered one prediction of its own; it is set once and never replaced,
+for a process serves one version. While it drains, the service answers as before: leaving is the front's part.
+"""
 
 import asyncio
 import os
@@ -153,7 +166,6 @@ class Service:
             self.log.count_status(status // 100, seconds * 1e3)
 
     def health(self) -> dict[str, object]:
-        """What /health says."""
         state: dict[str, object] = {"deployment": self.settings.deployment, "stage": self.settings.stage}
         if self.serving is None:
             return {"status": "loading", **state}

@@ -1,5 +1,20 @@
-"""From a model URI to a model that answered: cache, preparing process, engine, smoke prediction, pace,
-log."""
+"""From a model URI to a model that answered: cache, preparing process, engine, smoke prediction, pace, log.
+
+This is the one place that knows everything which serves together. It runs behind an open port: probes and
+metrics answer from the first second, predictions are refused with 503 until `serving` is set, which is the
+last step but to say so.
+
+A start takes one of two ways. Where the cache holds the exact version, whole, and prepared by the libraries
+that are installed now, it is served from there without a child process; the registry is asked only whether
+the version still has the same artifact, and an unreachable one is not waited for. Everything else is the work
+of a child (`prepare`). It writes its result before it converts: a converter that crashes or hangs costs ONNX
+Runtime, not the start. It is killed where the start ends first, and a child that died without a result is
+explained by its exit code, for the kernel's out-of-memory killer leaves no other word.
+
+The spool is opened behind the smoke prediction, so that a start which fails never takes the folder's lock. At
+the end what was loaded is frozen out of garbage collection, and collections become rare: a full one would
+walk the whole model within somebody's request.
+"""
 
 import asyncio
 import gc

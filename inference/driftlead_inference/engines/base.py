@@ -47,7 +47,6 @@ class LoadedEngine:
         self.labels = {text: number for number, text in enumerate(labels)}
 
     def predict(self, rows: Rows, matrix: Matrix | None, *, probabilities: bool = False) -> Outputs:
-        """Asks the estimator."""
         if self.takes == "array":
             data: Any = matrix
         else:

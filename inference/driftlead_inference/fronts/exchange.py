@@ -43,7 +43,6 @@ class Exchange:
     predicts: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
         started = time.perf_counter()
         service = self.service
         headers = dict(scope["headers"])

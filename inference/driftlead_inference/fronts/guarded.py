@@ -52,7 +52,6 @@ class Guarded(HttpToolsProtocol):
         self.keep_alive(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the timers."""
         self.disarm()
         super()._unset_keepalive_if_required()
         super().connection_lost(exc)
@@ -85,7 +84,6 @@ class Guarded(HttpToolsProtocol):
         self.transport.close()
 
     def disarm(self) -> None:
-        """Cancels the timer."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -139,7 +137,6 @@ class Guarded(HttpToolsProtocol):
         """The timer goes on while a request is under way."""
 
     def on_message_begin(self) -> None:
-        """A message begins."""
         self.parsing = self.in_head = True
         self.head_bytes = 0
         super().on_message_begin()
@@ -158,7 +155,6 @@ class Guarded(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The message is whole."""
         self.parsing = False
         if self.timer is not None:
             self.disarm()

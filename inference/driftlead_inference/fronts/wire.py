@@ -1,8 +1,26 @@
-"""The fast front: answers a whole `POST /predict` from the bytes of one read, and leaves everything else to
-ASGI.
+"""The fast front: answers a whole `POST /predict` from the bytes of one read, and leaves the rest to ASGI.
 
-A request that is split over reads, chunked, compressed, HTTP/1.0, not allowed, malformed or refused goes the
-usual way, so that there is one place that says no. What this one answers is equal to it byte for byte.
+ASGI puts a parser's callbacks, a task and several dictionaries between a request's bytes and its batch.
+Nearly all requests look the same, so this front knows the head by its bytes (`heads`), decodes the body and
+submits the job itself. Heads that carry a request id never repeat, so they are read and not remembered.
+
+What is split over reads, chunked, compressed, HTTP/1.0, unauthorized, too long or malformed, or does not fit
+the model or the queue, goes the usual way from its first byte. The parser has seen nothing of it yet, which
+is why this front steps in only between two messages (`parsing`, `cycle`). Such a body is decoded twice, and
+there is one place that refuses it. Once a job is submitted this front answers it, refusals by the model
+included. What it answers equals ASGI's reply byte for byte: tests/component/test_inference_fronts.py sends
+both the same requests.
+
+Request smuggling: a head that two parsers could read differently is not for this front. `HEAD` takes what
+every parser reads in one way; `read_head` refuses a length that is said twice or in other signs than digits,
+and every header that changes how the message is read (`FOREIGN`). The fuzz test compares it with httptools.
+
+Order: one request of a connection is under way at a time. What is pipelined behind it is held, the socket is
+not read beyond `HELD_BYTES`, and what is held goes through `data_received` again once the reply is written,
+or once a slow reader has taken what was queued for it.
+
+The end: while the server drains new requests go to ASGI, which closes the connections it answers; a request
+that is under way here is answered with `connection: close`.
 """
 
 import re
@@ -214,7 +232,6 @@ class Wire(Guarded):
         return dated[1]
 
     def resume_writing(self) -> None:
-        """The client reads again."""
         super().resume_writing()
         self.release()
 

@@ -70,7 +70,6 @@ class DropLedger:
                 os.pwrite(self._fd, bytes(SLOT_BYTES), place * SLOT_BYTES)
 
     def close(self) -> None:
-        """Closes the file."""
         os.close(self._fd)
 
     def _write(self, place: int, drop: Drop) -> None:

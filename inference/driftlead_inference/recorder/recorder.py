@@ -1,4 +1,26 @@
-"""The recorder: what the server calls, in front of the spool and the writer."""
+"""The recorder: what the server calls, in front of the spool and the writer.
+
+What `append` returns for is in the kernel's hands: it survives the end of this process, killed or not, and a
+restarted container on the same volume delivers it. It is not synced to the disk: a node that loses power may
+lose the newest rows, which mode `durable` answers by waiting for the database instead.
+
+Every row gets the next sequence number, also the one that is dropped because the spool is full. So nothing
+vanishes silently: a number was delivered, was refused by the database, stands in the ledger of drops, or was
+lost with damaged bytes, and each of these is counted. A row that is refused to the client (mode `durable`, or
+a full spool that refuses) takes no number: it was never answered. Rows that are counted alone, because
+sampling leaves them out or because they failed, take none either.
+
+A full spool drops until it is emptied to `DROPPING_UNTIL`. Without that distance every delivered segment
+would let a few rows in, and the log would have thousands of short gaps instead of few long ones.
+
+Whoever waits for a commit waits in the order of the numbers, because the tasks that wait begin in the order
+in which rows were appended; `_settle` looks at the front of the queue alone.
+
+At the end (`drain`) the writer delivers, for half of the time where there is a store. The rest is uploaded:
+the volume of a deleted pod may go with it. A commit whose acknowledgement was lost may be uploaded all the
+same, and rows that are uploaded may be delivered by a successor on the same volume: whoever delivers moves
+the spool's position in the database in the same transaction, so neither makes a row twice.
+"""
 
 import asyncio
 import time
@@ -181,12 +203,10 @@ class Recorder:
 
     @property
     def spool(self) -> Spool:
-        """The spool, for metrics."""
         return self._spool
 
     @property
     def writer(self) -> Writer:
-        """The writer, for metrics."""
         return self._writer
 
     def _append_logged(self, rows: Sequence[Row]) -> int:

@@ -3,6 +3,17 @@
 Offsets are places in one endless sequence. Each run of a server begins at `run << 40`, so a place is never
 used twice, even if a machine's crash took the end of a segment that the database has already seen. `folder`
 says which files there are.
+
+A run begins a file of its own and never appends to its predecessor's, whose last frame may be torn. Frames
+carry checksums; what is damaged is reported with its place, and reading goes on behind it.
+
+Appending and reading happen in one event loop, so the sizes kept here are true between two calls: a reader
+sees whole writes or none. A write that the volume takes in part is cut off again. On a full volume a new
+segment is begun, although nothing fits: the newest segment is never deleted, since its name carries the
+numbering, and would otherwise keep the space that its delivered rows take.
+
+Deleting needs no sync. A segment that comes back after a crash lies before the database's position and is
+released again.
 """
 
 import errno

@@ -1,4 +1,27 @@
-"""The writer: the one task that moves the spool into the database, and goes on whatever happens to either."""
+"""The writer: the one task that moves the spool into the database, and goes on whatever happens to either.
+
+The database alone knows how far the spool is delivered: each transaction moves the position with the rows.
+`Progress.off` remembers it between transactions, and every failure forgets it, with the connection and the
+counts that were read: a commit whose acknowledgement was lost looks like one that never happened, so the
+position is asked again. Health and metrics use `floor` and `seq`, which never go back.
+
+Three things that are not failures:
+
+- `Moved`: somebody else delivered a part, an importer of uploaded segments by example. It goes on from there.
+- The position's row is locked. We hold the lock of the folder, so the holder is a predecessor of ours that
+  stands still (a node that came back, a frozen container): its connection is ended, by the name that carries
+  the spool's id.
+- The position is beyond the spool's end: a copy of this folder was used elsewhere. The spool begins a new
+  run, so that its new rows are not taken for delivered ones.
+
+Waking: `_wake` is cleared before the spool is read, never after, so a row that is appended during a
+transaction is seen either by it or by the flush after it. After a failure it is cleared too, or the requests
+that wait for a commit would turn the pause between two attempts into a busy loop; a new one still shortens
+it.
+
+`run` catches everything. A connection that breaks in the middle of a COPY ends in a CancelledError of
+asyncpg's own; `cancelling` tells that from a cancellation of this task.
+"""
 
 import asyncio
 import random
@@ -118,7 +141,6 @@ class Writer:
                 return
 
     async def close(self) -> None:
-        """Closes the connection."""
         if self._connection is not None:
             connection, self._connection = self._connection, None
             try:
