@@ -17,7 +17,7 @@ from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import Arm, CanaryPolicy
 from driftlead_drift.judging.evidence import Evidence, Minutes
 from driftlead_drift.judging.performance import changed
-from driftlead_drift.judging.truth import Labelled, Tally, seen
+from driftlead_drift.judging.truth import Labelled, Tally, label_result
 from driftlead_drift.report import canary_document, canary_page
 from driftlead_drift.report.schemas import encode
 from driftlead_formats.baseline import build
@@ -73,7 +73,7 @@ def tallies(random: np.random.Generator, minutes: int, each: int, *, odds: float
         tally = Tally()
         for log_odds in random.normal(0, 1.5, each):
             label, said = random.random() < 1 / (1 + np.exp(-log_odds)), 1 / (1 + np.exp(-odds * log_odds))
-            tally.add(seen(Labelled(float(label), None, float(said), None, None)))
+            tally.add(label_result(Labelled(float(label), None, float(said), None, None)))
         found.append(tally)
     return found
 

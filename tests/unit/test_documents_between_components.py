@@ -62,7 +62,7 @@ def world() -> World:
 def left_by_a_check(folder: Path, report: dict[str, Any]) -> str:
     """The termination message of the command, once its report is written."""
     settings = CheckSettings(model="Flights", termination_log=folder / "termination")
-    command.result(settings, command.Outcome(report, URI, recorded=True))
+    command.result(settings, command.WrittenReport(report, URI, recorded=True))
     return (folder / "termination").read_text()
 
 

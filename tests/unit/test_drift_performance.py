@@ -13,9 +13,9 @@ from driftlead_drift.judging.comparison import Arm, CanaryPolicy
 from driftlead_drift.judging.truth import (
     CAP,
     Labelled,
-    Seen,
+    LabelResult,
     Tally,
-    seen,
+    label_result,
 )
 from driftlead_drift.statistics import means, ranking
 from driftlead_drift.statistics.means import Sums
@@ -26,31 +26,31 @@ LOGGED = {"0": 0.25, "1": 0.75}
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (Labelled(1, None, 1, None, None), Seen(False, 1.0, 1.0, True)),
-        (Labelled(0, None, 0.8, None, None), Seen(True, pytest.approx(0.2), 0.8, False)),
-        (Labelled(3, None, 2, None, None), Seen(True)),
-        (Labelled(3, None, 3, None, None), Seen(False)),
-        (Labelled(2.5, None, 2.4, None, None), Seen(None)),
-        (Labelled(1, None, 1, None, LOGGED), Seen(False, 0.75, 0.75, True)),
-        (Labelled(0, None, 1, None, LOGGED), Seen(True, 0.25, 0.75, False)),
-        (Labelled(7, None, 1, None, LOGGED), Seen(True)),
-        (Labelled(2, None, 10, None, {"10": 0.9, "2": 0.1}), Seen(True, 0.1, 0.9, False)),
-        (Labelled(1, None, 1, None, {"0": 0.2, "1": 0.5, "2": 0.3}), Seen(False, 0.5)),
-        (Labelled(1, None, 1, None, {"0": "a", "1": 37}), Seen(False)),
-        (Labelled(1, None, 0, None, [0.3]), Seen(True, 0.3, 0.3, True)),
-        (Labelled(2, None, 2, None, [0.1, 0.2, 0.7]), Seen(False, 0.7)),
-        (Labelled(1, None, 1, None, [0.4, 0.9]), Seen(False, 1.0, 1.0, True)),
-        (Labelled(1, None, 1, None, [12.5, "x"]), Seen(False, 1.0, 1.0, True)),
-        (Labelled(None, "late", 1, "late", {"early": 0.4, "late": 0.6}), Seen(False, 0.6, 0.6, True)),
-        (Labelled(None, "early", 1, "late", None), Seen(True)),
-        (Labelled(1, None, 1, "late", None), Seen(False)),
-        (Labelled(None, "1", 1, None, None), Seen(False)),
-        (Labelled(None, "late", 1, None, None), Seen(True)),
-        (Labelled(0, None, math.inf, None, None), Seen(None)),
+        (Labelled(1, None, 1, None, None), LabelResult(False, 1.0, 1.0, True)),
+        (Labelled(0, None, 0.8, None, None), LabelResult(True, pytest.approx(0.2), 0.8, False)),
+        (Labelled(3, None, 2, None, None), LabelResult(True)),
+        (Labelled(3, None, 3, None, None), LabelResult(False)),
+        (Labelled(2.5, None, 2.4, None, None), LabelResult(None)),
+        (Labelled(1, None, 1, None, LOGGED), LabelResult(False, 0.75, 0.75, True)),
+        (Labelled(0, None, 1, None, LOGGED), LabelResult(True, 0.25, 0.75, False)),
+        (Labelled(7, None, 1, None, LOGGED), LabelResult(True)),
+        (Labelled(2, None, 10, None, {"10": 0.9, "2": 0.1}), LabelResult(True, 0.1, 0.9, False)),
+        (Labelled(1, None, 1, None, {"0": 0.2, "1": 0.5, "2": 0.3}), LabelResult(False, 0.5)),
+        (Labelled(1, None, 1, None, {"0": "a", "1": 37}), LabelResult(False)),
+        (Labelled(1, None, 0, None, [0.3]), LabelResult(True, 0.3, 0.3, True)),
+        (Labelled(2, None, 2, None, [0.1, 0.2, 0.7]), LabelResult(False, 0.7)),
+        (Labelled(1, None, 1, None, [0.4, 0.9]), LabelResult(False, 1.0, 1.0, True)),
+        (Labelled(1, None, 1, None, [12.5, "x"]), LabelResult(False, 1.0, 1.0, True)),
+        (Labelled(None, "late", 1, "late", {"early": 0.4, "late": 0.6}), LabelResult(False, 0.6, 0.6, True)),
+        (Labelled(None, "early", 1, "late", None), LabelResult(True)),
+        (Labelled(1, None, 1, "late", None), LabelResult(False)),
+        (Labelled(None, "1", 1, None, None), LabelResult(False)),
+        (Labelled(None, "late", 1, None, None), LabelResult(True)),
+        (Labelled(0, None, math.inf, None, None), LabelResult(None)),
     ],
 )
-def test_what_a_label_says_of_its_row(row: Labelled, expected: Seen) -> None:
-    assert seen(row) == expected
+def test_what_a_label_says_of_its_row(row: Labelled, expected: LabelResult) -> None:
+    assert label_result(row) == expected
 
 
 def classifier(
@@ -64,7 +64,7 @@ def classifier(
         said = 1 / (1 + np.exp(-(sharpness * odds + bias)))
         tally = Tally()
         for label, share in zip(labels.tolist(), said.tolist(), strict=True):
-            tally.add(seen(Labelled(float(label), None, share, None, None)))
+            tally.add(label_result(Labelled(float(label), None, share, None, None)))
         tallies.append(tally)
     return tallies
 
@@ -74,10 +74,10 @@ def test_log_loss_is_sklearns_but_for_the_cap() -> None:
     said, labels = dice.uniform(0.05, 0.95, 500), dice.random(500) < 0.4
     tally = Tally()
     for label, share in zip(labels, said.tolist(), strict=True):
-        tally.add(seen(Labelled(float(label), None, share, None, None)))
+        tally.add(label_result(Labelled(float(label), None, share, None, None)))
     assert CAP * tally.loss / tally.probable == pytest.approx(log_loss(labels, said), rel=1e-12)
     sure = Tally()
-    sure.add(seen(Labelled(1, None, 0.0, None, {"0": 1.0, "1": 0.0})))
+    sure.add(label_result(Labelled(1, None, 0.0, None, {"0": 1.0, "1": 0.0})))
     assert sure.loss == 1.0
 
 
@@ -183,13 +183,13 @@ def test_log_loss_and_auc_inform_and_log_loss_decides_where_that_is_asked_for() 
     assert area.interval is not None and area.interval[0] < 0 < area.interval[1]
     assert "does not decide" in loss.sentence and "this look alone" in area.sentence
     strict = judge_canary(*worse, CanaryPolicy(log_loss_margin=0.02))
-    assert dict(strict.said)["log loss"] == "worse"
+    assert dict(strict.deciding)["log loss"] == "worse"
     assert strict.verdict == "worse" and "log loss" in strict.summary
 
 
 def test_a_canary_that_is_as_good_is_not_worse_in_log_loss() -> None:
     found = judge_canary(*sides({}), CanaryPolicy(log_loss_margin=0.1))
-    assert dict(found.said)["log loss"] == "non-inferior"
+    assert dict(found.deciding)["log loss"] == "non-inferior"
 
 
 def test_a_log_loss_that_should_decide_and_is_not_logged_leaves_it_undecided() -> None:
@@ -213,11 +213,11 @@ def test_a_log_loss_that_should_decide_and_is_not_logged_leaves_it_undecided() -
 
 def test_predictions_that_come_near_are_not_called_wrong() -> None:
     near = Tally()
-    near.add(seen(Labelled(10.0, None, 9.7, None, None)))
+    near.add(label_result(Labelled(10.0, None, 9.7, None, None)))
     requests = np.array([50])
     arm = Arm(requests=requests, errors=np.array([0]), labels=[near])
     found = judge_canary(arm, arm, CanaryPolicy())
-    assert "quality" not in dict(found.said)
+    assert "quality" not in dict(found.deciding)
     assert any("come near" in sentence for sentence in found.not_tested)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driftlead_drift.judging.truth import Labelled, seen
+from driftlead_drift.judging.truth import Labelled, label_result
 from driftlead_formats.classes import class_name
 
 # The log's column `label` keeps doubles, which tell integers apart up to some 15 digits.
@@ -40,7 +40,7 @@ def test_the_true_class_is_found_among_the_probabilities_that_the_server_wrote(
     shares = {class_name(each): (place + 1) / 16 for place, each in enumerate(classes)}
     true = data.draw(st.sampled_from(classes))
     said = data.draw(st.sampled_from(classes))
-    found = seen(Labelled(float(true), None, float(said), None, shares))
+    found = label_result(Labelled(float(true), None, float(said), None, shares))
     assert found.truth == pytest.approx(shares[class_name(true)])
     assert found.wrong is (true != said)
 
@@ -51,5 +51,5 @@ def test_the_true_text_is_found_among_the_probabilities_that_the_server_wrote(
 ) -> None:
     shares = {class_name(each): (place + 1) / 16 for place, each in enumerate(classes)}
     true = data.draw(st.sampled_from(classes))
-    found = seen(Labelled(None, true, float(classes.index(true)), true, shares))
+    found = label_result(Labelled(None, true, float(classes.index(true)), true, shares))
     assert (found.wrong, found.truth) == (False, shares[true])

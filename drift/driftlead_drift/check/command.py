@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WrittenReport:
     """A report, and whether it stands where others can find it."""
 
     report: Mapping[str, Any]
@@ -133,7 +133,9 @@ def exit_code(settings: CheckSettings, judgement: Judgement) -> CommandExit:
     return judgement.exit_code
 
 
-def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered | None = None) -> Outcome:
+def record(
+    settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered | None = None
+) -> WrittenReport:
     """Writes the report to wherever it belongs. Raises CannotJudgeError where one of these places fails."""
     files = {"report.json": encode(report), "report.html": page.render(report).encode()}
     uri = ""
@@ -142,13 +144,13 @@ def record(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathere
     if settings.data:
         if settings.history:
             runs.save(settings.history, report)
-        return Outcome(report, uri, recorded=True)
+        return WrittenReport(report, uri, recorded=True)
     if settings.report_bucket:
         where = reports.prefix(settings.report_bucket, settings.traffic(settings.deployment))
         uri = reports.upload(where, report["run_id"], files)
     if gathered and gathered.traffic:
         asyncio.run(_remember(settings, report, gathered, uri))
-    return Outcome(report, uri, recorded=True)
+    return WrittenReport(report, uri, recorded=True)
 
 
 async def _remember(settings: CheckSettings, report: Mapping[str, Any], gathered: Gathered, uri: str) -> None:
@@ -189,11 +191,11 @@ def failed(settings: CheckSettings, subject: document.Subject, sentence: str) ->
         # Without a row in drift_runs a failure is known only from the report, so the run itself must fail.
         outcome = replace(outcome, recorded=False)
     except CannotJudgeError:
-        outcome = Outcome(report, "", recorded=False)
+        outcome = WrittenReport(report, "", recorded=False)
     return result(settings, outcome)
 
 
-def result(settings: CheckSettings, outcome: Outcome) -> CommandResult:
+def result(settings: CheckSettings, outcome: WrittenReport) -> CommandResult:
     """The summary for the operator and for the terminal, and the exit code."""
     summary = document.summary(outcome.report, outcome.uri)
     termination.write(settings.termination_log, summary.dump())

@@ -42,7 +42,7 @@ VALUES: Mapping[CanaryVerdict | PredictionShift, int] = {
 
 
 class Metrics:
-    """What the judge tells Prometheus."""
+    """What Prometheus scrapes of the judge."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -77,10 +77,10 @@ class Metrics:
             "driftlead_drift_canary_look_failures", "Looks that failed.", registry=self.registry
         )
 
-    def tell(self, evidence: Evidence) -> None:
+    def update(self, evidence: Evidence) -> None:
         """Sets every gauge to what one look found."""
         judgement = evidence.judgement
-        for name, verdict in judgement.said:
+        for name, verdict in judgement.deciding:
             self.verdict.labels(name).set(VALUES[verdict])
         for check in judgement.checks:
             self.evidence.labels(check.name).set(check.log_worse)
@@ -118,7 +118,7 @@ class Judge:
             log.warning("cannot compare", reason=self.error)
             return
         self.metrics.looks.inc()
-        self.metrics.tell(evidence)
+        self.metrics.update(evidence)
         self.error = ""
         self._last = assess(evidence, now)
 
@@ -165,7 +165,7 @@ def assess(evidence: Evidence, now: datetime) -> CanaryAssessment:
         prod_requests=prod,
         canary_requests=canary,
         requests_needed=judgement.requests_needed,
-        checks=dict(judgement.said),
+        checks=dict(judgement.deciding),
         predictions=judgement.predictions.verdict,
         split_mismatch=judgement.split.mismatch,
         not_tested=judgement.not_tested,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import orjson
 
-from driftlead_drift.judging.truth import Labelled, Tally, seen
+from driftlead_drift.judging.truth import Labelled, Tally, label_result
 from driftlead_drift.traffic.windows import SLACK, condition
 from driftlead_formats.traffic import Traffic
 
@@ -44,7 +44,7 @@ async def read_labels(
     async for number, label, text, prediction, said, outputs in rows:
         when = datetime.fromtimestamp(number * seconds, UTC)
         row = Labelled(label, text, prediction, said, None if outputs is None else orjson.loads(outputs))
-        found.setdefault(when, Tally()).add(seen(row))
+        found.setdefault(when, Tally()).add(label_result(row))
     return found
 
 

@@ -82,7 +82,7 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
         minutes=len(prod.requests),
         requests_needed=needed if verdict == CanaryVerdict.UNDECIDED else None,
         summary=summarize(verdict, found, needed),
-        not_tested=not_tested(found, near=predicts_numbers(prod, canary)),
+        not_tested=not_tested(found, numbers=predicts_numbers(prod, canary)),
         measures=measures,
     )
 

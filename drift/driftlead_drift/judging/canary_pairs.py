@@ -65,7 +65,7 @@ def pairs_of(
 
 def predicts_numbers(prod: Arm, canary: Arm) -> bool:
     """Whether labels say that predictions are not classes."""
-    return any(tally.near for arm in (prod, canary) for tally in arm.labels or ())
+    return any(tally.numbers for arm in (prod, canary) for tally in arm.labels or ())
 
 
 def _counts(labels: Sequence[Tally], name: str) -> NDArray[Any]:

@@ -25,7 +25,7 @@ class CanaryFindings:
     split: SplitCheck
 
     @property
-    def said(self) -> list[tuple[str, CanaryVerdict, str]]:
+    def deciding(self) -> list[tuple[str, CanaryVerdict, str]]:
         """Name, verdict and sentence of whatever decides by itself."""
         checks: list[tuple[str, CanaryVerdict, str]] = [(c.name, c.verdict, c.sentence) for c in self.checks]
         return checks + [(m.name, m.verdict, m.sentence) for m in self.measures if m.verdict is not None]
@@ -35,7 +35,7 @@ def conclude(found: CanaryFindings, policy: CanaryPolicy) -> CanaryVerdict:
     """Worse if anything that decides is, non-inferior if all of it is, else undecided."""
     if found.split.mismatch:
         return CanaryVerdict.UNDECIDED
-    said = {verdict for _, verdict, _ in found.said}
+    said = {verdict for _, verdict, _ in found.deciding}
     shifted = policy.max_shift is not None and found.predictions.verdict == PredictionShift.DIFFERENT
     if shifted or CanaryVerdict.WORSE in said:
         return CanaryVerdict.WORSE
@@ -50,11 +50,11 @@ def summarize(verdict: CanaryVerdict, found: CanaryFindings, needed: int | None)
     be foreseen."""
     if found.split.mismatch:
         return f"undecided: {found.split.sentence} Compare again when traffic is split as meant."
-    by = {v: [name for name, s, _ in found.said if s == v] for v in CanaryVerdict}
+    by = {v: [name for name, s, _ in found.deciding if s == v] for v in CanaryVerdict}
     if verdict == CanaryVerdict.WORSE:
         names: list[str] = [*by[CanaryVerdict.WORSE]] or ["predictions"]
         first = next(
-            (sentence for _, s, sentence in found.said if s == CanaryVerdict.WORSE),
+            (sentence for _, s, sentence in found.deciding if s == CanaryVerdict.WORSE),
             found.predictions.sentence,
         )
         return f"the canary is worse in {words.listed(names)}. {first}"
@@ -70,12 +70,12 @@ def summarize(verdict: CanaryVerdict, found: CanaryFindings, needed: int | None)
     return f"undecided in {words.listed(by[CanaryVerdict.UNDECIDED])}: {more}"
 
 
-def not_tested(found: CanaryFindings, *, near: bool) -> tuple[str, ...]:
-    """What could not be compared, and why. `near`: labels say that predictions are not classes."""
+def not_tested(found: CanaryFindings, *, numbers: bool) -> tuple[str, ...]:
+    """What could not be compared, and why. `numbers`: predictions are numbers, not classes."""
     tested = {check.name for check in found.checks}
     missing = {name: f"{name}: {why}" for name, why in words.CANARY_NOT_TESTED.items() if name not in tested}
-    if "quality" in missing and near:
-        missing["quality"] = words.NEAR
+    if "quality" in missing and numbers:
+        missing["quality"] = words.NUMBERS
     out = list(missing.values())
     if "quality" in tested and not found.measures:
         out.append(words.NO_PROBABILITIES)

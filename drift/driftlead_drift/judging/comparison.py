@@ -156,7 +156,7 @@ class CanaryJudgement:
     measures: tuple[Measure, ...] = ()
 
     @property
-    def said(self) -> list[tuple[str, CanaryVerdict]]:
+    def deciding(self) -> list[tuple[str, CanaryVerdict]]:
         """Name and verdict of whatever decides by itself, predictions and split apart."""
         checks: list[tuple[str, CanaryVerdict]] = [(check.name, check.verdict) for check in self.checks]
         return checks + [(m.name, m.verdict) for m in self.measures if m.verdict is not None]

@@ -29,7 +29,7 @@ class Labelled(NamedTuple):
     outputs: Any
 
 
-class Seen(NamedTuple):
+class LabelResult(NamedTuple):
     """What one label says.
 
     wrong       whether the class was not the true one; None for a prediction that is not a class
@@ -48,13 +48,13 @@ class Seen(NamedTuple):
 class Tally:
     """What the labels of one minute say together.
 
-    `loss`, `squares`: of each row's log loss in parts of CAP. `near`: rows whose prediction is not a class.
-    `between`: probabilities that are neither 0 nor 1.
+    `loss`, `squares`: of each row's log loss in parts of CAP. `numbers`: rows whose prediction is a
+    number, not a class. `between`: probabilities that are neither 0 nor 1.
     """
 
     rows: int = 0
     wrong: int = 0
-    near: int = 0
+    numbers: int = 0
     probable: int = 0
     loss: float = 0.0
     squares: float = 0.0
@@ -62,47 +62,47 @@ class Tally:
     scores: list[float] = field(default_factory=list)
     positive: list[bool] = field(default_factory=list)
 
-    def add(self, seen: Seen) -> None:
+    def add(self, result: LabelResult) -> None:
         """Counts one label."""
-        if seen.wrong is None:
-            self.near += 1
+        if result.wrong is None:
+            self.numbers += 1
             return
         self.rows += 1
-        self.wrong += int(seen.wrong)
-        if seen.truth is None:
+        self.wrong += int(result.wrong)
+        if result.truth is None:
             return
-        part = min(-log(max(seen.truth, 1e-300)), CAP) / CAP
+        part = min(-log(max(result.truth, 1e-300)), CAP) / CAP
         self.probable += 1
-        self.between += int(0 < seen.truth < 1)
+        self.between += int(0 < result.truth < 1)
         self.loss += part
         self.squares += part * part
-        if seen.score is not None:
-            self.scores.append(seen.score)
-            self.positive.append(seen.positive)
+        if result.score is not None:
+            self.scores.append(result.score)
+            self.positive.append(result.positive)
 
 
-def seen(row: Labelled) -> Seen:
+def label_result(row: Labelled) -> LabelResult:
     """What a row's label says."""
     if row.label_text is not None or row.prediction_label is not None:
         text = _text(row.label_text, row.label)
         said = _text(row.prediction_label, row.prediction)
         return _with(text, wrong=text != said and not _same_number(row), outputs=row.outputs)
     if row.label is None:
-        return Seen(None)
+        return LabelResult(None)
     return _numbers(float(row.label), float(row.prediction), row.outputs)
 
 
-def _numbers(label: float, prediction: float, outputs: Any) -> Seen:
+def _numbers(label: float, prediction: float, outputs: Any) -> LabelResult:
     if isinstance(outputs, Mapping):
         return _with(class_name(label), wrong=label != prediction, outputs=outputs)
     listed = _listed(outputs, label)
     if listed is not None:
-        return Seen(label != prediction, *listed)
+        return LabelResult(label != prediction, *listed)
     if label in (0.0, 1.0) and 0 <= prediction <= 1:
         truth = prediction if label else 1 - prediction
-        return Seen((prediction >= 0.5) != bool(label), truth, prediction, bool(label))
+        return LabelResult((prediction >= 0.5) != bool(label), truth, prediction, bool(label))
     classes = prediction.is_integer() and label.is_integer()
-    return Seen(label != prediction if classes else None)
+    return LabelResult(label != prediction if classes else None)
 
 
 def _text(text: str | None, number: float | None) -> str:
@@ -117,16 +117,16 @@ def _same_number(row: Labelled) -> bool:
     return row.label_text is None and row.label == row.prediction
 
 
-def _with(label: str, *, wrong: bool, outputs: Any) -> Seen:
+def _with(label: str, *, wrong: bool, outputs: Any) -> LabelResult:
     """A label beside an object of probabilities by class."""
     truth = outputs.get(label) if isinstance(outputs, Mapping) else None
     if not isinstance(outputs, Mapping) or not _probability(truth):
-        return Seen(wrong)
+        return LabelResult(wrong)
     positive = max(outputs, key=_order)
     score = outputs[positive]
     if len(outputs) != 2 or not _probability(score):
-        return Seen(wrong, float(truth))
-    return Seen(wrong, float(truth), float(score), label == positive)
+        return LabelResult(wrong, float(truth))
+    return LabelResult(wrong, float(truth), float(score), label == positive)
 
 
 def _probability(value: Any) -> TypeGuard[float]:

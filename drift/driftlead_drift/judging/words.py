@@ -100,7 +100,7 @@ def span(seconds: float) -> str:
 
 CANARY_SIDES: Final = ("prod", "canary")
 OWN_SIDES: Final = ("earlier", "now")
-NEAR: Final = "quality: predictions are numbers that come near, not classes that are right or wrong"
+NUMBERS: Final = "quality: predictions are numbers that come near, not classes that are right or wrong"
 NO_PROBABILITIES: Final = (
     "log loss and AUC: no probabilities are logged; DRIFTLEAD_LOG_PROBABILITIES=true of the servers logs them"
 )

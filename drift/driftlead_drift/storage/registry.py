@@ -58,9 +58,9 @@ class Registry:
         if want.version:
             return want.version
         if want.alias:
-            reply = self._ask("registered-models/alias", name=want.name, alias=want.alias)
+            reply = self._call("registered-models/alias", name=want.name, alias=want.alias)
             return str(reply["model_version"]["version"])
-        reply = self._ask("model-versions/search", filter=f"name='{want.name}'", max_results="1000")
+        reply = self._call("model-versions/search", filter=f"name='{want.name}'", max_results="1000")
         versions = [
             each
             for each in reply.get("model_versions", [])
@@ -75,8 +75,8 @@ class Registry:
 
     def version(self, name: str, version: str) -> ModelVersion:
         """Where a version's files are."""
-        found = self._ask("model-versions/get", name=name, version=version)["model_version"]
-        artifacts = self._ask("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
+        found = self._call("model-versions/get", name=name, version=version)["model_version"]
+        artifacts = self._call("model-versions/get-download-uri", name=name, version=version)["artifact_uri"]
         return ModelVersion(name, version, found.get("run_id", ""), artifacts.rstrip("/"))
 
     def file(self, model: ModelVersion, path: str) -> bytes | None:
@@ -96,7 +96,7 @@ class Registry:
             "places only s3://, file:// and mlflow-artifacts:/ can be read here; give --baseline FILE"
         )
 
-    def _ask(self, method: str, **query: str) -> dict[str, Any]:
+    def _call(self, method: str, **query: str) -> dict[str, Any]:
         body = self._get(f"{self.uri}/api/2.0/mlflow/{method}?{urllib.parse.urlencode(query)}")
         if body is None:
             raise CannotJudgeError(

@@ -1,4 +1,4 @@
-"""Batches of rows added up in a baseline's bins. Pure."""
+"""Batches of rows added up in a baseline's bins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

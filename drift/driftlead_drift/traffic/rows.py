@@ -1,5 +1,4 @@
-"""Rows of the log as Postgres' COPY writes them, counted batch by batch: JSON text, and packed float32.
-Pure."""
+"""Rows of the log as Postgres' COPY writes them, counted batch by batch: JSON text, and packed float32."""
 
 import re
 from collections.abc import Sequence
