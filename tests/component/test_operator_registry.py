@@ -44,4 +44,4 @@ async def test_however_a_version_moves_its_model_carries_another_mark(mlflow_uri
         MOVES[what](mlflow_uri, model)
         after = await registry.model(model)
         assert after
-        assert after.mark != before.mark
+        assert after.fingerprint != before.fingerprint
