@@ -15,7 +15,7 @@ from driftlead_cli.abort import given_up
 from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, condition, name_of, status_of
 from driftlead_cli.lint import lint as lint_text
-from driftlead_cli.promote import Wish, curl, refuse_without_target, wanted_version
+from driftlead_cli.promote import PromotionRequest, curl, refuse_without_target, wanted_version
 from driftlead_cli.why import why as explain
 from driftlead_operator.decisions import names
 
@@ -98,24 +98,24 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     resource = cluster.resource(name)
     refuse_without_target(resource)
     chosen = wanted_version(resource, version)
-    wish = Wish(names.PROMOTE, chosen)
+    request = PromotionRequest(names.PROMOTE, chosen)
     if dry_run:
         print(f"version {chosen} would be promoted. By hand:")
     else:
-        _ask(cluster, resource, wish)
+        _ask(cluster, resource, request)
         print(f"asked the operator to promote version {chosen}. The same by hand:")
-    print(f"  {wish.kubectl(resource)}\nor in the registry itself:\n  {curl(resource, chosen)}")
+    print(f"  {request.kubectl(resource)}\nor in the registry itself:\n  {curl(resource, chosen)}")
     if wait and not dry_run:
         _wait_for(cluster, name, chosen, wait)
 
 
-def _ask(cluster: "Cluster", resource: Manifest, wish: Wish) -> None:
-    """Sets the annotation; one that says so already is taken away first, until the operator has noticed."""
+def _ask(cluster: "Cluster", resource: Manifest, request: PromotionRequest) -> None:
+    """Sets the annotation; one that is set already is removed first, until the operator has noticed."""
     name = name_of(resource)
-    if wish.stands(resource):
-        resource = cluster.annotate(name, wish.withdrawal())
+    if request.is_set(resource):
+        resource = cluster.annotate(name, request.removal())
         deadline = time.monotonic() + FORGET_SECONDS
-        while not wish.is_forgotten(resource):
+        while not request.is_forgotten(resource):
             if time.monotonic() > deadline:
                 raise Refused(
                     f"{name} was asked the same before, and the operator has not noticed within"
@@ -123,7 +123,7 @@ def _ask(cluster: "Cluster", resource: Manifest, wish: Wish) -> None:
                 )
             time.sleep(POLL_SECONDS / 4)
             resource = cluster.resource(name)
-    cluster.annotate(name, wish.patch())
+    cluster.annotate(name, request.patch())
 
 
 @app.command()
@@ -139,13 +139,13 @@ def abort(
     """Ask the operator to give up a version that is on its way to prod, or the canary."""
     cluster = connect(context, namespace)
     resource = cluster.resource(name)
-    wish = Wish(names.ABORT, given_up(resource, version))
+    request = PromotionRequest(names.ABORT, given_up(resource, version))
     if dry_run:
-        print(f"version {wish.value} would be given up. By hand:")
+        print(f"version {request.value} would be given up. By hand:")
     else:
-        _ask(cluster, resource, wish)
-        print(f"asked the operator to give up version {wish.value}. The same by hand:")
-    print(f"  {wish.kubectl(resource)}")
+        _ask(cluster, resource, request)
+        print(f"asked the operator to give up version {request.value}. The same by hand:")
+    print(f"  {request.kubectl(resource)}")
 
 
 def _wait_for(cluster: "Cluster", name: str, version: str, seconds: int) -> None:

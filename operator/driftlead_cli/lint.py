@@ -42,11 +42,11 @@ def validator() -> Draft202012Validator:
 
 
 def documents(text: str) -> list[Any]:
-    """The documents of a YAML file that are not empty. Raises Refused when it is no YAML."""
+    """The documents of a YAML file that are not empty. Raises Refused when it is not valid YAML."""
     try:
         return [each for each in yaml.safe_load_all(text) if each is not None]
     except yaml.YAMLError as error:
-        raise Refused(f"this is no YAML: {error}") from error
+        raise Refused(f"the file is not valid YAML: {error}") from error
 
 
 def is_ours(document: object) -> bool:
@@ -109,7 +109,7 @@ def _judged(document: Any) -> Iterator[tuple[str, str]]:
 
 
 def lint(text: str) -> tuple[int, list[Problem]]:
-    """How many ModelDeployments a text holds, and what is wrong. Raises Refused when it is no YAML."""
+    """How many ModelDeployments a text holds, and what is wrong. Raises Refused when it is not valid YAML."""
     ours, problems = 0, []
     for number, document in enumerate(documents(text), start=1):
         if not is_ours(document):

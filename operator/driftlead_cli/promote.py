@@ -11,7 +11,7 @@ VERSION = re.compile(r"[1-9][0-9]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PromotionRequest:
     """One annotation on a ModelDeployment: what the operator acts upon once and echoes in status."""
 
     annotation: str
@@ -21,17 +21,17 @@ class Wish:
         """The merge patch."""
         return {"metadata": {"annotations": {self.annotation: self.value}}}
 
-    def withdrawal(self) -> dict[str, object]:
+    def removal(self) -> dict[str, object]:
         """The merge patch that takes the annotation away."""
         return {"metadata": {"annotations": {self.annotation: None}}}
 
-    def stands(self, resource: Manifest) -> bool:
-        """Whether the annotation says so already: then it must go first, or nobody would notice."""
+    def is_set(self, resource: Manifest) -> bool:
+        """Whether it is set already: then it must go first, or the operator would see no change."""
         annotations = resource["metadata"].get("annotations") or {}
         return bool(annotations.get(self.annotation) == self.value)
 
     def is_forgotten(self, resource: Manifest) -> bool:
-        """Whether the operator echoes it no longer, so that the same is a new wish."""
+        """Whether the operator echoes it no longer, so that the same is a new request."""
         return self.annotation.rpartition("/")[2] not in status_of(resource).get("handled", {})
 
     def kubectl(self, resource: Manifest) -> str:
@@ -44,10 +44,10 @@ class Wish:
 
 
 def checked(version: str) -> str:
-    """The version, if it is one. Raises Refused when it is none."""
+    """The version, if it is one. Raises Refused when it is not one."""
     if not VERSION.fullmatch(version):
         raise Refused(
-            f"{version!r} is no version: a string of digits is wanted, as the registry numbers them"
+            f"{version!r} is not a version: a string of digits is wanted, as the registry numbers them"
         )
     return version
 

@@ -1,6 +1,6 @@
 """What `tree` and `watch` show: a head of a few lines and a tree of rows. `render` draws it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -17,6 +17,7 @@ from driftlead_cli.facts import (
     status_of,
     version_label,
 )
+from driftlead_formats.verdicts import DriftVerdict
 
 STAGES = ("prod", "canary")
 JOBS_SHOWN = 3
@@ -96,6 +97,16 @@ def feature_words(feature: Manifest) -> str:
     return f"{feature.get('name', '?')} PSI {feature.get('psi', '?')}{interval}"
 
 
+VERDICT_MARKS: Mapping[str, Mark] = {
+    DriftVerdict.STABLE: Mark.GOOD,
+    DriftVerdict.CHANGED: Mark.GOOD,
+    DriftVerdict.DRIFT: Mark.WARNING,
+    DriftVerdict.SEVERE: Mark.WARNING,
+    DriftVerdict.INSUFFICIENT: Mark.NONE,
+    DriftVerdict.ERROR: Mark.BAD,
+}
+
+
 def drift_words(family: Family) -> tuple[Mark, str]:
     """The last drift check in a sign and a few words."""
     drift = status_of(family.resource).get("drift", {})
@@ -111,8 +122,7 @@ def drift_words(family: Family) -> tuple[Mark, str]:
     if "rows" in drift:
         words.append(f"{drift['rows']:,} rows")
     words.append(f"{age(drift.get('lastRunTime'), family.now)} ago")
-    mark = {"stable": Mark.GOOD, "changed": Mark.GOOD, "insufficient": Mark.NONE, "error": Mark.BAD}
-    return mark.get(str(verdict), Mark.WARNING), ", ".join(words)
+    return VERDICT_MARKS.get(str(verdict), Mark.WARNING), ", ".join(words)
 
 
 def head(family: Family) -> list[Field]:

@@ -16,6 +16,7 @@ from driftlead_cli.facts import (
     status_of,
 )
 from driftlead_cli.view import STAGES, Mark, feature_words, health
+from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import names
 
 EVENTS_FROM = timedelta(hours=1)
@@ -61,9 +62,9 @@ def _mark(group: Sequence[Manifest], resource: Manifest) -> Mark:
     kinds = {each["type"] for each in group}
     if "Reconciling" in kinds:
         return Mark.BUSY
-    away = "Available" in kinds and not is_true(resource, "Reconciling")
-    stuck = "Stalled" in kinds and not is_true(resource, "Available")
-    return Mark.BAD if away or stuck else Mark.WARNING
+    unavailable = "Available" in kinds and not is_true(resource, "Reconciling")
+    stalled = "Stalled" in kinds and not is_true(resource, "Available")
+    return Mark.BAD if unavailable or stalled else Mark.WARNING
 
 
 def _conditions(family: Family) -> Iterator[Finding]:
@@ -122,7 +123,7 @@ def _pods(family: Family) -> Iterator[Finding]:
 def _drift(family: Family) -> Iterator[Finding]:
     """What DriftDetected says, with the features and the report."""
     drift = status_of(family.resource).get("drift", {})
-    if drift.get("verdict") not in ("drift", "severe"):
+    if drift.get("verdict") not in (DriftVerdict.DRIFT, DriftVerdict.SEVERE):
         return
     seen = [str(drift["message"])] if drift.get("message") else []
     seen += [feature_words(each) for each in drift.get("topFeatures", [])]
@@ -134,7 +135,7 @@ def _drift(family: Family) -> Iterator[Finding]:
 
 
 def _undelivered(family: Family) -> Iterator[Finding]:
-    """Rows of the prediction log that may have gone with their pods."""
+    """Rows of the prediction log that may have been lost with their pods."""
     lines = [
         f"{age(each.get('at'), family.now)} ago {each.get('pod', '?')}: up to {each.get('rows', 0):,} rows"
         for each in status_of(family.resource).get("undelivered", [])

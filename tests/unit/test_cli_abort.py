@@ -6,7 +6,7 @@ import pytest
 
 from driftlead_cli.abort import given_up
 from driftlead_cli.errors import Refused
-from driftlead_cli.promote import Wish
+from driftlead_cli.promote import PromotionRequest
 from driftlead_operator.decisions import names
 
 
@@ -39,7 +39,7 @@ def test_what_is_on_its_way_is_given_up_else_the_canary_unless_a_version_is_name
     [
         (None, None, "nothing to give up; prod serves 3"),
         ("4", "3", "version 3 is not on its way to prod and is not the canary of demo; there: 4"),
-        ("4", "v4", "'v4' is no version"),
+        ("4", "v4", "'v4' is not a version"),
     ],
 )
 def test_what_cannot_be_given_up_is_refused_with_the_reason(
@@ -49,11 +49,11 @@ def test_what_cannot_be_given_up_is_refused_with_the_reason(
         given_up(resource("3", "3", canary), asked)
 
 
-def test_the_same_wish_twice_needs_the_first_one_withdrawn_and_forgotten() -> None:
-    wish = Wish(names.ABORT, "5")
+def test_the_same_request_twice_needs_the_first_one_removed_and_forgotten() -> None:
+    request = PromotionRequest(names.ABORT, "5")
     seen = resource("5", "3", annotations={names.ABORT: "5"})
     seen["status"]["handled"] = {"abort": "5"}
-    assert wish.stands(seen) and not wish.is_forgotten(seen)
-    assert wish.withdrawal() == {"metadata": {"annotations": {names.ABORT: None}}}
+    assert request.is_set(seen) and not request.is_forgotten(seen)
+    assert request.removal() == {"metadata": {"annotations": {names.ABORT: None}}}
     fresh = resource("5", "3")
-    assert not wish.stands(fresh) and wish.is_forgotten(fresh)
+    assert not request.is_set(fresh) and request.is_forgotten(fresh)

@@ -96,7 +96,7 @@ def test_any_promotion_is_a_command_or_a_sentence(status: dict[str, Any], versio
         refuse_without_target(resource)
         assert "registered-models/alias" in curl(resource, wanted_version(resource, version))
     except Refused as refusal:
-        assert "demo" in str(refusal) or "is no version" in str(refusal)
+        assert "demo" in str(refusal) or "is not a version" in str(refusal)
 
 
 @FEW
@@ -114,4 +114,4 @@ def test_any_text_is_judged_or_refused(text: str) -> None:
     try:
         lint(text)
     except Refused as refusal:
-        assert str(refusal).startswith("this is no YAML")
+        assert str(refusal).startswith("the file is not valid YAML")

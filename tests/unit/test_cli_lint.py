@@ -150,7 +150,7 @@ def test_a_wrong_head_is_a_problem_and_no_traceback(head: dict[str, Any], words:
 
 
 def test_what_is_no_yaml_is_refused_with_the_place() -> None:
-    with pytest.raises(Refused, match=r"this is no YAML: (.|\n)*line 1"):
+    with pytest.raises(Refused, match=r"the file is not valid YAML: (.|\n)*line 1"):
         lint("a: [")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from driftlead_cli.errors import Refused
-from driftlead_cli.promote import Wish, curl, refuse_without_target, wanted_version
+from driftlead_cli.promote import PromotionRequest, curl, refuse_without_target, wanted_version
 from driftlead_operator.decisions import names
 
 
@@ -31,8 +31,8 @@ def test_the_canary_is_promoted_unless_a_version_is_named() -> None:
     ("version", "canary", "words"),
     [
         (None, None, "demo has no canary that serves"),
-        ("v4", "5", "'v4' is no version: a string of digits"),
-        ("0", "5", "'0' is no version"),
+        ("v4", "5", "'v4' is not a version: a string of digits"),
+        ("0", "5", "'0' is not a version"),
         ("3", "5", "serves version 3 on prod already; nothing to do"),
     ],
 )
@@ -83,9 +83,9 @@ def test_the_curl_for_an_alias_moves_the_alias() -> None:
     assert sent == {"name": "A model's name", "alias": "champion", "version": "5"}
 
 
-def test_the_wish_is_one_annotation() -> None:
-    wish = Wish(names.PROMOTE, "5")
-    assert wish.patch() == {"metadata": {"annotations": {"driftlead.dev/promote": "5"}}}
-    assert wish.kubectl(STAGED) == (
+def test_a_request_is_one_annotation() -> None:
+    request = PromotionRequest(names.PROMOTE, "5")
+    assert request.patch() == {"metadata": {"annotations": {"driftlead.dev/promote": "5"}}}
+    assert request.kubectl(STAGED) == (
         "kubectl annotate modeldeployment demo -n models --overwrite driftlead.dev/promote=5"
     )
