@@ -15,7 +15,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
@@ -30,7 +30,6 @@ from driftlead_formats.baseline_file import (
     parse,
 )
 from driftlead_formats.binning import (
-    FeatureBins,
     Floats,
     Ints,
     Scanner,
@@ -181,22 +180,6 @@ def build(
         time_to=None if seconds is None else float(seconds.max()),
         note=note,
     )
-
-
-def from_counts(
-    baseline: Baseline, counts: Sequence[NDArray[Any]], prediction: NDArray[Any] | None, rows: int, note: str
-) -> Baseline:
-    """The same bins with other counts and no blocks (a first window that becomes the reference, a merged
-    reference)."""
-    features = tuple(_with(f, c) for f, c in zip(baseline.features, counts, strict=True))
-    outputs = (
-        None if prediction is None or baseline.prediction is None else _with(baseline.prediction, prediction)
-    )
-    return Baseline(features=features, prediction=outputs, rows=rows, note=note)
-
-
-def _with(bins: FeatureBins, counts: NDArray[Any]) -> FeatureBins:
-    return replace(bins, counts=np.asarray(counts, dtype=np.int64))
 
 
 def _checked(

@@ -46,12 +46,14 @@ class Counts:
         self.prediction = _sum(self.prediction, other.prediction)
         self.latency = self.latency + other.latency
 
-    def by_feature(self, baseline: Baseline) -> list[Ints]:
-        """One count vector per feature. Raises ValueError when the bins are not the baseline's."""
-        sizes = [bins.bin_count for bins in baseline.features]
-        if sum(sizes) != len(self.features):
-            raise ValueError(f"the histogram has {len(self.features)} bins, the baseline {sum(sizes)}")
-        return np.split(self.features, np.cumsum(sizes)[:-1]) if sizes else []
+
+def by_feature(features: Ints, baseline: Baseline) -> list[Ints]:
+    """Flat `features` as one count vector per feature. Raises ValueError when the bins are not the
+    baseline's."""
+    sizes = [bins.bin_count for bins in baseline.features]
+    if sum(sizes) != len(features):
+        raise ValueError(f"the histogram has {len(features)} bins, the baseline {sum(sizes)}")
+    return np.split(features, np.cumsum(sizes)[:-1]) if sizes else []
 
 
 def pack(counts: Ints) -> bytes:

@@ -78,13 +78,8 @@ class Damage:
         return self.end - self.start
 
 
-def frame(kind: Kind, first_seq: int, count: int, payload: bytes) -> bytes:
-    """The bytes of a frame."""
-    return header(kind, first_seq, count, payload) + payload
-
-
 def header(kind: Kind, first_seq: int, count: int, payload: bytes) -> bytes:
-    """The header alone, for those who write both parts by one call."""
+    """The header that stands before a payload: whoever writes hands both to one call."""
     head = HEADER.pack(MAGIC, kind, 0, count, len(payload), first_seq, zlib.crc32(payload), 0)[:-4]
     return head + zlib.crc32(head).to_bytes(4, "little")
 

@@ -13,7 +13,6 @@ from driftlead_formats.baseline import (
     Baseline,
     BaselineError,
     build,
-    from_counts,
 )
 
 RNG = np.random.default_rng(2)
@@ -168,14 +167,6 @@ def test_data_that_can_be_no_baseline_is_told_in_a_sentence(
         return
     with pytest.raises(BaselineError, match=word):
         build(**arguments)
-
-
-def test_a_first_window_becomes_a_baseline_in_the_same_bins() -> None:
-    baseline = made()
-    counts = baseline.count_columns(columns())
-    first = from_counts(baseline, counts, None, rows=400, note="from the first window")
-    assert first.independence == "assumed"
-    assert Baseline.from_json(first.to_json()).note == "from the first window"
 
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "binning-golden.json").read_text())

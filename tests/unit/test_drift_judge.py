@@ -12,7 +12,7 @@ from driftlead_drift.judging.features import FeatureJudgement
 from driftlead_drift.judging.history import PastRun
 from driftlead_drift.judging.judge import Judgement, judge
 from driftlead_drift.judging.policy import REASONS, Policy
-from driftlead_formats.baseline import Baseline, build, from_counts
+from driftlead_formats.baseline import Baseline, build
 
 RNG = np.random.default_rng(11)
 DAY = 86_400.0
@@ -280,9 +280,8 @@ def test_stating_independence_is_not_assuming_it() -> None:
 
 def test_the_plain_rule_prints_its_false_alarm_rate() -> None:
     plain = replace(ONE, rule="psi")
-    small = from_counts(
-        BASELINE, [f.counts // 50 for f in BASELINE.features], None, rows=200, note="a fiftieth"
-    )
+    fiftieth = tuple(replace(bins, counts=bins.counts // 50) for bins in BASELINE.features)
+    small = Baseline(features=fiftieth, rows=200)
     few = {k: v[:150] for k, v in fresh().items()}
     assert judge(BASELINE, window(fresh()), plain).expected_false_alarm_rate < 1e-6
     assert 0.1 < judge(small, window(few), plain).expected_false_alarm_rate < 1

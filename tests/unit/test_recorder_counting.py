@@ -11,6 +11,7 @@ from driftlead_formats.histograms import (
     LATENCY_BINS,
     LATENCY_EDGES_MS,
     Counts,
+    by_feature,
     latency_counts,
     pack,
     unpack,
@@ -50,7 +51,7 @@ def test_features_and_predictions_count_as_the_baseline_counts_them(packed: bool
     np.testing.assert_array_equal(found.features, np.concatenate(NUMERIC.count(MATRIX[:200])))
     np.testing.assert_array_equal(found.prediction, NUMERIC.count_prediction(MATRIX[:200, 0]))
     assert found.rows == 200 and found.latency[0].sum() == 200
-    assert [len(v) for v in found.by_feature(NUMERIC)] == [f.bin_count for f in NUMERIC.features]
+    assert [len(v) for v in by_feature(found.features, NUMERIC)] == [f.bin_count for f in NUMERIC.features]
 
 
 def test_minutes_are_told_apart_and_add_up() -> None:
@@ -72,7 +73,7 @@ def test_text_features_and_labels_are_counted_from_the_json() -> None:
     ]
     payload = row_tuples.payload(rows, 1)
     found = count([Frame(Kind.ROWS, 1, 4, payload, 0, len(payload))], base)[MINUTE]
-    origin = dict(zip(base.features[0].labels, found.by_feature(base)[0], strict=True))
+    origin = dict(zip(base.features[0].labels, by_feature(found.features, base)[0], strict=True))
     assert {label: n for label, n in origin.items() if n} == {"ewr": 1, "jfk": 2, "OTHER": 1}
     assert base.prediction is not None
     predicted = dict(zip(base.prediction.labels, found.prediction, strict=True))
@@ -86,7 +87,7 @@ def test_rows_left_out_by_sampling_count_like_any() -> None:
 
 def test_redacted_features_count_nowhere() -> None:
     found = count([rows_frame(MATRIX[:20])], NUMERIC, redacted=[2])[MINUTE]
-    assert [int(v.sum()) for v in found.by_feature(NUMERIC)] == [20, 20, 0, 20]
+    assert [int(v.sum()) for v in by_feature(found.features, NUMERIC)] == [20, 20, 0, 20]
 
 
 def test_failed_requests_are_counted_by_class_with_their_latency() -> None:
@@ -110,4 +111,4 @@ def test_stored_counts_come_back_and_are_small() -> None:
 
 def test_histograms_of_other_bins_are_not_taken_apart() -> None:
     with pytest.raises(ValueError, match="the histogram has 3 bins"):
-        Counts(features=np.zeros(3, dtype=np.int64)).by_feature(NUMERIC)
+        by_feature(np.zeros(3, dtype=np.int64), NUMERIC)

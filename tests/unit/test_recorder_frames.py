@@ -19,12 +19,16 @@ from driftlead_log.frames import (
     Damage,
     Frame,
     Kind,
-    frame,
+    header,
     scan,
 )
 from driftlead_log.row_tuples import Identity
 
 payloads = st.lists(st.binary(max_size=200), max_size=8)
+
+
+def frame(kind: Kind, first_seq: int, count: int, payload: bytes) -> bytes:
+    return header(kind, first_seq, count, payload) + payload
 
 
 def written(payloads: list[bytes]) -> bytes:

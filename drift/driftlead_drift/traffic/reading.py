@@ -20,7 +20,7 @@ from driftlead_drift.traffic.rows import (
 )
 from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline
-from driftlead_formats.histograms import unpack
+from driftlead_formats.histograms import by_feature, unpack
 from driftlead_formats.traffic import Traffic
 
 BATCH_BYTES = 1 << 20
@@ -145,8 +145,7 @@ async def count_histograms(
 def _add_minutes(stored: list[asyncpg.Record], counter: Counter) -> bool:
     """Adds the minutes' vectors; False, and nothing added, where they are not in the baseline's layout."""
     baseline = counter.baseline
-    sizes = [bins.bin_count for bins in baseline.features]
-    features = np.zeros(sum(sizes), dtype=np.int64)
+    features = np.zeros(sum(bins.bin_count for bins in baseline.features), dtype=np.int64)
     answers = np.zeros(baseline.prediction.bin_count if baseline.prediction else 0, dtype=np.int64)
     for row in stored:
         vectors = unpack(row["features"]), unpack(row["prediction"])
@@ -156,7 +155,7 @@ def _add_minutes(stored: list[asyncpg.Record], counter: Counter) -> bool:
         if len(answers):
             answers += vectors[1]
     rows = sum(row["rows"] for row in stored)
-    counter.add_counts(np.split(features, np.cumsum(sizes)[:-1]), answers if len(answers) else None, rows)
+    counter.add_counts(by_feature(features, baseline), answers if len(answers) else None, rows)
     return True
 
 
