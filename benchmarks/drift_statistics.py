@@ -30,8 +30,8 @@ from driftlead_drift.statistics.means import Sums, difference, summed
 from driftlead_drift.statistics.null import null_law
 from driftlead_drift.statistics.psi import psi
 from driftlead_formats.baseline import Baseline, build
-from driftlead_formats.binning import FeatureBins
-from driftlead_formats.choosing import bin_feature, counted
+from driftlead_formats.baseline.binning import FeatureBins
+from driftlead_formats.baseline.choosing import bin_feature, counted
 
 FEATURES = 20
 SIZES = (200, 1_000, 10_000, 1_000_000)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def load_connections(folder: Path | None) -> dict[str, str]:
-    """The variables that stand in a folder, by name; empty when there is no folder.
+    """The variables in a folder, by name; empty without a folder.
 
     Kubernetes' own `..data` links and a trailing newline that `echo` left are ignored.
     """

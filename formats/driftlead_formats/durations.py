@@ -24,7 +24,7 @@ def duration(text: str) -> timedelta:
     except OverflowError:
         raise ValueError(f"'{text}' is longer than any calendar; write for example 15m, 1h or 7d") from None
     if length <= timedelta():
-        raise ValueError(f"'{text}' is no time at all; write for example 15m, 1h or 7d")
+        raise ValueError(f"'{text}' must be longer than zero; write for example 15m, 1h or 7d")
     return length
 
 

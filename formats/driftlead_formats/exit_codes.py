@@ -1,4 +1,4 @@
-"""How the inference server ends, said by its exit code: from it the operator knows whom to blame."""
+"""How the inference server ends: by its exit code the operator knows whether to reject the version."""
 
 from enum import IntEnum
 

@@ -2,8 +2,8 @@
 
 A count vector is packed as zlib of little-endian int64, and vectors add up bin by bin over pods and minutes
 of one baseline (`baseline_sha`). `features` is one vector per feature, one after another, `prediction` one
-vector; both in the layout of `driftlead_formats.binning`, empty without a baseline. `latency` is three
-vectors over `LATENCY_EDGES_MS`: predictions, then requests that failed with 4xx, then with 5xx.
+vector; both in the layout of `baseline.binning`, empty without a baseline. `latency` is three vectors over
+`LATENCY_EDGES_MS`: predictions, then requests that failed with 4xx, then with 5xx.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""How MLflow is asked without its client: by the credentials and the authorities which that would use."""
+"""Requests to MLflow without its client: by the credentials and the authorities which that would use."""
 
 import os
 import ssl
@@ -25,10 +25,11 @@ OWN = "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 
 
 def trust() -> ssl.SSLContext | None:
-    """Whom to believe by MLflow's variables; None stands for the system's authorities.
+    """Whom to trust by MLflow's variables; None stands for the system's authorities.
 
     AUTHORITIES names a file of authorities that replaces those of the system, OWN one with the certificate
-    and key that the server wants to see. Raises OSError with the variable whose file is not there or is none.
+    and key that the server wants to see. Raises OSError with the variable whose file
+    cannot be used.
     """
     authorities, own = os.environ.get(AUTHORITIES), os.environ.get(OWN)
     if not authorities and not own:

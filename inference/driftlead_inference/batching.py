@@ -30,7 +30,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from driftlead_formats.binning import to_float32
+from driftlead_formats.baseline.binning import to_float32
 from driftlead_inference.engines.base import Engine, Matrix
 from driftlead_inference.engines.outputs import Outputs
 from driftlead_inference.jobs import Job

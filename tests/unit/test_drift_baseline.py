@@ -122,8 +122,8 @@ def test_a_file_edited_by_hand_is_refused(change: Any) -> None:
 
 
 @pytest.mark.parametrize(("content", "word"), [
-    (b"", "no JSON"), (b"\xff\xfe", "no JSON"), (b"[" * 100_000, "no JSON"), (b"[]", "schema None"),
-    (b"7", "schema"),
+    (b"", "not valid JSON"), (b"\xff\xfe", "not valid JSON"), (b"[" * 100_000, "not valid JSON"),
+    (b"[]", "schema None"), (b"7", "schema"),
     (b'{"schema":"drift-report/v1"}', "drift-report/v1"), (b'{"schema":"driftlead-baseline/v1"}', "damaged"),
 ])  # fmt: skip
 def test_what_is_no_baseline_is_told_in_a_sentence(content: bytes, word: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from driftlead_formats.binning import FeatureBins, Scanner
-from driftlead_formats.choosing import bin_feature, counted
+from driftlead_formats.baseline.binning import FeatureBins, Scanner
+from driftlead_formats.baseline.choosing import bin_feature, counted
 
 RNG = np.random.default_rng(1)
 

@@ -17,7 +17,7 @@ from driftlead_drift.judging.facts import WindowCounts
 from driftlead_drift.judging.judge import Judgement, judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_formats.baseline import Baseline
-from driftlead_formats.blocks import Blocks
+from driftlead_formats.baseline.blocks import Blocks
 
 DATA = json.loads(gzip.decompress((Path(__file__).parent / "data" / "flights-2013.json.gz").read_bytes()))
 REFERENCE = Baseline.from_json(json.dumps(DATA["baseline"]))

@@ -17,7 +17,7 @@ from driftlead_drift.statistics.intervals import excess_of, size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null, null_law, open_moments
 from driftlead_drift.statistics.psi import psi
-from driftlead_formats.choosing import bin_feature, counted
+from driftlead_formats.baseline.choosing import bin_feature, counted
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -44,6 +44,6 @@ def test_the_resolver_took_no_ancient_release(package: str, at_least: tuple[int,
     assert tuple(int(part) for part in version(package).split(".")[:2]) >= at_least
 
 
-@pytest.mark.parametrize("folder", ["operator", "inference", "drift", "hack/devcluster"])
+@pytest.mark.parametrize("folder", ["operator", "inference", "drift", "formats", "log", "hack/devcluster"])
 def test_each_component_has_a_readme_of_at_most_forty_lines(folder: str) -> None:
     assert 3 <= len((ROOT / folder / "README.md").read_text().splitlines()) <= 40

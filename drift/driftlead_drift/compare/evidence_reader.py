@@ -25,7 +25,7 @@ from driftlead_drift.storage.baselines import read_baseline, registered_baseline
 from driftlead_drift.storage.registry import Registry, wanted
 from driftlead_drift.traffic.database import connected
 from driftlead_drift.traffic.windows import deployment_columns, literal
-from driftlead_formats.binning import FeatureBins
+from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.durations import duration
 from driftlead_formats.traffic import Traffic
 

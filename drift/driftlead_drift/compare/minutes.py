@@ -9,7 +9,7 @@ import orjson
 from driftlead_drift.compare.labels import read_labels
 from driftlead_drift.judging.evidence import MINUTE, Minutes
 from driftlead_drift.traffic.windows import SLACK, condition, in_stretch
-from driftlead_formats.binning import FeatureBins, Scanner
+from driftlead_formats.baseline.binning import FeatureBins, Scanner
 from driftlead_formats.histograms import LATENCY_BINS, unpack_latency
 from driftlead_formats.traffic import Traffic
 

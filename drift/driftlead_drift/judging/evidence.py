@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftlead_drift.judging.comparison import Arm, CanaryJudgement, Measure
 from driftlead_drift.judging.truth import Tally
-from driftlead_formats.binning import FeatureBins
+from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.traffic import Traffic
 
 MINUTE: Final = timedelta(minutes=1)

@@ -17,7 +17,7 @@ from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null
 from driftlead_drift.statistics.quality import Finding, findings
-from driftlead_formats.binning import FeatureBins
+from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.verdicts import DriftVerdict
 
 FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the shift

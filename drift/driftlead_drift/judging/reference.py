@@ -18,8 +18,8 @@ from driftlead_drift.judging.policy import Policy
 from driftlead_drift.statistics.dependence import Component, component
 from driftlead_drift.statistics.psi import psi
 from driftlead_formats.baseline import Baseline
-from driftlead_formats.binning import FeatureBins
-from driftlead_formats.blocks import HOUR, Blocks
+from driftlead_formats.baseline.binning import FeatureBins
+from driftlead_formats.baseline.blocks import HOUR, Blocks
 
 WEEK: Final = 7 * 24 * HOUR
 MIN_WEEKS: Final = 4  # weeks in which an hour of the week must have been seen to be matched

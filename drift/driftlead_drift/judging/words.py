@@ -12,7 +12,7 @@ from driftlead_drift.statistics.deciding import Index
 from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.null import Null
 from driftlead_drift.statistics.quality import percent
-from driftlead_formats.binning import FeatureBins
+from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift
 
 MISMATCH: Final = "check against the baseline of the version that made these rows"

@@ -10,7 +10,7 @@ from driftlead_drift.judging.features import STATISTIC, FeatureJudgement
 from driftlead_drift.judging.judge import Judgement
 from driftlead_drift.judging.policy import Policy
 from driftlead_formats.baseline import Baseline
-from driftlead_formats.binning import FeatureBins
+from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.summaries import TOP_FEATURES, DriftSummary, TopFeature
 from driftlead_formats.traffic import Traffic
 from driftlead_formats.verdicts import CommandExit, DriftVerdict

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from driftlead_formats.binning import FeatureBins
+from driftlead_formats.baseline.binning import FeatureBins
 
 FindingKind = Literal["missing", "new_values", "constant", "scale", "range", "unbinned"]
 LEVEL: Final = 1e-4  # a finding is a statement of its own: rare enough for hundreds of features

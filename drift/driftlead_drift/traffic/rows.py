@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.traffic.counting import Counter
 from driftlead_formats.baseline import Baseline
-from driftlead_formats.binning import to_float32
+from driftlead_formats.baseline.binning import to_float32
 
 ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 DELIMITER = re.compile(rb"(?<!\\),")

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from driftlead_formats.binning import to_float32
+from driftlead_formats.baseline.binning import to_float32
 from driftlead_inference.engines.base import Matrix, Rows
 from driftlead_inference.engines.outputs import Outputs, outputs
 

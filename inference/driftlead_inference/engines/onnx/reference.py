@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_formats.binning import to_float32
+from driftlead_formats.baseline.binning import to_float32
 from driftlead_inference.engines.onnx.trees import trees_of
 from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -22,20 +22,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_formats.baseline_fields import BaselineFields
-from driftlead_formats.baseline_file import (
-    SCHEMA,
-    canonical,
-    content,
-    parse,
-)
-from driftlead_formats.binning import (
-    Floats,
-    Ints,
-    Scanner,
-)
-from driftlead_formats.blocks import make_blocks
-from driftlead_formats.choosing import bin_feature
+from driftlead_formats.baseline.binning import Ints, Scanner
+from driftlead_formats.baseline.fields import BaselineFields
+from driftlead_formats.baseline.file import SCHEMA, canonical, content, parse
 
 ARTIFACT: Final = "driftlead/baseline.json"  # inside the model's artifact folder
 PREDICTION: Final = "prediction"
@@ -98,7 +87,7 @@ class Baseline(BaselineFields):
         absent = [name for name in self.names if name not in columns]
         if absent:
             raise BaselineError(
-                f"the data lacks {_some(absent)} of the baseline's {len(self.features)} features: "
+                f"the data lacks {shown(absent)} of the baseline's {len(self.features)} features: "
                 "check the same columns that the model was trained on"
             )
         if not self.features:
@@ -120,7 +109,7 @@ class Baseline(BaselineFields):
             raw = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise BaselineError(
-                f"the baseline is no JSON ({error}): write it again with `driftlead-drift baseline`"
+                f"the baseline is not valid JSON ({error}): write it again with `driftlead-drift baseline`"
             ) from error
         schema = raw.get("schema") if isinstance(raw, dict) else None
         if schema != SCHEMA:
@@ -141,95 +130,7 @@ class Baseline(BaselineFields):
         return baseline
 
 
-def build(
-    columns: Mapping[str, NDArray[Any]],
-    *,
-    time: NDArray[Any] | None = None,
-    groups: NDArray[Any] | None = None,
-    prediction: NDArray[Any] | None = None,
-    calendar: Collection[str] = (),
-    note: str = "",
-) -> Baseline:
-    """Choose bins and count the reference.
-
-    `columns`: name -> array (n,): numbers, truth values, or objects (text; None, NaN for missing).
-    `time`: when each row happened: datetime64 (UTC) or epoch seconds; `groups`: which user, session or other
-    entity each row belongs to. Time is the stronger statement and wins where both are given.
-    `prediction`: the model's own outputs on these rows. `calendar`: features that move with the date by
-    nature.
-    Raises BaselineError with a sentence for no rows, unequal lengths, unusable columns or times.
-    """
-    rows = _checked(columns, time=time, groups=groups, prediction=prediction, calendar=calendar)
-    seconds = None if time is None else _epoch(time)
-    try:
-        features = [bin_feature(str(n), np.asarray(c), calendar=n in calendar) for n, c in columns.items()]
-        outputs = None if prediction is None else bin_feature(PREDICTION, np.asarray(prediction))
-    except ValueError as error:
-        raise BaselineError(str(error)) from error
-    everything = [*features, *([outputs] if outputs else [])]
-    sources = [*columns.values(), *([prediction] if prediction is not None else [])]
-    codes = [f.codes(np.asarray(c)) for f, c in zip(everything, sources, strict=True)]
-    blocks, independence = make_blocks(everything, codes, seconds, groups)
-    return Baseline(
-        features=tuple(features),
-        prediction=outputs,
-        rows=rows,
-        blocks=blocks,
-        independence=independence,
-        time_from=None if seconds is None else float(seconds.min()),
-        time_to=None if seconds is None else float(seconds.max()),
-        note=note,
-    )
-
-
-def _checked(
-    columns: Mapping[str, NDArray[Any]],
-    *,
-    time: NDArray[Any] | None,
-    groups: NDArray[Any] | None,
-    prediction: NDArray[Any] | None,
-    calendar: Collection[str],
-) -> int:
-    if not columns:
-        raise BaselineError("a baseline needs at least one feature column, there is none")
-    lengths = {str(name): len(column) for name, column in columns.items()}
-    lengths |= {
-        k: len(v)
-        for k, v in (("time", time), ("groups", groups), ("prediction", prediction))
-        if v is not None
-    }
-    if len(set(lengths.values())) > 1:
-        raise BaselineError(f"columns differ in length: {lengths}")
-    rows = next(iter(lengths.values()))
-    if rows == 0:
-        raise BaselineError("the reference has no rows: a baseline needs at least one, better a thousand")
-    unknown = [name for name in calendar if name not in columns]
-    if unknown:
-        raise BaselineError(
-            f"marked as calendar but no column: {_some(unknown)}; columns are {_some(list(lengths))}"
-        )
-    return rows
-
-
-def _epoch(time: NDArray[Any]) -> Floats:
-    array = np.asarray(time)
-    if array.dtype.kind == "M":
-        seconds = array.astype("datetime64[us]").astype(np.float64) / 1e6
-        seconds[np.isnat(array)] = np.nan
-    elif array.dtype.kind in "fiu":
-        seconds = array.astype(np.float64)
-    else:
-        raise BaselineError(
-            f"time must be datetime64 or epoch seconds, it is {array.dtype}: convert it first"
-        )
-    missing = int(np.count_nonzero(~np.isfinite(seconds)))
-    if missing:
-        raise BaselineError(
-            f"{missing} of {len(seconds)} rows have no time: leave them out, or give no time at all"
-        )
-    return seconds
-
-
-def _some(names: Sequence[Any], most: int = 5) -> str:
-    shown = ", ".join(f"'{n}'" for n in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def shown(names: Sequence[Any], most: int = 5) -> str:
+    """Names in a sentence, the first few of many."""
+    first = ", ".join(f"'{n}'" for n in names[:most])
+    return first if len(names) <= most else f"{first} and {len(names) - most} more"

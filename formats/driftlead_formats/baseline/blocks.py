@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_formats.binning import (
+from driftlead_formats.baseline.binning import (
     FeatureBins,
     Floats,
     Ints,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from driftlead_formats.binning import FeatureBins
-from driftlead_formats.blocks import Blocks, Independence
+from driftlead_formats.baseline.binning import FeatureBins
+from driftlead_formats.baseline.blocks import Blocks, Independence
 
 
 @dataclass(frozen=True, eq=False)

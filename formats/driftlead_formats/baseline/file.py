@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from driftlead_formats.baseline_fields import BaselineFields
-from driftlead_formats.binning import FeatureBins
-from driftlead_formats.blocks import Blocks, pack, unpack
+from driftlead_formats.baseline.binning import FeatureBins
+from driftlead_formats.baseline.blocks import Blocks, pack, unpack
+from driftlead_formats.baseline.fields import BaselineFields
 
 SCHEMA: Final = "driftlead-baseline/v1"
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_formats.binning import (
+from driftlead_formats.baseline.binning import (
     FeatureBins,
     Floats,
     Kind,
@@ -18,10 +18,10 @@ from driftlead_formats.binning import (
     is_missing,
 )
 
-MAX_POINTS: Final = 20  # so many distinct values or fewer are told apart one by one
+MAX_POINTS: Final = 20  # up to this number of distinct values are told apart one by one
 MAX_CATEGORIES: Final = 50  # rarer categories are counted together in OTHER
 QUANTILES: Final = 10  # deciles: enough shape, and enough rows in each bin
-LOSSY: Final = 0.01  # so many distinct values lost to float32 are worth a word
+LOSSY: Final = 0.01  # share of distinct values lost to float32 that is worth a note
 SPIKE: Final = 0.10  # a value with this share of the rows has a bin of its own
 
 
