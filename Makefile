@@ -26,7 +26,7 @@ lint: setup ## ruff, mypy --strict, import-linter, the chart's copy of the CRD, 
 	@ruff check .
 	@ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	@mypy
-	@lint-imports --no-logo --verbose 2>&1 | tail -n 12
+	@lint-imports --no-logo
 	@$(PY) -m hack.crds --check
 	@$(PY) -m hack.audit
 

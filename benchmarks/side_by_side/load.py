@@ -92,7 +92,7 @@ class Loop:
         self.rate = rate
         self.total = total
         self.idle = deque(self.connected() for _ in range(CONNECTIONS))
-        self.asked: dict[socket.socket, float] = {}
+        self.in_flight: dict[socket.socket, float] = {}
         self.read: dict[socket.socket, bytes] = {}
         self.latencies: list[float] = []
 
@@ -106,7 +106,7 @@ class Loop:
         """Sends all, takes what comes, gives up on what has not come half a minute after the last."""
         began, sent = time.perf_counter() + 0.05, 0
         last = began + self.total / self.rate + HANG_SECONDS
-        while sent < self.total or self.asked:
+        while sent < self.total or self.in_flight:
             now, due = time.perf_counter(), began + sent / self.rate
             if now > last:
                 break
@@ -115,16 +115,16 @@ class Loop:
                 sent += 1
                 continue
             wait = max(0.0, due - now) if sent < self.total and self.idle else 1.0
-            for connection in select.select(list(self.asked), [], [], wait)[0]:
+            for connection in select.select(list(self.in_flight), [], [], wait)[0]:
                 self.receive(connection)
-        for connection in (*self.idle, *self.asked):
+        for connection in (*self.idle, *self.in_flight):
             connection.close()
         return Open(sorted(self.latencies), self.total - len(self.latencies))
 
     def send(self, request: bytes, due: float) -> None:
         """Asks on the connection that was idle longest."""
         connection = self.idle.popleft()
-        self.asked[connection], self.read[connection] = due, b""
+        self.in_flight[connection], self.read[connection] = due, b""
         connection.sendall(request)
 
     def receive(self, connection: socket.socket) -> None:
@@ -134,14 +134,14 @@ class Loop:
         except OSError:
             part = b""
         if not part:  # closed by the server
-            del self.asked[connection]
+            del self.in_flight[connection]
             connection.close()
             self.idle.append(self.connected())
             return
         reply = self.read[connection] = self.read[connection] + part
         if not whole(reply):
             return
-        waited = time.perf_counter() - self.asked.pop(connection)
+        waited = time.perf_counter() - self.in_flight.pop(connection)
         self.idle.append(connection)
         if reply.startswith(b"HTTP/1.1 200"):
             self.latencies.append(waited * 1e3)

@@ -326,7 +326,7 @@ def test_more_rows_than_wanted_are_sampled_and_said_so(environment: Path, tmp_pa
         ({}, "", "no model is named"),
     ],
 )
-def test_what_is_away_or_wrong_ends_with_1_and_a_sentence_in_the_message(
+def test_what_is_unreachable_or_wrong_ends_with_1_and_a_sentence_in_the_message(
     environment: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

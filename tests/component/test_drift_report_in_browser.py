@@ -67,7 +67,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tallies(random: np.random.Generator, minutes: int, each: int, *, odds: float) -> list[Tally]:
-    """Labels of a classifier whose log odds are so many times the truth's."""
+    """Labels of a classifier whose log odds are this many times the truth's."""
     found = []
     for _ in range(minutes):
         tally = Tally()

@@ -1,4 +1,4 @@
-"""Models that are no scikit-learn of ours: boosters of other libraries, and Python that somebody wrote for
+"""Models that are not scikit-learn's own: boosters of other libraries, and Python that somebody wrote for
 MLflow."""
 
 import sys

@@ -229,7 +229,7 @@ async def test_a_client_that_does_not_read_is_not_read_either() -> None:
 
 
 async def all_rows(kept: Kept, count: int) -> None:
-    """Returns once so many rows were logged and answered."""
+    """Returns once this number of rows was logged and answered."""
     while len(kept.rows) < count:
         kept.appended.clear()
         await kept.appended.wait()

@@ -25,7 +25,7 @@ def post(body: bytes = b'{"features":[1,2,3]}', headers: bytes = CLOSE, path: by
 
 
 def rows(count: int) -> bytes:
-    """A body of so many rows."""
+    """A body with this number of rows."""
     return b'{"features":[%b]}' % b",".join([ROW] * count)
 
 
@@ -68,7 +68,7 @@ async def test_what_is_too_much_or_wrong_is_named_with_what_was_seen_and_expecte
     ("said", "status", "words"),
     [
         (post(headers=b"a: " + b"b" * 70_000 + b"\r\n"), 431, "64 KiB"),
-        (b"this is no HTTP\r\n\r\n", 400, "not a request of HTTP/1.1"),
+        (b"this is not HTTP\r\n\r\n", 400, "not a request of HTTP/1.1"),
         (post()[:40], 408, "in time"),
         (post(headers=CLOSE + b"content-encoding: br\r\n"), 415, "'br'"),
     ],

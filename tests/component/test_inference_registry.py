@@ -178,7 +178,7 @@ def test_what_the_registry_does_not_have_is_not_found(
 
 
 @pytest.mark.parametrize("uri", ["models:/Demo/1", "runs:/{run}/model"])
-def test_artifacts_that_are_away_at_the_first_start_blame_nobody(
+def test_artifacts_that_are_unreachable_at_the_first_start_blame_nobody(
     neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
 ) -> None:
     _, run, environment = neighbours
@@ -191,7 +191,7 @@ def test_artifacts_that_are_away_at_the_first_start_blame_nobody(
     assert not list((tmp_path / "cache").glob("*/artifact"))
 
 
-def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_away(
+def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_unreachable(
     neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
 ) -> None:
     stack, run, environment = neighbours

@@ -1,4 +1,4 @@
-"""MLflow 2 and 3, with a login, below a prefix, by TLS of one's own authority: every room works with them."""
+"""MLflow 2 and 3, with a login, below a prefix, by TLS of one's own authority: all components work."""
 
 import asyncio
 import json

@@ -117,6 +117,6 @@ def timeouts(database: Database) -> set[str]:
     return asyncio.run(ask())
 
 
-def test_a_pooler_whose_database_is_away_is_named_in_words(database: Database) -> None:
+def test_a_pooler_whose_database_is_unreachable_is_named_in_words(database: Database) -> None:
     with pytest.raises(MigrationError, match="the database cannot be reached"):
         migrate(database.pooled.rpartition("/")[0] + "/nowhere")

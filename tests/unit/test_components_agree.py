@@ -1,4 +1,4 @@
-"""Each variable that the operator renders for another room's container is a setting that the room has."""
+"""Each variable that the operator renders for another component's container is a setting which that has."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,7 +120,7 @@ def test_the_check_is_told_what_the_servers_do_not_log() -> None:
         ("inference.predictionLog.whenFull", tuple(SpoolFull)),
     ],
 )
-def test_the_api_offers_what_the_room_behind_it_knows(field: str, known: tuple[str, ...]) -> None:
+def test_the_api_offers_what_the_component_behind_it_knows(field: str, known: tuple[str, ...]) -> None:
     crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     for name in field.split("."):
