@@ -16,7 +16,7 @@ from driftlead_operator.decisions.loop import (
 from driftlead_operator.decisions.render import apply_diff, manifests
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.report import checks, status
-from driftlead_operator.decisions.report.assessment import Look
+from driftlead_operator.decisions.report.assessment import Assessment
 from driftlead_operator.decisions.spec import Spec, Stage, parse
 from driftlead_operator.decisions.stage import (
     abort,
@@ -45,18 +45,18 @@ def plan(facts: Facts) -> Plan:
     if spec is None:
         wanted = status.of_unreadable(facts.resource, faults, facts.now)
         return Plan(status=_if_new(facts, wanted))
-    look, writes = _look(facts, spec, faults)
-    ready = checks.readiness(look)
-    after = status.of(look, ready)
+    assessment, writes = _assess(facts, spec, faults)
+    ready = checks.readiness(assessment)
+    after = status.of(assessment, ready)
     frozen = spec.suspend
     return Plan(
         status=_if_new(facts, after),
-        registry_writes=look.promotion.writes,
+        registry_writes=assessment.promotion.writes,
         apply=() if frozen else writes.apply,
-        create=() if frozen else look.retraining.create,
+        create=() if frozen else assessment.retraining.create,
         delete=() if frozen else writes.delete,
-        events=status.events(look, ready, after),
-        retry_after=_retry_after(look),
+        events=status.events(assessment, ready, after),
+        retry_after=_retry_after(assessment),
     )
 
 
@@ -95,7 +95,7 @@ class Writes:
         self.taken = [ref for ref in children.taken if ref in sealed]
 
 
-def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes]:
+def _assess(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Assessment, Writes]:
     context = Context.of(facts, spec)
     refs = {ref for ref in manifests.child_refs(facts.resource) if ref.kind != "Job"}
     children = stage_view.sort_children(facts, sorted(refs))
@@ -105,7 +105,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
     writes = Writes(children, wanted, _left_alone(facts, context), refs)
     found = drift.decide(facts, children.ours.get(Ref("CronJob", names.drift_check(context.name))))
     promoted = promotion.decide(facts, spec, prod.target, serves=prod.serves, aborted=abort.wish(facts, spec))
-    look = Look(
+    assessment = Assessment(
         facts=facts,
         spec=spec,
         faults=faults,
@@ -120,7 +120,7 @@ def _look(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Look, Writes
         handled=_handled(facts, spec, promoted.handled),
         stale=abort.events(facts, spec, prod, canary_stage),
     )
-    return look, writes
+    return assessment, writes
 
 
 def _handled(facts: Facts, spec: Spec, promoted: str | None) -> dict[str, object]:
@@ -241,15 +241,15 @@ def _left_alone(facts: Facts, context: Context) -> set[Ref]:
     return set()
 
 
-def _retry_after(look: Look) -> float | None:
+def _retry_after(assessment: Assessment) -> float | None:
     """When time alone may change the decision."""
-    moments = [look.retraining.again_at, look.losses.again_at]
-    if look.spec.inference.image_update == "Rolling" and look.prod.outdated:
-        opens = rollout.slot_opens(Context.of(look.facts, look.spec))
+    moments = [assessment.retraining.again_at, assessment.losses.again_at]
+    if assessment.spec.inference.image_update == "Rolling" and assessment.prod.outdated:
+        opens = rollout.slot_opens(Context.of(assessment.facts, assessment.spec))
         # In its slot and not rolled all the same: something else holds it, and the next round is soon enough.
-        moments.append(opens if opens > look.facts.now else opens + rollout.ROUND)
-    waits = [_until(moment, look.facts.now) for moment in moments if moment is not None]
-    return min([*waits, *([TELL_AGAIN] if look.promotion.again else [])], default=None)
+        moments.append(opens if opens > assessment.facts.now else opens + rollout.ROUND)
+    waits = [_until(moment, assessment.facts.now) for moment in moments if moment is not None]
+    return min([*waits, *([TELL_AGAIN] if assessment.promotion.again else [])], default=None)
 
 
 def _until(moment: datetime, now: datetime) -> float:

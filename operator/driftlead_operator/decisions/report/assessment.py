@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Assessment:
     """What was decided.
 
     `behind` names the children that are not as wanted yet, `taken` those whose names strangers hold, `stale`

@@ -8,31 +8,31 @@ from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.loop.drift import DRIFTED, ERROR
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report import checks, prediction_log
-from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, Course, Verdict
 
 LONGEST_MESSAGE = 2048
 
 
-def of(look: Look, ready: Verdict) -> Sequence[Mapping[str, Any]]:
+def of(assessment: Assessment, ready: Verdict) -> Sequence[Mapping[str, Any]]:
     """All conditions of a resource; Reconciling and Stalled only while they are true."""
-    generation = objects.generation(look.facts.resource)
-    before = objects.items(objects.dig(look.facts.resource, "status", "conditions"))
-    return settle(before, dict(_verdicts(look, ready)), generation, look.facts.now)
+    generation = objects.generation(assessment.facts.resource)
+    before = objects.items(objects.dig(assessment.facts.resource, "status", "conditions"))
+    return settle(before, dict(_verdicts(assessment, ready)), generation, assessment.facts.now)
 
 
-def _verdicts(look: Look, ready: Verdict) -> Iterator[tuple[Condition, Verdict]]:
+def _verdicts(assessment: Assessment, ready: Verdict) -> Iterator[tuple[Condition, Verdict]]:
     yield Condition.READY, ready
-    yield Condition.AVAILABLE, checks.availability(look)
+    yield Condition.AVAILABLE, checks.availability(assessment)
     if ready.course is Course.WORKING:
         yield Condition.RECONCILING, ready._replace(status="True")
     if ready.course is Course.STUCK:
         yield Condition.STALLED, ready._replace(status="True")
-    if canary := checks.canary_health(look):
+    if canary := checks.canary_health(assessment):
         yield Condition.CANARY_HEALTHY, canary
-    if look.spec.drift:
-        yield Condition.DRIFT_DETECTED, drift_detected(look)
-        yield Condition.DRIFT_CHECK_FAILED, drift_check_failed(look)
-    yield Condition.PREDICTION_LOG_HEALTHY, prediction_log.verdict(look)
+    if assessment.spec.drift:
+        yield Condition.DRIFT_DETECTED, drift_detected(assessment)
+        yield Condition.DRIFT_CHECK_FAILED, drift_check_failed(assessment)
+    yield Condition.PREDICTION_LOG_HEALTHY, prediction_log.verdict(assessment)
 
 
 def settle(
@@ -59,14 +59,14 @@ def _since(before: Mapping[str, Any] | None, verdict: Verdict, now: datetime) ->
     return str(since) if same else objects.stamp(now)
 
 
-def drift_detected(look: Look) -> Verdict:
+def drift_detected(assessment: Assessment) -> Verdict:
     """What the last check of the version that serves found."""
-    status = objects.mapping(look.drift.status)
+    status = objects.mapping(assessment.drift.status)
     verdict, message = status.get("verdict"), str(status.get("message") or "")
     if verdict is None or verdict == ERROR:
         return Verdict(Reason.NOT_CHECKED_YET, "no check has given a verdict yet", "Unknown")
-    if look.prod.served and status.get("version") != look.prod.served:
-        words = f"the last check was of version {status.get('version')}; {look.prod.served} serves now"
+    if assessment.prod.served and status.get("version") != assessment.prod.served:
+        words = f"the last check was of version {status.get('version')}; {assessment.prod.served} serves now"
         return Verdict(Reason.NOT_CHECKED_YET, words, "Unknown")
     if verdict in DRIFTED:
         return Verdict(Reason.DRIFT_FOUND, message or f"verdict {verdict}", "True")
@@ -75,9 +75,9 @@ def drift_detected(look: Look) -> Verdict:
     return Verdict(Reason.NO_DRIFT, message or f"verdict {verdict}", "False")
 
 
-def drift_check_failed(look: Look) -> Verdict:
+def drift_check_failed(assessment: Assessment) -> Verdict:
     """Whether the last check could judge."""
-    status = objects.mapping(look.drift.status)
+    status = objects.mapping(assessment.drift.status)
     if not status.get("verdict"):
         return Verdict(Reason.NOT_CHECKED_YET, "no check has run yet", "False")
     if status.get("verdict") == ERROR:

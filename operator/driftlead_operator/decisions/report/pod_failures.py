@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.report.assessment import Look, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, Verdict
 from driftlead_operator.decisions.stage.rollout import StageDecision
 from driftlead_operator.decisions.stage.stage_view import Pod, StageView
 
@@ -26,24 +26,24 @@ ENDINGS = {
 }
 
 
-def of_stage(look: Look, stage: StageDecision) -> Verdict | None:
+def of_stage(assessment: Assessment, stage: StageDecision) -> Verdict | None:
     """The first trouble of a stage's pods; that of the newest template first."""
     view = stage.view
     refused = objects.condition(view.deployment, "ReplicaFailure")
     if refused.get("status") == "True":
         return Verdict(Reason.PODS_REFUSED, f"{stage.name}: pods are refused: {refused.get('message')}")
     ailing = [pod for pod in (*view.of_current(), *view.pods) if not pod.ready]
-    found = (check(look, view, pod) for pod in ailing for check in CHECKS)
+    found = (check(assessment, view, pod) for pod in ailing for check in CHECKS)
     return next((verdict for verdict in found if verdict), None)
 
 
-def _unschedulable(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+def _unschedulable(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
     if not pod.unschedulable:
         return None
     return Verdict(Reason.UNSCHEDULABLE, f"{view.name}: no node takes pod {pod.name}: {pod.unschedulable}")
 
 
-def _image(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+def _image(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
     # The kubelet alternates between two sentences; ours stands still, so that status is written once.
     if pod.waiting[0] not in IMAGE_WAITS:
         return None
@@ -60,7 +60,7 @@ def _images(view: StageView) -> Iterator[str]:
         yield str(container.get("image"))
 
 
-def _config(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+def _config(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
     if pod.waiting[0] not in CONFIG_WAITS:
         return None
     return Verdict(
@@ -68,11 +68,11 @@ def _config(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
     )
 
 
-def _connections(look: Look, view: StageView, pod: Pod) -> Verdict | None:
+def _connections(assessment: Assessment, view: StageView, pod: Pod) -> Verdict | None:
     if not pod.ending or pod.ending.exit_code != ExitCode.CONNECTIONS_MISSING:
         return None
-    connections = look.spec.connections
-    namespace = objects.metadata(look.facts.resource).get("namespace")
+    connections = assessment.spec.connections
+    namespace = objects.metadata(assessment.facts.resource).get("namespace")
     words = (
         f"{view.name}: pod {pod.name} finds no connections in Secret {connections.secret_name} and ConfigMap "
         f"{connections.config_map_name} of namespace {namespace}; make them: kubectl create secret generic "
@@ -82,7 +82,7 @@ def _connections(look: Look, view: StageView, pod: Pod) -> Verdict | None:
     return Verdict(Reason.CONNECTIONS_MISSING, words)
 
 
-def _ended(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
+def _ended(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
     ending = pod.ending
     if ending is None:
         return None
@@ -95,5 +95,5 @@ def _ended(_look: Look, view: StageView, pod: Pod) -> Verdict | None:
     return Verdict(known or killed, words)
 
 
-Check = Callable[[Look, StageView, Pod], Verdict | None]
+Check = Callable[[Assessment, StageView, Pod], Verdict | None]
 CHECKS: tuple[Check, ...] = (_unschedulable, _image, _config, _connections, _ended)

@@ -9,22 +9,22 @@ from typing import Any
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.reasons import Condition, Reason
-from driftlead_operator.decisions.report.assessment import Look, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, Verdict
 
 # Delivery takes seconds; two minutes mean that Postgres does not take rows. It is one of health.LAG_STEPS.
 LAG_SECONDS = 120
 SAID_BY_PODS = (Reason.DELIVERING, Reason.LAGGING, Reason.DROPPING)
 
 
-def verdict(look: Look) -> Verdict:
+def verdict(assessment: Assessment) -> Verdict:
     """The log's condition."""
-    if look.spec.inference.prediction_log.mode == "off":
+    if assessment.spec.inference.prediction_log.mode == "off":
         return Verdict(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
-    if look.losses.status:
-        return Verdict(Reason.ROWS_UNDELIVERED, "; ".join(map(undelivered.words, look.losses.status)))
-    logs = dict(_logs(look))
+    if assessment.losses.status:
+        return Verdict(Reason.ROWS_UNDELIVERED, "; ".join(map(undelivered.words, assessment.losses.status)))
+    logs = dict(_logs(assessment))
     if not logs:
-        return _as_before(look) or Verdict(
+        return _as_before(assessment) or Verdict(
             Reason.UNKNOWN, "no pod has said anything of its log yet", "Unknown"
         )
     dropped = [
@@ -43,19 +43,19 @@ def verdict(look: Look) -> Verdict:
     return Verdict(Reason.DELIVERING, "every pod that was asked delivers", "True")
 
 
-def _as_before(look: Look) -> Verdict | None:
+def _as_before(assessment: Assessment) -> Verdict | None:
     """What was said before, as long as pods serve: another leader has not asked them yet."""
-    before = objects.condition(look.facts.resource, Condition.PREDICTION_LOG_HEALTHY)
+    before = objects.condition(assessment.facts.resource, Condition.PREDICTION_LOG_HEALTHY)
     reason = next((each for each in SAID_BY_PODS if each == before.get("reason")), None)
-    if reason is None or not look.prod.view.ready:
+    if reason is None or not assessment.prod.view.ready:
         return None
     return Verdict(reason, str(before.get("message")), str(before.get("status")))
 
 
-def _logs(look: Look) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    stages = [look.prod, *([look.canary] if look.canary else [])]
+def _logs(assessment: Assessment) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    stages = [assessment.prod, *([assessment.canary] if assessment.canary else [])]
     for pod in sorted(pod.name for stage in stages for pod in stage.view.pods):
-        log = objects.mapping(objects.dig(look.facts.health.get(pod), "log"))
+        log = objects.mapping(objects.dig(assessment.facts.health.get(pod), "log"))
         if log:
             yield pod, log
 

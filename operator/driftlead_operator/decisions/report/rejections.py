@@ -5,19 +5,19 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, Course, Verdict
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
-def verdict(look: Look, stage: StageDecision) -> Verdict | None:
+def verdict(assessment: Assessment, stage: StageDecision) -> Verdict | None:
     """That the version a stage is to serve was given up; None while it was not."""
     if stage.rejection is None:
         return None
     reason = Reason.ABORTED if stage.rejection.aborted else Reason.VERSION_REJECTED
-    return Verdict(reason, words(look, stage), course=Course.STUCK)
+    return Verdict(reason, words(assessment, stage), course=Course.STUCK)
 
 
-def words(look: Look, stage: StageDecision) -> str:
+def words(assessment: Assessment, stage: StageDecision) -> str:
     """Which version was given up, with the loader's words or by a person's wish, and what serves instead."""
     version = stage.rejection.version if stage.rejection else ""
     aborted = stage.rejection is not None and stage.rejection.aborted
@@ -25,7 +25,7 @@ def words(look: Look, stage: StageDecision) -> str:
     instead = f"version {stage.served} serves" if stage.served else "no other version has served yet"
     changes = "the target changes" if aborted else "the target or spec changes"
     return (
-        f"{gone}: {failure_words(last_failure(look, stage))}; {instead}; it is tried again when {changes}, "
+        f"{gone}: {failure_words(last_failure(assessment, stage))}; {instead}; it is tried again when {changes}, "
         f"or at annotation {names.REQUESTED_AT}"
     )
 
@@ -37,19 +37,19 @@ def failure_words(failure: Mapping[str, Any]) -> str:
     return f"{failure.get('reason')} (exit code {failure.get('exitCode')}): {failure.get('message')}"
 
 
-def last_failure(look: Look, stage: StageDecision) -> Mapping[str, Any]:
+def last_failure(assessment: Assessment, stage: StageDecision) -> Mapping[str, Any]:
     """The last end that gave a version up: this one, or the remembered one."""
     rejection = stage.rejection
     if rejection is None or not rejection.is_news:
-        return objects.mapping(objects.dig(look.facts.resource, "status", stage.name, "lastFailure"))
+        return objects.mapping(objects.dig(assessment.facts.resource, "status", stage.name, "lastFailure"))
     ending = rejection.ending
     if ending is None:
         asked = {"reason": str(Reason.ABORTED), "message": f"annotation {names.ABORT} asks for it"}
-        return {"version": rejection.version, **asked, "at": objects.stamp(look.facts.now)}
+        return {"version": rejection.version, **asked, "at": objects.stamp(assessment.facts.now)}
     return {
         "version": rejection.version,
         "reason": ending.reason,
         "message": ending.message or "no words",
         "exitCode": ending.exit_code,
-        "at": objects.stamp(ending.at or look.facts.now),
+        "at": objects.stamp(ending.at or assessment.facts.now),
     }

@@ -8,43 +8,48 @@ from driftlead_operator.decisions.facts import Event, Manifest
 from driftlead_operator.decisions.reasons import Condition, Happening, Reason
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.report import conditions, rejections
-from driftlead_operator.decisions.report.assessment import Course, Look, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, Course, Verdict
 from driftlead_operator.decisions.stage.rollout import Rejection, StageDecision
 
 LONGEST_HISTORY = 20
 UNCHECKED = "unchecked"
 
 
-def of(look: Look, ready: Verdict) -> dict[str, Any]:
+def of(assessment: Assessment, ready: Verdict) -> dict[str, Any]:
     """The status wanted."""
-    before = objects.mapping(look.facts.resource.get("status"))
+    before = objects.mapping(assessment.facts.resource.get("status"))
     status = {
-        "observedGeneration": objects.generation(look.facts.resource),
-        "url": _url(look, objects.name(look.facts.resource)),
-        "prod": _stage(look, look.prod),
-        "canary": _stage(look, look.canary) if look.canary and look.canary.manifest else None,
-        "promotion": look.promotion.record,
-        "drift": _drift(look) if look.spec.drift else None,
-        "retraining": look.retraining.status,
-        "undelivered": list(look.losses.status),
-        "rollout": {"phase": _phase(look, ready), "message": ready.message[: conditions.LONGEST_MESSAGE]},
-        "handled": look.handled,
-        "history": [*_news(look), *objects.items(before.get("history"))][:LONGEST_HISTORY],
-        "conditions": conditions.of(look, ready),
+        "observedGeneration": objects.generation(assessment.facts.resource),
+        "url": _url(assessment, objects.name(assessment.facts.resource)),
+        "prod": _stage(assessment, assessment.prod),
+        "canary": _stage(assessment, assessment.canary)
+        if assessment.canary and assessment.canary.manifest
+        else None,
+        "promotion": assessment.promotion.record,
+        "drift": _drift(assessment) if assessment.spec.drift else None,
+        "retraining": assessment.retraining.status,
+        "undelivered": list(assessment.losses.status),
+        "rollout": {
+            "phase": _phase(assessment, ready),
+            "message": ready.message[: conditions.LONGEST_MESSAGE],
+        },
+        "handled": assessment.handled,
+        "history": [*_news(assessment), *objects.items(before.get("history"))][:LONGEST_HISTORY],
+        "conditions": conditions.of(assessment, ready),
     }
     return objects.without_empty(status)
 
 
-def _drift(look: Look) -> Mapping[str, Any] | None:
+def _drift(assessment: Assessment) -> Mapping[str, Any] | None:
     """The last check; what it said of another version is not shown as this one's."""
-    last = objects.mapping(look.drift.status)
+    last = objects.mapping(assessment.drift.status)
     if not last:
         return None
-    other = last.get("version") and look.prod.judged and last["version"] != look.prod.judged
+    other = last.get("version") and assessment.prod.judged and last["version"] != assessment.prod.judged
     return {**last, "display": UNCHECKED if other else str(last.get("verdict") or "")}
 
 
-def of_unreadable(resource: Manifest, faults: Sequence[str], look_at: Any) -> dict[str, Any]:
+def of_unreadable(resource: Manifest, faults: Sequence[str], now: Any) -> dict[str, Any]:
     """The status of a resource whose spec cannot be read: what was known, and what is wrong."""
     verdict = Verdict(Reason.INVALID_SPEC, "; ".join(faults), course=Course.STUCK)
     before = objects.mapping(resource.get("status"))
@@ -54,22 +59,25 @@ def of_unreadable(resource: Manifest, faults: Sequence[str], look_at: Any) -> di
     }
     known = objects.items(before.get("conditions"))
     kept = [each for each in known if each.get("type") not in {*changed, Condition.RECONCILING}]
-    settled = conditions.settle(known, changed, objects.generation(resource), look_at)
+    settled = conditions.settle(known, changed, objects.generation(resource), now)
     return {**before, "observedGeneration": objects.generation(resource), "conditions": [*settled, *kept]}
 
 
-def shown(look: Look) -> Sequence[StageDecision]:
+def shown(assessment: Assessment) -> Sequence[StageDecision]:
     """The stages that status speaks of: prod always, the canary while there is to be one."""
-    return [look.prod, *([look.canary] if look.canary and look.canary.manifest else [])]
+    return [
+        assessment.prod,
+        *([assessment.canary] if assessment.canary and assessment.canary.manifest else []),
+    ]
 
 
-def _url(look: Look, name: str) -> str:
-    return f"http://{name}.{objects.metadata(look.facts.resource).get('namespace')}.svc"
+def _url(assessment: Assessment, name: str) -> str:
+    return f"http://{name}.{objects.metadata(assessment.facts.resource).get('namespace')}.svc"
 
 
-def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
-    name, target = objects.name(look.facts.resource), stage.target
-    context = pod_template.Context.of(look.facts, look.spec)
+def _stage(assessment: Assessment, stage: StageDecision) -> dict[str, Any]:
+    name, target = objects.name(assessment.facts.resource), stage.target
+    context = pod_template.Context.of(assessment.facts, assessment.spec)
     rejection = stage.rejection
     status = {
         "target": objects.without_empty(
@@ -81,20 +89,20 @@ def _stage(look: Look, stage: StageDecision) -> dict[str, Any]:
         ),
         "version": stage.served,
         "display": _display(stage),
-        "runID": _run_id(look, stage),
+        "runID": _run_id(assessment, stage),
         "replicas": len(stage.view.pods),
-        "readyReplicas": look.serving(stage),
+        "readyReplicas": assessment.serving(stage),
         "selector": ",".join(
             f"{key}={value}" for key, value in pod_template.selector(context, stage.name).items()
         ),
         "outdated": stage.outdated or None,
-        "loadState": _load_state(look, stage),
-        "url": _url(look, names.of_stage(name, stage.name)),
+        "loadState": _load_state(assessment, stage),
+        "url": _url(assessment, names.of_stage(name, stage.name)),
         "ambiguous": list(target.ambiguous),
-        "lastFailure": rejections.last_failure(look, stage),
+        "lastFailure": rejections.last_failure(assessment, stage),
         "rejected": rejection and _rejected(rejection),
         "lastGood": stage.last_good,
-        "pin": look.promotion.pin if stage.name == "prod" else None,
+        "pin": assessment.promotion.pin if stage.name == "prod" else None,
     }
     return objects.without_empty(status)
 
@@ -112,42 +120,44 @@ def _display(stage: StageDecision) -> str:
     return f"{stage.served or ''}>{goal}"
 
 
-def _run_id(look: Look, stage: StageDecision) -> str:
+def _run_id(assessment: Assessment, stage: StageDecision) -> str:
     if stage.served == stage.target.version:
         return stage.target.run_id
-    known = next((each.run_id for each in look.facts.registry.versions if each.version == stage.served), "")
-    before = objects.dig(look.facts.resource, "status", stage.name)
+    known = next(
+        (each.run_id for each in assessment.facts.registry.versions if each.version == stage.served), ""
+    )
+    before = objects.dig(assessment.facts.resource, "status", stage.name)
     if not known and stage.served and objects.dig(before, "version") == stage.served:
         return str(objects.dig(before, "runID") or "")
     return known
 
 
-def _load_state(look: Look, stage: StageDecision) -> str:
+def _load_state(assessment: Assessment, stage: StageDecision) -> str:
     if stage.rejection and not stage.rejection.aborted:
         return "FailedToLoad"
     if stage.rejection or stage.manifest is None or not stage.replicas:
         return "Absent"
-    return "Loaded" if look.done(stage) else "Loading"
+    return "Loaded" if assessment.done(stage) else "Loading"
 
 
-def _phase(look: Look, ready: Verdict) -> str:
-    if look.spec.suspend:
+def _phase(assessment: Assessment, ready: Verdict) -> str:
+    if assessment.spec.suspend:
         return "Suspended"
     if ready.course is Course.DONE:
         return "Idle"
-    if look.prod.rejection:
-        return "Aborted" if look.prod.rejection.aborted else "Rejected"
+    if assessment.prod.rejection:
+        return "Aborted" if assessment.prod.rejection.aborted else "Rejected"
     rolling = ready.reason in (Reason.ROLLING_OUT, Reason.REPLICAS_NOT_READY)
     return "Progressing" if rolling else "Waiting"
 
 
-def _news(look: Look) -> Iterator[dict[str, Any]]:
+def _news(assessment: Assessment) -> Iterator[dict[str, Any]]:
     """What a stage came to serve, or gave up, since the status before; newest first."""
-    for stage in shown(look):
-        before = _served_before(look, stage)
-        at = objects.stamp(look.facts.now)
+    for stage in shown(assessment):
+        before = _served_before(assessment, stage)
+        at = objects.stamp(assessment.facts.now)
         if stage.rejection and stage.rejection.is_news:
-            evidence = rejections.failure_words(rejections.last_failure(look, stage))[:300]
+            evidence = rejections.failure_words(rejections.last_failure(assessment, stage))[:300]
             instead = stage.served or "nothing"
             entry = {"from": stage.rejection.version, "to": instead, "by": "operator", "evidence": evidence}
             yield {"at": at, "stage": stage.name, **entry}
@@ -155,54 +165,56 @@ def _news(look: Look) -> Iterator[dict[str, Any]]:
             entry = {
                 "from": before or "",
                 "to": stage.served,
-                "by": _by(look, stage),
-                "evidence": _evidence(look, stage),
+                "by": _by(assessment, stage),
+                "evidence": _evidence(assessment, stage),
             }
             yield {"at": at, "stage": stage.name, **objects.without_empty(entry)}
 
 
-def _served_before(look: Look, stage: StageDecision) -> str | None:
+def _served_before(assessment: Assessment, stage: StageDecision) -> str | None:
     """What a stage served last; pods that fell silent for a while and answer again are no news."""
-    before = objects.dig(look.facts.resource, "status", stage.name)
+    before = objects.dig(assessment.facts.resource, "status", stage.name)
     found = objects.dig(before, "version") or objects.dig(before, "lastGood", "version")
     return str(found) if found else None
 
 
-def _by(look: Look, stage: StageDecision) -> str:
-    record = objects.mapping(look.promotion.record)
+def _by(assessment: Assessment, stage: StageDecision) -> str:
+    record = objects.mapping(assessment.promotion.record)
     if stage.rejection or (record.get("by") == "annotation" and record.get("version") == stage.served):
         return "operator"
     return "spec" if stage.target.pinned else "registry"
 
 
-def _evidence(look: Look, stage: StageDecision) -> str:
-    return f"{stage.target.source}; {look.serving(stage)} of {stage.replicas} pods answered a prediction"
+def _evidence(assessment: Assessment, stage: StageDecision) -> str:
+    return (
+        f"{stage.target.source}; {assessment.serving(stage)} of {stage.replicas} pods answered a prediction"
+    )
 
 
-def events(look: Look, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
+def events(assessment: Assessment, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
     """What is new, told once: by comparing with the status before."""
-    before = objects.mapping(look.facts.resource.get("status"))
+    before = objects.mapping(assessment.facts.resource.get("status"))
     return [
-        *look.promotion.events,
-        *look.drift.events,
-        *look.retraining.events,
-        *look.losses.events,
-        *look.stale,
-        *(event for stage in shown(look) for event in _stage_events(look, stage)),
+        *assessment.promotion.events,
+        *assessment.drift.events,
+        *assessment.retraining.events,
+        *assessment.losses.events,
+        *assessment.stale,
+        *(event for stage in shown(assessment) for event in _stage_events(assessment, stage)),
         *_trouble(before, ready),
-        *_canary_ended(look, before, after),
+        *_canary_ended(assessment, before, after),
     ]
 
 
-def _stage_events(look: Look, stage: StageDecision) -> Iterator[Event]:
+def _stage_events(assessment: Assessment, stage: StageDecision) -> Iterator[Event]:
     if stage.rejection and stage.rejection.is_news:
         happening = Happening.ABORTED if stage.rejection.aborted else Happening.VERSION_REJECTED
-        words = f"{stage.name}: {rejections.words(look, stage)}"
+        words = f"{stage.name}: {rejections.words(assessment, stage)}"
         yield Event(reason=happening, message=words, type="Normal" if stage.rejection.aborted else "Warning")
-    if stage.served and stage.served != _served_before(look, stage):
-        words = f"{stage.name} serves version {stage.served} now: {_evidence(look, stage)}"
+    if stage.served and stage.served != _served_before(assessment, stage):
+        words = f"{stage.name} serves version {stage.served} now: {_evidence(assessment, stage)}"
         yield Event(reason=Happening.ROLLED_OUT, message=words)
-    known = objects.dig(look.facts.resource, "status", stage.name, "ambiguous") or ()
+    known = objects.dig(assessment.facts.resource, "status", stage.name, "ambiguous") or ()
     if stage.target.ambiguous and list(stage.target.ambiguous) != list(known):
         words = (
             f"{stage.name}: versions {', '.join(stage.target.ambiguous)} stand in {stage.target.source}; "
@@ -226,8 +238,14 @@ def _trouble(before: Mapping[str, Any], ready: Verdict) -> Iterator[Event]:
         yield Event(reason=ready.reason, message=ready.message, type="Warning")
 
 
-def _canary_ended(look: Look, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Event]:
+def _canary_ended(
+    assessment: Assessment, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Event]:
     version = objects.dig(before, "canary", "version")
     if version and "canary" not in after:
-        why = f"prod serves version {version}" if look.prod.served == version else "it is wanted no longer"
+        why = (
+            f"prod serves version {version}"
+            if assessment.prod.served == version
+            else "it is wanted no longer"
+        )
         yield Event(reason=Happening.CANARY_ENDED, message=f"canary version {version} ended: {why}")
