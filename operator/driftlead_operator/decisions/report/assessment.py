@@ -25,7 +25,7 @@ class Course(Enum):
     STUCK = "stuck"
 
 
-class Verdict(NamedTuple):
+class ConditionValue(NamedTuple):
     """A reason, a sentence with the numbers in it, and what it says of the condition."""
 
     reason: Reason

@@ -5,21 +5,21 @@ from collections.abc import Callable, Iterator
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report import pod_failures, rejections
-from driftlead_operator.decisions.report.assessment import Assessment, Course, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
-Check = Callable[[Assessment], Verdict | None]
+Check = Callable[[Assessment], ConditionValue | None]
 JUDGED = {"worse": Reason.CANARY_WORSE, "non-inferior": Reason.CANARY_NOT_WORSE}
 
 
-def spec_is_invalid(assessment: Assessment) -> Verdict | None:
+def spec_is_invalid(assessment: Assessment) -> ConditionValue | None:
     """Something in spec cannot be carried out."""
     if not assessment.faults:
         return None
-    return Verdict(Reason.INVALID_SPEC, "; ".join(assessment.faults), course=Course.STUCK)
+    return ConditionValue(Reason.INVALID_SPEC, "; ".join(assessment.faults), course=Course.STUCK)
 
 
-def it_is_suspended(assessment: Assessment) -> Verdict | None:
+def it_is_suspended(assessment: Assessment) -> ConditionValue | None:
     """A person froze it."""
     if not assessment.spec.suspend:
         return None
@@ -29,10 +29,10 @@ def it_is_suspended(assessment: Assessment) -> Verdict | None:
         f"{assessment.prod.target.version or 'nothing'}"
     )
     good = assessment.done(assessment.prod) and assessment.prod.served == assessment.prod.target.version
-    return Verdict(Reason.SUSPENDED, words, "True" if good else "False", Course.DONE)
+    return ConditionValue(Reason.SUSPENDED, words, "True" if good else "False", Course.DONE)
 
 
-def a_name_is_taken(assessment: Assessment) -> Verdict | None:
+def a_name_is_taken(assessment: Assessment) -> ConditionValue | None:
     """A stranger holds a name that a child needs."""
     if not assessment.taken:
         return None
@@ -40,10 +40,10 @@ def a_name_is_taken(assessment: Assessment) -> Verdict | None:
     words = (
         f"{names} belongs to somebody else and is left alone; delete it, or give this resource another name"
     )
-    return Verdict(Reason.NAME_TAKEN, words, course=Course.STUCK)
+    return ConditionValue(Reason.NAME_TAKEN, words, course=Course.STUCK)
 
 
-def the_registry_is_unknown(assessment: Assessment) -> Verdict | None:
+def the_registry_is_unknown(assessment: Assessment) -> ConditionValue | None:
     """The chart declares no such registry."""
     registry = assessment.facts.registry
     if registry.declared:
@@ -52,10 +52,10 @@ def the_registry_is_unknown(assessment: Assessment) -> Verdict | None:
         f"registry {registry.name} is not declared; declare it in the chart's value `registries`, or name "
         "another in spec.registry"
     )
-    return Verdict(Reason.REGISTRY_UNKNOWN, words, course=Course.STUCK)
+    return ConditionValue(Reason.REGISTRY_UNKNOWN, words, course=Course.STUCK)
 
 
-def the_registry_is_forbidden(assessment: Assessment) -> Verdict | None:
+def the_registry_is_forbidden(assessment: Assessment) -> ConditionValue | None:
     """The registry is not for this namespace."""
     registry = assessment.facts.registry
     if registry.namespace_allowed:
@@ -65,10 +65,10 @@ def the_registry_is_forbidden(assessment: Assessment) -> Verdict | None:
         f"registry {registry.name} is not allowed to namespace {namespace}; see `allowedNamespaces` of the "
         "chart's value `registries`"
     )
-    return Verdict(Reason.REGISTRY_FORBIDDEN, words, course=Course.STUCK)
+    return ConditionValue(Reason.REGISTRY_FORBIDDEN, words, course=Course.STUCK)
 
 
-def the_registry_never_answered(assessment: Assessment) -> Verdict | None:
+def the_registry_never_answered(assessment: Assessment) -> ConditionValue | None:
     """Without one answer no target is known."""
     registry = assessment.facts.registry
     if registry.asked is not None or assessment.prod.target.version is not None:
@@ -78,23 +78,23 @@ def the_registry_never_answered(assessment: Assessment) -> Verdict | None:
         f"registry {registry.name} has not answered{since}, so the target is not known: "
         f"{registry.error or 'it is being asked'}"
     )
-    return Verdict(Reason.REGISTRY_UNREACHABLE, words + _what_serves(assessment))
+    return ConditionValue(Reason.REGISTRY_UNREACHABLE, words + _what_serves(assessment))
 
 
-def it_waits_for_a_model(assessment: Assessment) -> Verdict | None:
+def it_waits_for_a_model(assessment: Assessment) -> ConditionValue | None:
     """There is nothing to serve yet, and nothing serves."""
     if assessment.prod.target.version is not None or assessment.prod.view.deployment is not None:
         return None
-    return Verdict(Reason.WAITING_FOR_MODEL, _nothing_to_serve(assessment))
+    return ConditionValue(Reason.WAITING_FOR_MODEL, _nothing_to_serve(assessment))
 
 
-def the_target_is_missing(assessment: Assessment) -> Verdict | None:
+def the_target_is_missing(assessment: Assessment) -> ConditionValue | None:
     """The target is gone, while something serves."""
     if assessment.prod.target.version is not None:
         return None
     # A pin may be ahead of the registry; what left the registry does not come back by itself.
     course = Course.WORKING if assessment.prod.target.pinned else Course.STUCK
-    return Verdict(
+    return ConditionValue(
         Reason.TARGET_MISSING, _nothing_to_serve(assessment) + _what_serves(assessment), course=course
     )
 
@@ -115,12 +115,12 @@ def _what_serves(assessment: Assessment) -> str:
     return f"; version {assessment.prod.served} goes on serving" if assessment.prod.served else ""
 
 
-def the_version_is_given_up(assessment: Assessment) -> Verdict | None:
+def the_version_is_given_up(assessment: Assessment) -> ConditionValue | None:
     """The version itself cannot be served, or a person gave it up."""
-    return rejections.verdict(assessment, assessment.prod)
+    return rejections.value(assessment, assessment.prod)
 
 
-def a_child_is_refused(assessment: Assessment) -> Verdict | None:
+def a_child_is_refused(assessment: Assessment) -> ConditionValue | None:
     """The API server refuses a child as it is wanted."""
     refused = sorted(
         (ref, words) for ref, words in assessment.facts.refused.items() if ref in assessment.behind
@@ -128,10 +128,10 @@ def a_child_is_refused(assessment: Assessment) -> Verdict | None:
     if not refused:
         return None
     words = "; ".join(f"{ref.kind} {ref.name}: {each}" for ref, each in refused)
-    return Verdict(Reason.APPLY_REFUSED, f"the API server refuses {words}", course=Course.STUCK)
+    return ConditionValue(Reason.APPLY_REFUSED, f"the API server refuses {words}", course=Course.STUCK)
 
 
-def prod_has_trouble(assessment: Assessment) -> Verdict | None:
+def prod_has_trouble(assessment: Assessment) -> ConditionValue | None:
     """Pods of prod cannot run, for a reason that is not the model's."""
     if assessment.done(assessment.prod):
         return None
@@ -139,12 +139,12 @@ def prod_has_trouble(assessment: Assessment) -> Verdict | None:
     return trouble and trouble._replace(message=trouble.message + _what_serves(assessment))
 
 
-def prod_makes_no_progress(assessment: Assessment) -> Verdict | None:
+def prod_makes_no_progress(assessment: Assessment) -> ConditionValue | None:
     """The rollout is past its deadline. A newer version still supersedes it."""
     if assessment.done(assessment.prod) or not _is_past_its_deadline(assessment.prod):
         return None
     words = f"{_how_far(assessment)}{_no_progress(assessment)}{_what_serves(assessment)}"
-    return Verdict(Reason.PROGRESS_DEADLINE_EXCEEDED, words)
+    return ConditionValue(Reason.PROGRESS_DEADLINE_EXCEEDED, words)
 
 
 def _is_past_its_deadline(stage: StageDecision) -> bool:
@@ -157,31 +157,33 @@ def _no_progress(assessment: Assessment) -> str:
     return f", without progress for {assessment.spec.rollout.progress_deadline}"
 
 
-def prod_is_rolling(assessment: Assessment) -> Verdict | None:
+def prod_is_rolling(assessment: Assessment) -> ConditionValue | None:
     """Pods of the wanted version are being started."""
     if assessment.done(assessment.prod):
         return None
     if assessment.prod.served == assessment.prod.wanted and assessment.prod.served is not None:
-        return Verdict(Reason.REPLICAS_NOT_READY, _how_far(assessment))
-    return Verdict(Reason.ROLLING_OUT, _how_far(assessment) + _what_serves(assessment))
+        return ConditionValue(Reason.REPLICAS_NOT_READY, _how_far(assessment))
+    return ConditionValue(Reason.ROLLING_OUT, _how_far(assessment) + _what_serves(assessment))
 
 
 def _how_far(assessment: Assessment) -> str:
     return f"{assessment.serving(assessment.prod)} of {assessment.prod.replicas} pods serve version {assessment.prod.wanted}"
 
 
-def nothing_is_asked_for(assessment: Assessment) -> Verdict | None:
+def nothing_is_asked_for(assessment: Assessment) -> ConditionValue | None:
     """Prod is scaled to zero."""
     if assessment.prod.replicas:
         return None
-    return Verdict(Reason.SCALED_TO_ZERO, "spec.prod.replicas is 0: no pod is asked for", "True", Course.DONE)
+    return ConditionValue(
+        Reason.SCALED_TO_ZERO, "spec.prod.replicas is 0: no pod is asked for", "True", Course.DONE
+    )
 
 
-def prod_serves(assessment: Assessment) -> Verdict:
+def prod_serves(assessment: Assessment) -> ConditionValue:
     """All is as wanted."""
     count, target = assessment.serving(assessment.prod), assessment.prod.target
     words = f"version {assessment.prod.wanted} ({target.source}) serves on {count} of {assessment.prod.replicas} pods"
-    return Verdict(Reason.SERVING, "; ".join([words, *notes(assessment)]), "True", Course.DONE)
+    return ConditionValue(Reason.SERVING, "; ".join([words, *notes(assessment)]), "True", Course.DONE)
 
 
 def notes(assessment: Assessment) -> Iterator[str]:
@@ -224,44 +226,44 @@ READINESS: tuple[Check, ...] = (
 )
 
 
-def readiness(assessment: Assessment) -> Verdict:
+def readiness(assessment: Assessment) -> ConditionValue:
     """Whether prod serves what is wanted, and if not why."""
     verdicts = (check(assessment) for check in READINESS)
     return next((verdict for verdict in verdicts if verdict), prod_serves(assessment))
 
 
-def availability(assessment: Assessment) -> Verdict:
+def availability(assessment: Assessment) -> ConditionValue:
     """Whether prod answers at all."""
     ready = assessment.prod.view.ready
     if not ready:
-        return Verdict(Reason.NO_READY_PODS, "no pod of prod answers")
+        return ConditionValue(Reason.NO_READY_PODS, "no pod of prod answers")
     versions = ", ".join(sorted({pod.version for pod in ready}))
-    return Verdict(Reason.SERVING, f"prod answers with version {versions}", "True")
+    return ConditionValue(Reason.SERVING, f"prod answers with version {versions}", "True")
 
 
-def canary_health(assessment: Assessment) -> Verdict | None:
+def canary_health(assessment: Assessment) -> ConditionValue | None:
     """How the canary does; None where spec has none."""
     canary = assessment.canary
     if canary is None:
         return None
-    if given_up := rejections.verdict(assessment, canary):
+    if given_up := rejections.value(assessment, canary):
         # Without a version that a person gave up there is no canary, and nothing is wrong with that.
         return given_up._replace(status="True" if given_up.reason is Reason.ABORTED else "False")
     if canary.manifest is None:
-        return Verdict(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
+        return ConditionValue(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
     if not assessment.done(canary):
         return pod_failures.of_stage(assessment, canary) or _starting(assessment, canary)
     return _compared(assessment, canary)
 
 
-def _starting(assessment: Assessment, canary: StageDecision) -> Verdict:
+def _starting(assessment: Assessment, canary: StageDecision) -> ConditionValue:
     words = f"{assessment.serving(canary)} of {canary.replicas} canary pods serve version {canary.wanted}"
     if _is_past_its_deadline(canary):
-        return Verdict(Reason.PROGRESS_DEADLINE_EXCEEDED, words + _no_progress(assessment))
-    return Verdict(Reason.CANARY_STARTING, words, "Unknown")
+        return ConditionValue(Reason.PROGRESS_DEADLINE_EXCEEDED, words + _no_progress(assessment))
+    return ConditionValue(Reason.CANARY_STARTING, words, "Unknown")
 
 
-def _compared(assessment: Assessment, canary: StageDecision) -> Verdict:
+def _compared(assessment: Assessment, canary: StageDecision) -> ConditionValue:
     """What the judge says of this canary. Its words stand while its verdict does, whatever its figures.
 
     They stand too while it was not asked, by another leader for example.
@@ -278,6 +280,6 @@ def _compared(assessment: Assessment, canary: StageDecision) -> Verdict:
     )
     if reason is None:
         words = f"version {canary.wanted} serves on {canary.replicas} canary pods"
-        return Verdict(Reason.CANARY_SERVING, words, "True")
+        return ConditionValue(Reason.CANARY_SERVING, words, "True")
     words = str(said.get("message")) if reason == before else prefix + str(found.get("message") or verdict)
-    return Verdict(reason, words, "False" if reason is Reason.CANARY_WORSE else "True")
+    return ConditionValue(reason, words, "False" if reason is Reason.CANARY_WORSE else "True")

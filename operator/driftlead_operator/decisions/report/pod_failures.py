@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.report.assessment import Assessment, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.stage.rollout import StageDecision
 from driftlead_operator.decisions.stage.stage_view import Pod, StageView
 
@@ -26,24 +26,28 @@ ENDINGS = {
 }
 
 
-def of_stage(assessment: Assessment, stage: StageDecision) -> Verdict | None:
+def of_stage(assessment: Assessment, stage: StageDecision) -> ConditionValue | None:
     """The first trouble of a stage's pods; that of the newest template first."""
     view = stage.view
     refused = objects.condition(view.deployment, "ReplicaFailure")
     if refused.get("status") == "True":
-        return Verdict(Reason.PODS_REFUSED, f"{stage.name}: pods are refused: {refused.get('message')}")
+        return ConditionValue(
+            Reason.PODS_REFUSED, f"{stage.name}: pods are refused: {refused.get('message')}"
+        )
     ailing = [pod for pod in (*view.of_current(), *view.pods) if not pod.ready]
     found = (check(assessment, view, pod) for pod in ailing for check in CHECKS)
     return next((verdict for verdict in found if verdict), None)
 
 
-def _unschedulable(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
+def _unschedulable(_: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
     if not pod.unschedulable:
         return None
-    return Verdict(Reason.UNSCHEDULABLE, f"{view.name}: no node takes pod {pod.name}: {pod.unschedulable}")
+    return ConditionValue(
+        Reason.UNSCHEDULABLE, f"{view.name}: no node takes pod {pod.name}: {pod.unschedulable}"
+    )
 
 
-def _image(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
+def _image(_: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
     # The kubelet alternates between two sentences; ours stands still, so that status is written once.
     if pod.waiting[0] not in IMAGE_WAITS:
         return None
@@ -52,7 +56,7 @@ def _image(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
         f"{view.name}: image {image} of pod {pod.name} cannot be pulled; check its name and "
         "spec.inference.overlay.imagePullSecrets"
     )
-    return Verdict(Reason.IMAGE_UNAVAILABLE, words)
+    return ConditionValue(Reason.IMAGE_UNAVAILABLE, words)
 
 
 def _images(view: StageView) -> Iterator[str]:
@@ -60,15 +64,15 @@ def _images(view: StageView) -> Iterator[str]:
         yield str(container.get("image"))
 
 
-def _config(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
+def _config(_: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
     if pod.waiting[0] not in CONFIG_WAITS:
         return None
-    return Verdict(
+    return ConditionValue(
         Reason.CONTAINER_CONFIG_ERROR, f"{view.name}: pod {pod.name} cannot be started: {pod.waiting[1]}"
     )
 
 
-def _connections(assessment: Assessment, view: StageView, pod: Pod) -> Verdict | None:
+def _connections(assessment: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
     if not pod.ending or pod.ending.exit_code != ExitCode.CONNECTIONS_MISSING:
         return None
     connections = assessment.spec.connections
@@ -79,10 +83,10 @@ def _connections(assessment: Assessment, view: StageView, pod: Pod) -> Verdict |
         f"{connections.secret_name} -n {namespace} "
         "--from-literal=DRIFTLEAD_POSTGRES_DSN=postgresql://user:password@host:5432/driftlead"
     )
-    return Verdict(Reason.CONNECTIONS_MISSING, words)
+    return ConditionValue(Reason.CONNECTIONS_MISSING, words)
 
 
-def _ended(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
+def _ended(_: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
     ending = pod.ending
     if ending is None:
         return None
@@ -92,8 +96,8 @@ def _ended(_assess: Assessment, view: StageView, pod: Pod) -> Verdict | None:
         f"{view.name}: pod {pod.name} ended with exit code {ending.exit_code} ({ending.reason}): "
         f"{ending.message or 'no words'}"
     )
-    return Verdict(known or killed, words)
+    return ConditionValue(known or killed, words)
 
 
-Check = Callable[[Assessment, StageView, Pod], Verdict | None]
+Check = Callable[[Assessment, StageView, Pod], ConditionValue | None]
 CHECKS: tuple[Check, ...] = (_unschedulable, _image, _config, _connections, _ended)

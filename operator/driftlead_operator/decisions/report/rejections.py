@@ -5,16 +5,16 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.report.assessment import Assessment, Course, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
-def verdict(assessment: Assessment, stage: StageDecision) -> Verdict | None:
+def value(assessment: Assessment, stage: StageDecision) -> ConditionValue | None:
     """That the version a stage is to serve was given up; None while it was not."""
     if stage.rejection is None:
         return None
     reason = Reason.ABORTED if stage.rejection.aborted else Reason.VERSION_REJECTED
-    return Verdict(reason, words(assessment, stage), course=Course.STUCK)
+    return ConditionValue(reason, words(assessment, stage), course=Course.STUCK)
 
 
 def words(assessment: Assessment, stage: StageDecision) -> str:

@@ -8,14 +8,14 @@ from driftlead_operator.decisions.facts import Event, Manifest
 from driftlead_operator.decisions.reasons import Condition, Happening, Reason
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.report import conditions, rejections
-from driftlead_operator.decisions.report.assessment import Assessment, Course, Verdict
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
 from driftlead_operator.decisions.stage.rollout import Rejection, StageDecision
 
 LONGEST_HISTORY = 20
 UNCHECKED = "unchecked"
 
 
-def of(assessment: Assessment, ready: Verdict) -> dict[str, Any]:
+def of(assessment: Assessment, ready: ConditionValue) -> dict[str, Any]:
     """The status wanted."""
     before = objects.mapping(assessment.facts.resource.get("status"))
     status = {
@@ -51,7 +51,7 @@ def _drift(assessment: Assessment) -> Mapping[str, Any] | None:
 
 def of_unreadable(resource: Manifest, faults: Sequence[str], now: Any) -> dict[str, Any]:
     """The status of a resource whose spec cannot be read: what was known, and what is wrong."""
-    verdict = Verdict(Reason.INVALID_SPEC, "; ".join(faults), course=Course.STUCK)
+    verdict = ConditionValue(Reason.INVALID_SPEC, "; ".join(faults), course=Course.STUCK)
     before = objects.mapping(resource.get("status"))
     changed = {
         Condition.READY: verdict,
@@ -140,7 +140,7 @@ def _load_state(assessment: Assessment, stage: StageDecision) -> str:
     return "Loaded" if assessment.done(stage) else "Loading"
 
 
-def _phase(assessment: Assessment, ready: Verdict) -> str:
+def _phase(assessment: Assessment, ready: ConditionValue) -> str:
     if assessment.spec.suspend:
         return "Suspended"
     if ready.course is Course.DONE:
@@ -191,7 +191,7 @@ def _evidence(assessment: Assessment, stage: StageDecision) -> str:
     )
 
 
-def events(assessment: Assessment, ready: Verdict, after: Mapping[str, Any]) -> list[Event]:
+def events(assessment: Assessment, ready: ConditionValue, after: Mapping[str, Any]) -> list[Event]:
     """What is new, told once: by comparing with the status before."""
     before = objects.mapping(assessment.facts.resource.get("status"))
     return [
@@ -223,7 +223,7 @@ def _stage_events(assessment: Assessment, stage: StageDecision) -> Iterator[Even
         yield Event(reason=Happening.AMBIGUOUS_STAGE, message=words, type="Warning")
 
 
-def _trouble(before: Mapping[str, Any], ready: Verdict) -> Iterator[Event]:
+def _trouble(before: Mapping[str, Any], ready: ConditionValue) -> Iterator[Event]:
     """Why it is not ready, where that is more than a rollout; the rejection has an event of its own."""
     quiet = {
         Reason.ROLLING_OUT,
