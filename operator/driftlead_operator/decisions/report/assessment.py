@@ -17,12 +17,12 @@ from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
-class Course(Enum):
-    """Whether things are as wanted, go on by themselves, or wait for a person."""
+class Progress(Enum):
+    """Whether things are as wanted, go on by themselves, or wait for a person, in the words of kstatus."""
 
-    DONE = "done"
-    WORKING = "working"
-    STUCK = "stuck"
+    CURRENT = "current"
+    IN_PROGRESS = "in progress"
+    STALLED = "stalled"
 
 
 class ConditionValue(NamedTuple):
@@ -31,7 +31,7 @@ class ConditionValue(NamedTuple):
     reason: Reason
     message: str
     status: str = "False"
-    course: Course = Course.WORKING
+    progress: Progress = Progress.IN_PROGRESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report import pod_failures, rejections
-from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
 Check = Callable[[Assessment], ConditionValue | None]
@@ -16,7 +16,7 @@ def spec_is_invalid(assessment: Assessment) -> ConditionValue | None:
     """Something in spec cannot be carried out."""
     if not assessment.faults:
         return None
-    return ConditionValue(Reason.INVALID_SPEC, "; ".join(assessment.faults), course=Course.STUCK)
+    return ConditionValue(Reason.INVALID_SPEC, "; ".join(assessment.faults), progress=Progress.STALLED)
 
 
 def it_is_suspended(assessment: Assessment) -> ConditionValue | None:
@@ -29,7 +29,7 @@ def it_is_suspended(assessment: Assessment) -> ConditionValue | None:
         f"{assessment.prod.target.version or 'nothing'}"
     )
     good = assessment.done(assessment.prod) and assessment.prod.served == assessment.prod.target.version
-    return ConditionValue(Reason.SUSPENDED, words, "True" if good else "False", Course.DONE)
+    return ConditionValue(Reason.SUSPENDED, words, "True" if good else "False", Progress.CURRENT)
 
 
 def a_name_is_taken(assessment: Assessment) -> ConditionValue | None:
@@ -40,7 +40,7 @@ def a_name_is_taken(assessment: Assessment) -> ConditionValue | None:
     words = (
         f"{names} belongs to somebody else and is left alone; delete it, or give this resource another name"
     )
-    return ConditionValue(Reason.NAME_TAKEN, words, course=Course.STUCK)
+    return ConditionValue(Reason.NAME_TAKEN, words, progress=Progress.STALLED)
 
 
 def the_registry_is_unknown(assessment: Assessment) -> ConditionValue | None:
@@ -52,7 +52,7 @@ def the_registry_is_unknown(assessment: Assessment) -> ConditionValue | None:
         f"registry {registry.name} is not declared; declare it in the chart's value `registries`, or name "
         "another in spec.registry"
     )
-    return ConditionValue(Reason.REGISTRY_UNKNOWN, words, course=Course.STUCK)
+    return ConditionValue(Reason.REGISTRY_UNKNOWN, words, progress=Progress.STALLED)
 
 
 def the_registry_is_forbidden(assessment: Assessment) -> ConditionValue | None:
@@ -65,7 +65,7 @@ def the_registry_is_forbidden(assessment: Assessment) -> ConditionValue | None:
         f"registry {registry.name} is not allowed to namespace {namespace}; see `allowedNamespaces` of the "
         "chart's value `registries`"
     )
-    return ConditionValue(Reason.REGISTRY_FORBIDDEN, words, course=Course.STUCK)
+    return ConditionValue(Reason.REGISTRY_FORBIDDEN, words, progress=Progress.STALLED)
 
 
 def the_registry_never_answered(assessment: Assessment) -> ConditionValue | None:
@@ -93,9 +93,9 @@ def the_target_is_missing(assessment: Assessment) -> ConditionValue | None:
     if assessment.prod.target.version is not None:
         return None
     # A pin may be ahead of the registry; what left the registry does not come back by itself.
-    course = Course.WORKING if assessment.prod.target.pinned else Course.STUCK
+    progress = Progress.IN_PROGRESS if assessment.prod.target.pinned else Progress.STALLED
     return ConditionValue(
-        Reason.TARGET_MISSING, _nothing_to_serve(assessment) + _what_serves(assessment), course=course
+        Reason.TARGET_MISSING, _nothing_to_serve(assessment) + _what_serves(assessment), progress=progress
     )
 
 
@@ -128,7 +128,7 @@ def a_child_is_refused(assessment: Assessment) -> ConditionValue | None:
     if not refused:
         return None
     words = "; ".join(f"{ref.kind} {ref.name}: {each}" for ref, each in refused)
-    return ConditionValue(Reason.APPLY_REFUSED, f"the API server refuses {words}", course=Course.STUCK)
+    return ConditionValue(Reason.APPLY_REFUSED, f"the API server refuses {words}", progress=Progress.STALLED)
 
 
 def prod_has_trouble(assessment: Assessment) -> ConditionValue | None:
@@ -175,7 +175,7 @@ def nothing_is_asked_for(assessment: Assessment) -> ConditionValue | None:
     if assessment.prod.replicas:
         return None
     return ConditionValue(
-        Reason.SCALED_TO_ZERO, "spec.prod.replicas is 0: no pod is asked for", "True", Course.DONE
+        Reason.SCALED_TO_ZERO, "spec.prod.replicas is 0: no pod is asked for", "True", Progress.CURRENT
     )
 
 
@@ -183,7 +183,7 @@ def prod_serves(assessment: Assessment) -> ConditionValue:
     """All is as wanted."""
     count, target = assessment.serving(assessment.prod), assessment.prod.target
     words = f"version {assessment.prod.wanted} ({target.source}) serves on {count} of {assessment.prod.replicas} pods"
-    return ConditionValue(Reason.SERVING, "; ".join([words, *notes(assessment)]), "True", Course.DONE)
+    return ConditionValue(Reason.SERVING, "; ".join([words, *notes(assessment)]), "True", Progress.CURRENT)
 
 
 def notes(assessment: Assessment) -> Iterator[str]:

@@ -8,7 +8,7 @@ from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.loop.drift import DRIFTED, ERROR
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report import checks, prediction_log
-from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 
 LONGEST_MESSAGE = 2048
 
@@ -23,9 +23,9 @@ def of(assessment: Assessment, ready: ConditionValue) -> Sequence[Mapping[str, A
 def _values(assessment: Assessment, ready: ConditionValue) -> Iterator[tuple[Condition, ConditionValue]]:
     yield Condition.READY, ready
     yield Condition.AVAILABLE, checks.availability(assessment)
-    if ready.course is Course.WORKING:
+    if ready.progress is Progress.IN_PROGRESS:
         yield Condition.RECONCILING, ready._replace(status="True")
-    if ready.course is Course.STUCK:
+    if ready.progress is Progress.STALLED:
         yield Condition.STALLED, ready._replace(status="True")
     if canary := checks.canary_health(assessment):
         yield Condition.CANARY_HEALTHY, canary

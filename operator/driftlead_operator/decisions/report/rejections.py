@@ -5,7 +5,7 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.reasons import Reason
-from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
 
@@ -14,7 +14,7 @@ def value(assessment: Assessment, stage: StageDecision) -> ConditionValue | None
     if stage.rejection is None:
         return None
     reason = Reason.ABORTED if stage.rejection.aborted else Reason.VERSION_REJECTED
-    return ConditionValue(reason, words(assessment, stage), course=Course.STUCK)
+    return ConditionValue(reason, words(assessment, stage), progress=Progress.STALLED)
 
 
 def words(assessment: Assessment, stage: StageDecision) -> str:

@@ -8,7 +8,7 @@ from driftlead_operator.decisions.facts import Event, Manifest
 from driftlead_operator.decisions.reasons import Condition, Happening, Reason
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.report import conditions, rejections
-from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Course
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.stage.rollout import Rejection, StageDecision
 
 LONGEST_HISTORY = 20
@@ -51,7 +51,7 @@ def _drift(assessment: Assessment) -> Mapping[str, Any] | None:
 
 def of_unreadable(resource: Manifest, faults: Sequence[str], now: Any) -> dict[str, Any]:
     """The status of a resource whose spec cannot be read: what was known, and what is wrong."""
-    verdict = ConditionValue(Reason.INVALID_SPEC, "; ".join(faults), course=Course.STUCK)
+    verdict = ConditionValue(Reason.INVALID_SPEC, "; ".join(faults), progress=Progress.STALLED)
     before = objects.mapping(resource.get("status"))
     changed = {
         Condition.READY: verdict,
@@ -143,7 +143,7 @@ def _load_state(assessment: Assessment, stage: StageDecision) -> str:
 def _phase(assessment: Assessment, ready: ConditionValue) -> str:
     if assessment.spec.suspend:
         return "Suspended"
-    if ready.course is Course.DONE:
+    if ready.progress is Progress.CURRENT:
         return "Idle"
     if assessment.prod.rejection:
         return "Aborted" if assessment.prod.rejection.aborted else "Rejected"
@@ -234,7 +234,7 @@ def _trouble(before: Mapping[str, Any], ready: ConditionValue) -> Iterator[Event
         Reason.SUSPENDED,
     }
     was = objects.condition({"status": before}, "Ready").get("reason")
-    if ready.course is not Course.DONE and ready.reason not in quiet and ready.reason != was:
+    if ready.progress is not Progress.CURRENT and ready.reason not in quiet and ready.reason != was:
         yield Event(reason=ready.reason, message=ready.message, type="Warning")
 
 
