@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from driftlead_operator.decisions.reasons import Condition, Documented, Happening, Reason
+from driftlead_operator.decisions.reasons import Condition, Documented, EventReason, Reason
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/reference/conditions.md").read_text()
 
 
 @pytest.mark.parametrize(
-    "word", [*Condition, *Reason, *Happening], ids=lambda word: f"{type(word).__name__}-{word}"
+    "word", [*Condition, *Reason, *EventReason], ids=lambda word: f"{type(word).__name__}-{word}"
 )
 def test_each_word_stands_in_the_reference_with_its_meaning(word: Documented) -> None:
     assert f"| `{word}` | {word.meaning} |" in PAGE
@@ -19,7 +19,7 @@ def test_each_word_stands_in_the_reference_with_its_meaning(word: Documented) ->
 
 def test_the_reference_explains_no_word_that_is_never_written() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-    assert explained == {str(word) for kind in (Condition, Reason, Happening) for word in kind}
+    assert explained == {str(word) for kind in (Condition, Reason, EventReason) for word in kind}
 
 
 def test_each_word_is_written_by_some_module_of_the_operator() -> None:
@@ -27,7 +27,7 @@ def test_each_word_is_written_by_some_module_of_the_operator() -> None:
     code = "".join(each.read_text() for each in package.rglob("*.py") if each.name != "reasons.py")
     unused = [
         f"{kind.__name__}.{word.name}"
-        for kind in (Condition, Reason, Happening)
+        for kind in (Condition, Reason, EventReason)
         for word in kind
         if f"{kind.__name__}.{word.name}" not in code and word is not Reason.PENDING  # the CRD's own default
     ]

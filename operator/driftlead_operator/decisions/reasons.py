@@ -123,7 +123,7 @@ class Reason(Documented):
     UNKNOWN = "Unknown", "no pod has said anything yet"
 
 
-class Happening(Documented):
+class EventReason(Documented):
     """An event on the resource.
 
     Besides these, a reason of Ready that is trouble comes as a warning of that name.

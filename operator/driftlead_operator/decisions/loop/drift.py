@@ -10,7 +10,7 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest
-from driftlead_operator.decisions.reasons import Happening
+from driftlead_operator.decisions.reasons import EventReason
 
 SCHEMA = "drift-summary/v1"
 DRIFTED = ("drift", "severe")
@@ -119,7 +119,7 @@ def _events(status: Mapping[str, Any], before: Mapping[str, Any]) -> Sequence[Ev
         words = message or f"drift found in {_names(status)}"
         return [
             Event(
-                reason=Happening.DRIFT_DETECTED,
+                reason=EventReason.DRIFT_DETECTED,
                 message=f"version {status.get('version')}: {words}",
                 type="Warning",
             )
@@ -127,7 +127,7 @@ def _events(status: Mapping[str, Any], before: Mapping[str, Any]) -> Sequence[Ev
     if verdict == ERROR and before.get("verdict") != ERROR:
         return [
             Event(
-                reason=Happening.DRIFT_CHECK_FAILED,
+                reason=EventReason.DRIFT_CHECK_FAILED,
                 message=message or "the check gave no verdict",
                 type="Warning",
             )

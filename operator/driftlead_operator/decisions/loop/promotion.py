@@ -14,7 +14,7 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, RegistryWrite
-from driftlead_operator.decisions.reasons import Happening
+from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.targets import Target, find
 
@@ -80,7 +80,7 @@ def _forbidden(facts: Facts, version: str, spec: Spec) -> Event:
         f"version {version} of "
         f"{spec.model} is promoted; move it there yourself"
     )
-    return Event(reason=Happening.PROMOTION_FORBIDDEN, message=words, type="Warning")
+    return Event(reason=EventReason.PROMOTION_FORBIDDEN, message=words, type="Warning")
 
 
 def _pinned(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
@@ -112,7 +112,7 @@ def _intend(
         f"version {version} of {spec.model} is to be promoted to {spec.prod.followed} in registry "
         f"{facts.registry.name}{', once it serves on all pods of prod' if by == 'pin' else ''}"
     )
-    event = Event(reason=Happening.PROMOTION_PENDING, message=words)
+    event = Event(reason=EventReason.PROMOTION_PENDING, message=words)
     record = _intent(facts, version, by, target, PENDING)
     return replace(before, record=record, events=(*before.events, event))
 
@@ -127,7 +127,7 @@ def _annotated(before: Promotion, facts: Facts, spec: Spec, target: Target) -> P
         return after  # an annotation that came with the manifest is no wish of now
     wrong = _why_stale(str(asked), facts, spec, target)
     if wrong:
-        event = Event(reason=Happening.PROMOTION_STALE, message=wrong, type="Warning")
+        event = Event(reason=EventReason.PROMOTION_STALE, message=wrong, type="Warning")
         return replace(
             after,
             record=_intent(facts, str(asked)[:12], "annotation", target, STALE),
@@ -160,19 +160,19 @@ def _settled(
     version, followed, pin = str(record.get("version")), target.followed or "", record.get("by") == "pin"
     if followed == version:
         words = f"{spec.prod.followed} of {spec.model} is version {version} now"
-        return _concluded(before, WRITTEN, Happening.PROMOTED, words)
+        return _concluded(before, WRITTEN, EventReason.PROMOTED, words)
     if version == aborted and not pin:
         words = f"version {version} of {spec.model} is given up before the registry was told to promote it"
-        return _concluded(before, ABORTED, Happening.PROMOTION_SUPERSEDED, words)
+        return _concluded(before, ABORTED, EventReason.PROMOTION_SUPERSEDED, words)
     if followed != (record.get("from") or ""):
         words = (
             f"{spec.prod.followed} of {spec.model} moved to {followed or 'nothing'} meanwhile, so version "
             f"{version} is not promoted"
         )
-        return _concluded(before, SUPERSEDED, Happening.PROMOTION_SUPERSEDED, words, warn=True)
+        return _concluded(before, SUPERSEDED, EventReason.PROMOTION_SUPERSEDED, words, warn=True)
     if pin and spec.prod.version != version:
         words = f"spec pins prod to version {version} no longer, so it is not promoted"
-        return _concluded(before, SUPERSEDED, Happening.PROMOTION_SUPERSEDED, words)
+        return _concluded(before, SUPERSEDED, EventReason.PROMOTION_SUPERSEDED, words)
     return None
 
 
@@ -198,11 +198,11 @@ def _tell(before: Promotion, facts: Facts, spec: Spec) -> Promotion:
 
 
 def _concluded(
-    before: Promotion, outcome: str, happening: Happening, words: str, *, warn: bool = False
+    before: Promotion, outcome: str, reason: EventReason, words: str, *, warn: bool = False
 ) -> Promotion:
     record = {**objects.mapping(before.record), "outcome": outcome}
     pin = before.pin
     if pin and outcome == WRITTEN and pin.get("version") == record.get("version"):
         pin = {**pin, "written": True}
-    event = Event(reason=happening, message=words, type="Warning" if warn else "Normal")
+    event = Event(reason=reason, message=words, type="Warning" if warn else "Normal")
     return replace(before, record=record, pin=pin, events=(*before.events, event))

@@ -15,7 +15,7 @@ from driftlead_formats.durations import seconds
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
 from driftlead_operator.decisions.loop import drift
-from driftlead_operator.decisions.reasons import Happening
+from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.spec import Retraining
@@ -95,7 +95,7 @@ def _consider(
 ) -> RetrainingDecision:
     """Starts the Job, or says what holds it."""
     if held := _why_held(facts, context, retraining, wish):
-        event = Event(reason=Happening.RETRAINING_HELD, message=held, type="Warning")
+        event = Event(reason=EventReason.RETRAINING_HELD, message=held, type="Warning")
         midnight = datetime.fromisoformat(wish.today).replace(tzinfo=UTC) + timedelta(days=1)
         return RetrainingDecision(
             status={**before, "message": held},
@@ -126,7 +126,7 @@ def _start(
         "notBefore": objects.stamp(facts.now + timedelta(seconds=seconds(retraining.cooldown))),
     }
     job = manifests.retrain_job(context, retraining, name=name, champion=wish.champion, report=wish.report_id)
-    event = Event(reason=Happening.RETRAINING_STARTED, message=words)
+    event = Event(reason=EventReason.RETRAINING_STARTED, message=words)
     return RetrainingDecision(status=status, create=[job], events=[event])
 
 
@@ -211,5 +211,5 @@ def _finish(before: Mapping[str, Any], result: str, message: str, version: str =
         + (f", version {version}" if version else "")
         + f". {message}"
     )
-    event = Event(reason=Happening.RETRAINING_FINISHED, message=words, type="Normal" if good else "Warning")
+    event = Event(reason=EventReason.RETRAINING_FINISHED, message=words, type="Normal" if good else "Warning")
     return RetrainingDecision(status=status, events=[event])

@@ -11,7 +11,7 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Undelivered
-from driftlead_operator.decisions.reasons import Happening
+from driftlead_operator.decisions.reasons import EventReason
 
 SHOWN = timedelta(days=1)
 MOST = 10
@@ -37,7 +37,7 @@ def decide(facts: Facts) -> LossDecision:
     return LossDecision(
         status=shown,
         events=[
-            Event(reason=Happening.ROWS_UNDELIVERED, message=words(each), type="Warning") for each in told
+            Event(reason=EventReason.ROWS_UNDELIVERED, message=words(each), type="Warning") for each in told
         ],
         again_at=min((_ends(each) for each in shown), default=None),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Manifest
-from driftlead_operator.decisions.reasons import Condition, Happening, Reason
+from driftlead_operator.decisions.reasons import Condition, EventReason, Reason
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.report import conditions, rejections
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
@@ -208,19 +208,19 @@ def events(assessment: Assessment, ready: ConditionValue, after: Mapping[str, An
 
 def _stage_events(assessment: Assessment, stage: StageDecision) -> Iterator[Event]:
     if stage.rejection and stage.rejection.is_news:
-        happening = Happening.ABORTED if stage.rejection.aborted else Happening.VERSION_REJECTED
+        reason = EventReason.ABORTED if stage.rejection.aborted else EventReason.VERSION_REJECTED
         words = f"{stage.name}: {rejections.words(assessment, stage)}"
-        yield Event(reason=happening, message=words, type="Normal" if stage.rejection.aborted else "Warning")
+        yield Event(reason=reason, message=words, type="Normal" if stage.rejection.aborted else "Warning")
     if stage.served and stage.served != _served_before(assessment, stage):
         words = f"{stage.name} serves version {stage.served} now: {_evidence(assessment, stage)}"
-        yield Event(reason=Happening.ROLLED_OUT, message=words)
+        yield Event(reason=EventReason.ROLLED_OUT, message=words)
     known = objects.dig(assessment.facts.resource, "status", stage.name, "ambiguous") or ()
     if stage.target.ambiguous and list(stage.target.ambiguous) != list(known):
         words = (
             f"{stage.name}: versions {', '.join(stage.target.ambiguous)} stand in {stage.target.source}; "
             "the highest is served"
         )
-        yield Event(reason=Happening.AMBIGUOUS_STAGE, message=words, type="Warning")
+        yield Event(reason=EventReason.AMBIGUOUS_STAGE, message=words, type="Warning")
 
 
 def _trouble(before: Mapping[str, Any], ready: ConditionValue) -> Iterator[Event]:
@@ -248,4 +248,4 @@ def _canary_ended(
             if assessment.prod.served == version
             else "it is wanted no longer"
         )
-        yield Event(reason=Happening.CANARY_ENDED, message=f"canary version {version} ended: {why}")
+        yield Event(reason=EventReason.CANARY_ENDED, message=f"canary version {version} ended: {why}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
-from driftlead_operator.decisions.reasons import Happening
+from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import (
     Rejection,
@@ -69,7 +69,7 @@ def events(facts: Facts, spec: Spec, *stages: StageDecision | None) -> list[Even
     if asked is None or any(each and each.rejection and each.rejection.heard for each in stages):
         return []
     words = f"annotation {names.ABORT} asks to give up version {asked[:40]!r}, {_why_not(asked, stages)}"
-    return [Event(reason=Happening.ABORT_STALE, message=words, type="Warning")]
+    return [Event(reason=EventReason.ABORT_STALE, message=words, type="Warning")]
 
 
 def _why_not(asked: str, stages: tuple[StageDecision | None, ...]) -> str:
