@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from driftlead_formats.summaries import CanaryAssessment
 from driftlead_operator.cluster.api_server import Cluster
 from driftlead_operator.cluster.cache import Cache
 from driftlead_operator.decisions.facts import (
@@ -131,7 +132,7 @@ class Observer:
                 for name in (pod["metadata"]["name"] for pod in pods)
                 if (answer := self._pod_answers.health(key.namespace, name)) is not None
             },
-            verdict=self._verdict(key, pods),
+            canary_verdict=self._canary_verdict(key, pods),
             undelivered=self._pod_answers.undelivered(key),
             refused=dict(self.notes(key).refused),
         )
@@ -140,9 +141,9 @@ class Observer:
         name, model = self._decisions.registry_name(resource), self._decisions.model_name(resource)
         return self._registries.facts(name, model or "", key.namespace)
 
-    def _verdict(self, key: Key, pods: list[Manifest]) -> Mapping[str, Any] | None:
-        answers = [self._pod_answers.verdict(key.namespace, pod["metadata"]["name"]) for pod in pods]
-        return next((answer for answer in answers if answer is not None), None)
+    def _canary_verdict(self, key: Key, pods: list[Manifest]) -> CanaryAssessment | None:
+        answers = (self._pod_answers.verdict(key.namespace, pod["metadata"]["name"]) for pod in pods)
+        return next((found for each in answers if (found := CanaryAssessment.parse(each))), None)
 
     async def _under_our_names(
         self, key: Key, resource: Manifest, known: Mapping[Ref, Manifest]

@@ -119,7 +119,7 @@ def test_an_edit_by_hand_and_a_field_no_longer_wanted_are_seen(kubectl: Kubectl)
     edited = json.loads(kubectl("get", "deployment", "demo-prod", "-o", "json"))
     assert apply_diff.needs_apply(wanted, edited)
     fewer = {**wanted, "spec": {key: each for key, each in wanted["spec"].items() if key != "strategy"}}
-    assert apply_diff.needs_apply(apply_diff.sealed(fewer), kubectl.apply(wanted))
+    assert apply_diff.needs_apply(apply_diff.with_applied_hash(fewer), kubectl.apply(wanted))
     kubectl("delete", "deployment", "demo-prod", "--wait=false")
 
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driftlead_formats.summaries import ServerFailure
+from driftlead_formats.summaries import DriftSummary, TopFeature
+from driftlead_formats.termination import fitted
+from driftlead_formats.verdicts import CommandExit, DriftVerdict
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import (
     Defaults,
@@ -377,22 +379,31 @@ class World:
 
     # Checks of drift and retraining
 
-    def drift_run(self, verdict: str, *, report: str, version: str, owner: str = "", **more: Any) -> None:
-        """A check's Job and its pod, ended a moment ago, with their message."""
+    def drift_run(
+        self,
+        verdict: DriftVerdict | str,
+        *,
+        report: str,
+        version: str,
+        owner: str = "",
+        independence_assumed: bool = False,
+        message: str | None = None,
+    ) -> None:
+        """A check's Job and its pod, ended a moment ago, with the summary that a check writes."""
         cronjob = self.children[Ref("CronJob", "demo-drift")]
-        message = {
-            "schema": "drift-summary/v1",
-            "report": report,
-            "version": version,
-            "verdict": verdict,
-            "exit_code": 2 if verdict in ("drift", "severe") else 0,
-            "rows": 41667,
-            "consecutive": 2,
-            "uri": f"s3://mlflow/{report}/report.html",
-            "message": f"temp is far off ({verdict})",
-            "top": [{"name": "temp", "value": "9.81", "low": "9.55", "high": "10.1"}],
-            **more,
-        }
+        word = DriftVerdict(verdict)
+        summary = DriftSummary(
+            report=report,
+            version=version,
+            verdict=word,
+            exit_code=CommandExit.DRIFT if word.is_drift else CommandExit.NO_DRIFT,
+            rows=41667,
+            consecutive=2,
+            uri=f"s3://mlflow/{report}/report.html",
+            message=f"temp is far off ({word})" if message is None else message,
+            independence_assumed=independence_assumed,
+            top=(TopFeature(name="temp", value="9.81", low="9.55", high="10.1"),),
+        )
         name = f"demo-drift-{report}"
         self.children[Ref("Job", name)] = job = {
             "apiVersion": "batch/v1",
@@ -403,7 +414,7 @@ class World:
                 "ownerReferences": [{"controller": True, "uid": owner or objects.uid(cronjob)}],
             },
         }
-        self.end_job(job, json.dumps(message), container="drift")
+        self.end_job(job, fitted(summary.dump()), container="drift")
 
     def end_job(self, job: Json, message: str, *, container: str = "retrain", exit_code: int = 0) -> None:
         name = f"{objects.name(job)}-pod"
@@ -432,7 +443,7 @@ def crashed(code: int, words: str, at: datetime, reason: str = "Error") -> Json:
     ended = {
         "exitCode": code,
         "reason": reason,
-        "message": json.dumps(ServerFailure(reason="LoadFailed", message=words).dump()),
+        "message": fitted({"reason": "LoadFailed", "message": words}),
         "finishedAt": objects.stamp(at),
     }
     server = {

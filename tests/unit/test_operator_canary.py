@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from driftlead_formats.summaries import CanaryAssessment
+from driftlead_formats.verdicts import CanaryVerdict
 from driftlead_operator.decisions.facts import Ref
 from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World, writes
@@ -145,8 +147,9 @@ def test_without_its_block_the_canary_goes_with_its_service(world: World) -> Non
     assert not world.condition("CanaryHealthy")
 
 
-def judged(world: World, **verdict: str) -> dict[str, str]:
-    made = plan(replace(world.facts(), verdict=verdict))
+def judged(world: World, *, verdict: str, canary: str, message: str) -> dict[str, str]:
+    answer = CanaryAssessment(verdict=CanaryVerdict(verdict), canary=canary, message=message).dump()
+    made = plan(replace(world.facts(), canary_verdict=CanaryAssessment.parse(answer)))
     world.carry_out(made)
     return world.condition("CanaryHealthy")
 

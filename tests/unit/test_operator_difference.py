@@ -25,38 +25,38 @@ WANTED = {
 
 
 def live(**spec: Any) -> dict[str, Any]:
-    sealed = apply_diff.sealed(WANTED)
+    wanted = apply_diff.with_applied_hash(WANTED)
     return {
-        **sealed,
-        "metadata": {**sealed["metadata"], "uid": "u", "resourceVersion": "7", "generation": 3},
-        "spec": {**sealed["spec"], "paused": False, **spec},
+        **wanted,
+        "metadata": {**wanted["metadata"], "uid": "u", "resourceVersion": "7", "generation": 3},
+        "spec": {**wanted["spec"], "paused": False, **spec},
         "status": {"replicas": 2},
     }
 
 
 def test_an_object_with_defaults_and_others_fields_is_as_wanted() -> None:
-    assert not apply_diff.needs_apply(apply_diff.sealed(WANTED), live())
+    assert not apply_diff.needs_apply(apply_diff.with_applied_hash(WANTED), live())
 
 
 def test_an_object_that_is_not_there_is_applied_without_a_version() -> None:
-    sealed = apply_diff.sealed(WANTED)
-    assert apply_diff.needs_apply(sealed, None)
-    assert "resourceVersion" not in apply_diff.at_version(sealed, None)["metadata"]
-    assert apply_diff.at_version(sealed, live())["metadata"]["resourceVersion"] == "7"
+    wanted = apply_diff.with_applied_hash(WANTED)
+    assert apply_diff.needs_apply(wanted, None)
+    assert "resourceVersion" not in apply_diff.at_version(wanted, None)["metadata"]
+    assert apply_diff.at_version(wanted, live())["metadata"]["resourceVersion"] == "7"
 
 
 def test_a_field_changed_by_hand_is_a_difference() -> None:
-    assert apply_diff.needs_apply(apply_diff.sealed(WANTED), live(replicas=3))
+    assert apply_diff.needs_apply(apply_diff.with_applied_hash(WANTED), live(replicas=3))
 
 
 def test_a_field_that_is_wanted_no_longer_is_a_difference_though_the_rest_is_there() -> None:
     fewer = {**WANTED, "spec": {key: value for key, value in WANTED["spec"].items() if key != "template"}}
-    assert apply_diff.needs_apply(apply_diff.sealed(fewer), live())
+    assert apply_diff.needs_apply(apply_diff.with_applied_hash(fewer), live())
 
 
-def test_replicas_left_to_an_autoscaler_change_no_seal() -> None:
+def test_replicas_left_to_an_autoscaler_change_no_hash() -> None:
     without = {**WANTED, "spec": {key: value for key, value in WANTED["spec"].items() if key != "replicas"}}
-    assert not apply_diff.needs_apply(apply_diff.sealed(without), live(replicas=9))
+    assert not apply_diff.needs_apply(apply_diff.with_applied_hash(without), live(replicas=9))
 
 
 def test_a_sidecar_of_somebody_else_is_no_difference_and_a_changed_variable_is() -> None:

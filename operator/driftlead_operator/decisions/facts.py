@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from driftlead_formats.summaries import CanaryAssessment
+
 Manifest = Mapping[str, Any]
 StageName = Literal["prod", "canary"]
 
@@ -79,7 +81,7 @@ class Facts:
 
     `children` holds every object of ours or of our names in the namespace that the plan could touch,
     `replicasets` and `pods` those below the stages' Deployments and the Jobs, `health` what pods answered
-    at /health, by pod name (absent: not asked or no answer), `verdict` what the canary's judge answered.
+    at /health, by pod name (absent: not asked or no answer), `canary_verdict` what the judge answered.
     `refused` holds the API server's own words for each object that it refused to take when it was last
     applied or created. `undelivered` names pods that vanished with rows in their spools.
 
@@ -94,7 +96,7 @@ class Facts:
     replicasets: Sequence[Manifest] = ()
     pods: Sequence[Manifest] = ()
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    verdict: Mapping[str, Any] | None = None
+    canary_verdict: CanaryAssessment | None = None
     refused: Mapping[Ref, str] = field(default_factory=dict)
     undelivered: Sequence[Undelivered] = ()
 

@@ -53,6 +53,11 @@ def annotations(manifest: Any) -> Mapping[str, Any]:
     return mapping(metadata(manifest).get("annotations"))
 
 
+def annotation(manifest: Any, key: str) -> str:
+    """One of an object's annotations, "" where it is missing."""
+    return str(annotations(manifest).get(key) or "")
+
+
 def generation(manifest: Any) -> int:
     """An object's generation."""
     return whole(metadata(manifest).get("generation"))
@@ -118,7 +123,7 @@ def parse_json(text: Any) -> Mapping[str, Any]:
 
 def stamp(moment: datetime) -> str:
     """A time as Kubernetes writes it: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def moment(text: Any) -> datetime | None:

@@ -1,38 +1,40 @@
-"""From what was seen to what is to be done: the whole decision about one resource, at one time."""
+"""From what was seen to what is to be done: the whole decision about one resource, at one time.
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+Every reconcile decides everything again from facts and status; there is no step that counts on the one
+before. So a plan may be carried out in part, twice, or by an operator that is killed in the middle: the next
+one sees what came of it and asks for the rest. Two rules keep that safe. What must not happen twice (a
+registry write, a retraining) is saved in status as an intent first, and `Plan` is carried out status first.
+And the facts may be old, since caches lag: each write names the version or the uid of the object that it was
+decided upon, so that the API server refuses it when the world has moved on, and the resource is reconciled
+once more.
+
+A new operator has no answer of the registry yet. It changes nothing before the first one, but for a registry
+that does not answer at all: then it goes by the target that status remembers.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
-from driftlead_operator.decisions.loop import (
-    drift,
-    promotion,
-    retraining,
-    undelivered,
-)
+from driftlead_operator.decisions.loop import drift, promotion, retraining, undelivered
+from driftlead_operator.decisions.memory import Handled, Memory, StageMemory
 from driftlead_operator.decisions.render import apply_diff, manifests
 from driftlead_operator.decisions.render.pod_template import Context
-from driftlead_operator.decisions.report import checks, status
+from driftlead_operator.decisions.report import status
 from driftlead_operator.decisions.report.assessment import Assessment
-from driftlead_operator.decisions.spec import Spec, Stage, parse
-from driftlead_operator.decisions.stage import (
-    abort,
-    canary,
-    rollout,
-    stage_view,
-    targets,
-)
+from driftlead_operator.decisions.report.ready import READY
+from driftlead_operator.decisions.spec import Spec, parse
+from driftlead_operator.decisions.stage import abort, canary, rollout, stage_view, targets
 from driftlead_operator.decisions.stage.rollout import StageDecision
-from driftlead_operator.decisions.stage.stage_view import Children
+from driftlead_operator.decisions.stage.stage_view import Children, StageView
 from driftlead_operator.decisions.stage.targets import Target
 
-# While the registry is to be told something, what it says is looked at again soon.
+# Seconds after which the registry's answer is looked at again while it is to be told something.
 TELL_AGAIN = 10.0
-# The answer itself is an event; this is for the case that it gets lost.
-ASK_AGAIN = 10.0
+# The registry's first answer is an event; this is for the case that it gets lost.
+FIRST_ANSWER = 10.0
 
 
 def plan(facts: Facts) -> Plan:
@@ -40,17 +42,17 @@ def plan(facts: Facts) -> Plan:
     if objects.terminating(facts.resource):
         return Plan()
     spec, faults = parse(facts.resource)
-    if spec is not None and _is_being_asked(facts):
-        return Plan(retry_after=ASK_AGAIN)
+    if spec is not None and _awaits_first_answer(facts):
+        return Plan(retry_after=FIRST_ANSWER)
+    memory = Memory.read(facts.resource.get("status"))
     if spec is None:
-        wanted = status.of_unreadable(facts.resource, faults, facts.now)
-        return Plan(status=_if_new(facts, wanted))
-    assessment, writes = _assess(facts, spec, faults)
-    ready = checks.readiness(assessment)
+        return _with_status(facts, status.of_unreadable(memory, facts, faults))
+    assessment, writes = _assess(facts, spec, faults, memory)
+    ready = READY.value(assessment)
     after = status.of(assessment, ready)
     frozen = spec.suspend
-    return Plan(
-        status=_if_new(facts, after),
+    return replace(
+        _with_status(facts, after),
         registry_writes=assessment.promotion.writes,
         apply=() if frozen else writes.apply,
         create=() if frozen else assessment.retraining.create,
@@ -60,25 +62,31 @@ def plan(facts: Facts) -> Plan:
     )
 
 
-def _is_being_asked(facts: Facts) -> bool:
+def _awaits_first_answer(facts: Facts) -> bool:
     """Whether the registry's first answer is under way: a new operator changes nothing before it is there."""
     registry = facts.registry
     usable = registry.declared and registry.namespace_allowed
     return usable and registry.answered_at is None and registry.unreachable_since is None
 
 
-def _if_new(facts: Facts, wanted: Mapping[str, object]) -> Mapping[str, object] | None:
-    return wanted if wanted != objects.mapping(facts.resource.get("status")) else None
+def _with_status(facts: Facts, after: Memory) -> Plan:
+    """The status where it is another one than now."""
+    wanted = after.write()
+    return Plan(status=wanted if wanted != objects.mapping(facts.resource.get("status")) else None)
 
 
 class Writes:
-    """The children as wanted against those that are: what to apply and what to delete."""
+    """The children as wanted against those that are: what to apply and what to delete.
+
+    `retained` stay as they are, whatever is wanted; of `refs`, all names that are ours to give, only what is
+    wanted or retained stays.
+    """
 
     def __init__(
-        self, children: Children, wanted: Sequence[Manifest], left_alone: set[Ref], refs: set[Ref]
+        self, children: Children, wanted: Sequence[Manifest], retained: set[Ref], refs: set[Ref]
     ) -> None:
-        sealed = {objects.ref(each): apply_diff.sealed(each) for each in wanted}
-        free = {ref: each for ref, each in sealed.items() if ref not in children.taken}
+        hashed = {objects.ref(each): apply_diff.with_applied_hash(each) for each in wanted}
+        free = {ref: each for ref, each in hashed.items() if ref not in children.taken}
         self.apply = tuple(
             apply_diff.at_version(each, children.ours.get(ref))
             for ref, each in sorted(free.items())
@@ -88,124 +96,160 @@ class Writes:
         self.delete = tuple(
             Deletion(ref=ref, uid=objects.uid(live))
             for ref, live in sorted(children.ours.items())
-            if ref in refs - set(sealed) - left_alone and not objects.terminating(live)
+            if ref in refs - set(hashed) - retained and not objects.terminating(live)
         )
         going = {ref for ref in free if objects.terminating(children.ours.get(ref))}
-        self.behind = frozenset({objects.ref(each) for each in self.apply} | going)
-        self.taken = [ref for ref in children.taken if ref in sealed]
+        self.out_of_sync = frozenset({objects.ref(each) for each in self.apply} | going)
+        self.taken = [ref for ref in children.taken if ref in hashed]
 
 
-def _assess(facts: Facts, spec: Spec, faults: Sequence[str]) -> tuple[Assessment, Writes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What all parts of the decision go by.
+
+    `abort` is the version that a person gives up now, `retry` whether one asks to try again what was given
+    up.
+    """
+
+    facts: Facts
+    context: Context
+    memory: Memory
+    children: Children
+    abort: str | None
+    retry: bool
+
+    @property
+    def spec(self) -> Spec:
+        """What is wanted."""
+        return self.context.spec
+
+    def child(self, kind: str, name: str) -> Manifest | None:
+        """A child that is ours."""
+        return self.children.ours.get(Ref(kind, name))
+
+
+def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> tuple[Assessment, Writes]:
     context = Context.of(facts, spec)
     refs = {ref for ref in manifests.child_refs(facts.resource) if ref.kind != "Job"}
-    children = stage_view.sort_children(facts, sorted(refs))
-    prod = _prod(facts, context, children)
-    canary_stage = _canary(facts, context, children, prod)
-    wanted = list(_children(facts, context, prod, canary_stage))
-    writes = Writes(children, wanted, _left_alone(facts, context), refs)
-    found = drift.decide(facts, children.ours.get(Ref("CronJob", names.drift_check(context.name))))
-    promoted = promotion.decide(facts, spec, prod.target, serves=prod.serves, aborted=abort.wish(facts, spec))
+    inputs = Inputs(
+        facts=facts,
+        context=context,
+        memory=memory,
+        children=stage_view.sort_children(facts, sorted(refs)),
+        abort=abort.abort_request(facts, spec, memory.handled),
+        retry=_retry_requested(facts, spec, memory),
+    )
+    prod = _prod(inputs)
+    canary_stage = _canary(inputs, prod)
+    retained = _retained(facts, context)
+    wanted = [each for each in _children(context, prod, canary_stage) if objects.ref(each) not in retained]
+    writes = Writes(inputs.children, wanted, retained, refs)
+    promoted = promotion.decide(facts, spec, memory, prod.target, serves=prod.serves, aborted=inputs.abort)
+    check = drift.decide(facts, memory.drift, inputs.child("CronJob", names.drift_check(context.name)))
     assessment = Assessment(
         facts=facts,
-        spec=spec,
+        context=context,
+        memory=memory,
         faults=faults,
         prod=prod,
         canary=canary_stage,
-        behind=writes.behind,
+        out_of_sync=writes.out_of_sync,
         taken=writes.taken,
         promotion=promoted,
-        drift=found,
-        retraining=retraining.decide(facts, context, served=prod.served, report=found.status),
-        losses=undelivered.decide(facts),
-        handled=_handled(facts, spec, promoted.handled),
-        stale=abort.events(facts, spec, prod, canary_stage),
+        drift=check,
+        retraining=retraining.decide(
+            facts, context, memory.retraining, served=prod.served, report=check.last
+        ),
+        losses=undelivered.decide(facts, memory.undelivered),
+        handled=_handled(facts, spec, memory.handled, promoted.handled),
+        stale_requests=abort.events(inputs.abort, prod, canary_stage),
     )
     return assessment, writes
 
 
-def _handled(facts: Facts, spec: Spec, promoted: str | None) -> dict[str, object]:
-    before = objects.dig(facts.resource, "status", "handled", "requestedAt")
-    asked = objects.annotations(facts.resource).get(names.REQUESTED_AT)
-    return objects.without_empty(
-        {
-            "promote": promoted,
-            "requestedAt": before if spec.suspend else asked,
-            "abort": abort.handled(facts, spec),
-        }
+def _handled(facts: Facts, spec: Spec, before: Handled, promoted: str) -> Handled:
+    """The annotations that status echoes. To take one off and set it again is another request."""
+    if spec.suspend:
+        return replace(before, promote=promoted)
+    return Handled(
+        promote=promoted,
+        requested_at=objects.annotation(facts.resource, names.REQUESTED_AT),
+        abort=objects.annotation(facts.resource, names.ABORT),
     )
 
 
-def _asked_again(facts: Facts, spec: Spec) -> bool:
+def _retry_requested(facts: Facts, spec: Spec, memory: Memory) -> bool:
     """Whether a person asks to try again what was given up."""
-    asked = objects.annotations(facts.resource).get(names.REQUESTED_AT)
-    return (
-        bool(asked)
-        and not spec.suspend
-        and asked != objects.dig(facts.resource, "status", "handled", "requestedAt")
-    )
+    requested = objects.annotation(facts.resource, names.REQUESTED_AT)
+    return bool(requested) and not spec.suspend and requested != memory.handled.requested_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a stage should serve, what it serves, and what was remembered of it."""
+class StageInputs:
+    """What a stage should serve, what it serves, and what is remembered of it."""
 
     target: Target
-    view: stage_view.StageView
-    before: Mapping[str, Any]
+    view: StageView
+    before: StageMemory
 
 
-def _seen(facts: Facts, context: Context, children: Children, stage: StageName) -> Seen:
-    before = objects.mapping(objects.dig(facts.resource, "status", stage))
-    return Seen(
-        target=_target(facts, context.spec.stage(stage), before),
-        view=stage_view.view(
-            facts, stage, children.ours.get(Ref("Deployment", names.of_stage(context.name, stage)))
-        ),
+def _stage_inputs(inputs: Inputs, stage: StageName) -> StageInputs:
+    before = inputs.memory.stage(stage)
+    deployment = inputs.child("Deployment", names.of_stage(inputs.context.name, stage))
+    return StageInputs(
+        target=_target(inputs, stage, before),
+        view=stage_view.view(inputs.facts, stage, deployment),
         before=before,
     )
 
 
-def _target(facts: Facts, block: Stage | None, before: Mapping[str, Any]) -> Target:
+def _target(inputs: Inputs, stage: StageName, before: StageMemory) -> Target:
+    block, registry = inputs.spec.stage(stage), inputs.facts.registry
     if block is None:
         return Target()
-    usable = facts.registry.declared and facts.registry.namespace_allowed
-    if usable and facts.registry.answered_at is None:
+    if registry.declared and registry.namespace_allowed and registry.answered_at is None:
         return targets.remembered(block, before)
-    return targets.resolve(block, facts.registry)
+    return targets.resolve(block, registry)
 
 
-def _prod(facts: Facts, context: Context, children: Children) -> StageDecision:
+def _prod(inputs: Inputs) -> StageDecision:
     """Prod goes to its target; without one what serves goes on serving."""
-    seen = _seen(facts, context, children, "prod")
-    return _decide(facts, context, seen, seen.target.version or seen.view.version)
+    stage = _stage_inputs(inputs, "prod")
+    return _decide(inputs, stage, stage.target.version or stage.view.version)
 
 
-def _canary(facts: Facts, context: Context, children: Children, prod: StageDecision) -> StageDecision | None:
-    if context.spec.canary is None:
+def _canary(inputs: Inputs, prod: StageDecision) -> StageDecision | None:
+    if inputs.spec.canary is None:
         return None
-    seen = _seen(facts, context, children, "canary")
-    return _decide(facts, context, seen, canary.wanted(seen.target, seen.view, prod, facts.registry))
+    stage = _stage_inputs(inputs, "canary")
+    return _decide(inputs, stage, canary.wanted(stage.target, stage.view, prod, inputs.facts.registry))
 
 
-def _decide(facts: Facts, context: Context, seen: Seen, wanted: str | None) -> StageDecision:
-    rejection = _rejection(facts, context.spec, seen, wanted) if wanted is not None else None
-    return rollout.decide(context, seen.target, seen.view, seen.before, wanted=wanted, rejection=rejection)
-
-
-def _rejection(facts: Facts, spec: Spec, seen: Seen, wanted: str) -> rollout.Rejection | None:
-    """Whether the wanted version is given up: by a person, or, where it is the target, by its own end."""
-    generation, again = objects.generation(facts.resource), _asked_again(facts, spec)
-    wish = abort.wish(facts, spec)
-    aborted = abort.decide(
-        seen.view, seen.before, wanted=wanted, wish=wish, generation=generation, asked_again=again
+def _decide(inputs: Inputs, stage: StageInputs, wanted: str | None) -> StageDecision:
+    rejection = _rejection(inputs, stage, wanted) if wanted is not None else None
+    return rollout.decide(
+        inputs.context, stage.target, stage.view, stage.before, wanted=wanted, rejection=rejection
     )
-    if aborted or wanted != seen.target.version:
+
+
+def _rejection(inputs: Inputs, stage: StageInputs, wanted: str) -> rollout.Rejection | None:
+    """Whether the wanted version is given up: by a person, or, where it is the target, by its own end."""
+    generation = objects.generation(inputs.facts.resource)
+    aborted = abort.decide(
+        stage.view,
+        stage.before,
+        wanted=wanted,
+        requested=inputs.abort,
+        generation=generation,
+        retry=inputs.retry,
+    )
+    if aborted or wanted != stage.target.version:
         return aborted
-    return rollout.reject(seen.view, seen.target, seen.before, generation=generation, asked_again=again)
+    return rollout.reject(stage.view, stage.target, stage.before, generation=generation, retry=inputs.retry)
 
 
 def _children(
-    facts: Facts, context: Context, prod: StageDecision, canary_stage: StageDecision | None
+    context: Context, prod: StageDecision, canary_stage: StageDecision | None
 ) -> Iterator[Manifest]:
     """Every child as wanted. Services stand as long as their block; the rest needs something to serve."""
     yield manifests.stable_service(context)
@@ -220,8 +264,7 @@ def _children(
         yield from filter(None, [manifests.autoscaler(context)])
     if canary_stage is not None and _is_judged(context, prod, canary_stage):
         yield manifests.judge(context, canary=str(canary_stage.served))
-    cronjob = Ref("CronJob", names.drift_check(context.name))
-    if context.spec.drift and cronjob not in _left_alone(facts, context):
+    if context.spec.drift:
         yield manifests.drift_cronjob(context, context.spec.drift, version=prod.judged)
 
 
@@ -232,7 +275,7 @@ def _is_judged(context: Context, prod: StageDecision, canary_stage: StageDecisio
     return both and logged and prod.served != canary_stage.served and canary_stage.block.judge.enabled
 
 
-def _left_alone(facts: Facts, context: Context) -> set[Ref]:
+def _retained(facts: Facts, context: Context) -> set[Ref]:
     """Children that cannot be made as they should be, and so stay as they are."""
     unusable = not (facts.registry.declared and facts.registry.namespace_allowed and context.tracking_uri)
     schedule = context.spec.drift.schedule if context.spec.drift else None
@@ -243,12 +286,13 @@ def _left_alone(facts: Facts, context: Context) -> set[Ref]:
 
 def _retry_after(assessment: Assessment) -> float | None:
     """When time alone may change the decision."""
+    now = assessment.facts.now
     moments = [assessment.retraining.again_at, assessment.losses.again_at]
     if assessment.spec.inference.image_update == "Rolling" and assessment.prod.outdated:
-        opens = rollout.slot_opens(Context.of(assessment.facts, assessment.spec))
+        opens = rollout.slot_opens(assessment.context)
         # In its slot and not rolled all the same: something else holds it, and the next round is soon enough.
-        moments.append(opens if opens > assessment.facts.now else opens + rollout.ROUND)
-    waits = [_until(moment, assessment.facts.now) for moment in moments if moment is not None]
+        moments.append(opens if opens > now else opens + rollout.ROUND)
+    waits = [_until(moment, now) for moment in moments if moment is not None]
     return min([*waits, *([TELL_AGAIN] if assessment.promotion.again else [])], default=None)
 
 

@@ -7,48 +7,63 @@ Without a status (a new resource, a restored one, one whose status was wiped) no
 found is taken for what was already so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from driftlead_operator.decisions import names, objects
-from driftlead_operator.decisions.facts import Event, Facts, RegistryWrite
+from driftlead_operator.decisions.facts import Event, Facts, RegistryFacts, RegistryWrite
+from driftlead_operator.decisions.memory import (
+    Memory,
+    Pin,
+    PromotionOutcome,
+    PromotionRecord,
+    PromotionSource,
+)
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.targets import Target, find
 
 # Times in status are cut to whole seconds.
 ONE_SECOND = timedelta(seconds=1)
-PENDING, WRITTEN, SUPERSEDED, FORBIDDEN = "Pending", "Written", "Superseded", "Forbidden"
-STALE, ABORTED = "Stale", "Aborted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
     """What is remembered of pins and promotions, and what is to be told now."""
 
-    pin: Mapping[str, Any] | None = None
-    record: Mapping[str, Any] | None = None
-    handled: str | None = None
+    pin: Pin | None = None
+    record: PromotionRecord | None = None
+    handled: str = ""
     writes: Sequence[RegistryWrite] = ()
     events: Sequence[Event] = ()
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a promotion is decided by: what is seen, wanted and remembered."""
+
+    facts: Facts
+    spec: Spec
+    target: Target
+    memory: Memory
+
+
 def decide(
-    facts: Facts, spec: Spec, target: Target, *, serves: bool = False, aborted: str | None = None
+    facts: Facts,
+    spec: Spec,
+    memory: Memory,
+    target: Target,
+    *,
+    serves: bool = False,
+    aborted: str | None = None,
 ) -> Promotion:
     """What becomes of the pin, of the annotation, and of what is still to be told.
 
     `serves` says that prod serves its target on all pods, `aborted` which version a person gives up now.
     """
-    status = objects.mapping(facts.resource.get("status"))
-    before = Promotion(
-        pin=objects.dig(status, "prod", "pin"),
-        record=status.get("promotion"),
-        handled=objects.dig(status, "handled", "promote"),
-    )
+    before = Promotion(pin=memory.stage("prod").pin, record=memory.promotion, handled=memory.handled.promote)
     if (
         spec.suspend
         or facts.registry.answered_at is None
@@ -56,22 +71,26 @@ def decide(
         or not facts.registry.namespace_allowed
     ):
         return before
-    after = _annotated(_pinned(before, facts, spec, target), facts, spec, target)
-    if objects.dig(after.record, "outcome") != PENDING:
+    request = Request(facts=facts, spec=spec, target=target, memory=memory)
+    after = _annotated(_pinned(before, request), request)
+    record = after.record
+    if record is None or record.outcome is not PromotionOutcome.PENDING:
         return after
-    settled = _settled(after, facts, spec, target, aborted=aborted)
-    due = serves or objects.dig(after.record, "by") != "pin"
-    return settled or (_tell(after, facts, spec) if due else after)
+    settled = _settled(after, record, request, aborted=aborted)
+    due = serves or record.source is not PromotionSource.PIN
+    return settled or (_tell(after, record, request) if due else after)
 
 
-def _intent(facts: Facts, version: str, by: str, target: Target, outcome: str) -> dict[str, Any]:
-    return {
-        "version": version,
-        "from": target.followed or "",
-        "by": by,
-        "outcome": outcome,
-        "at": objects.stamp(facts.now),
-    }
+def _intent(
+    request: Request, version: str, source: PromotionSource, outcome: PromotionOutcome
+) -> PromotionRecord:
+    return PromotionRecord(
+        version=version,
+        from_version=request.target.followed or "",
+        source=source,
+        outcome=outcome,
+        at=objects.stamp(request.facts.now),
+    )
 
 
 def _forbidden(facts: Facts, version: str, spec: Spec) -> Event:
@@ -83,126 +102,133 @@ def _forbidden(facts: Facts, version: str, spec: Spec) -> Event:
     return Event(reason=EventReason.PROMOTION_FORBIDDEN, message=words, type="Warning")
 
 
-def _pinned(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
+def _pinned(before: Promotion, request: Request) -> Promotion:
+    facts, spec, target = request.facts, request.spec, request.target
     version = spec.prod.version
     if version is None:
         return replace(before, pin=None)
-    if objects.dig(before.pin, "version") == version or find(facts.registry, version) is None:
+    if (before.pin and before.pin.version == version) or find(facts.registry, version) is None:
         return before
     told = target.followed == version
-    pin = {"version": version, "generation": objects.generation(facts.resource), "written": told}
-    if told or not spec.prod.followed or not _has_served(facts):
-        return replace(before, pin=pin)
-    return _intend(replace(before, pin=pin), facts, spec, target, version=version, by="pin")
+    pinned = Pin(version=version, generation=objects.generation(facts.resource), written=told)
+    after = replace(before, pin=pinned)
+    # Only where this resource served before has a pin *changed*.
+    if told or not spec.prod.followed or not request.memory.stage("prod").last_served:
+        return after
+    return _intend(after, request, version, PromotionSource.PIN)
 
 
-def _has_served(facts: Facts) -> bool:
-    """Whether this resource served before: only then has a pin *changed*."""
-    prod = objects.dig(facts.resource, "status", "prod")
-    return bool(objects.dig(prod, "version") or objects.dig(prod, "lastGood"))
-
-
-def _intend(
-    before: Promotion, facts: Facts, spec: Spec, target: Target, *, version: str, by: str
-) -> Promotion:
+def _intend(before: Promotion, request: Request, version: str, source: PromotionSource) -> Promotion:
+    facts, spec = request.facts, request.spec
     if not facts.registry.allow_write:
-        record = _intent(facts, version, by, target, FORBIDDEN)
+        record = _intent(request, version, source, PromotionOutcome.FORBIDDEN)
         return replace(before, record=record, events=(*before.events, _forbidden(facts, version, spec)))
+    later = ", once it serves on all pods of prod" if source is PromotionSource.PIN else ""
     words = (
         f"version {version} of {spec.model} is to be promoted to {spec.prod.followed} in registry "
-        f"{facts.registry.name}{', once it serves on all pods of prod' if by == 'pin' else ''}"
+        f"{facts.registry.name}{later}"
     )
     event = Event(reason=EventReason.PROMOTION_PENDING, message=words)
-    record = _intent(facts, version, by, target, PENDING)
+    record = _intent(request, version, source, PromotionOutcome.PENDING)
     return replace(before, record=record, events=(*before.events, event))
 
 
-def _annotated(before: Promotion, facts: Facts, spec: Spec, target: Target) -> Promotion:
-    asked = objects.annotations(facts.resource).get(names.PROMOTE)
-    if not asked or asked == before.handled:
-        # Taken away and set again, the same version is another wish.
-        return before if asked else replace(before, handled=None)
-    after = replace(before, handled=str(asked))
-    if not objects.dig(facts.resource, "status", "observedGeneration"):
-        return after  # an annotation that came with the manifest is no wish of now
-    wrong = _why_stale(str(asked), facts, spec, target)
+def _annotated(before: Promotion, request: Request) -> Promotion:
+    version = objects.annotation(request.facts.resource, names.PROMOTE)
+    if not version or version == before.handled:
+        # Taken off and set again, the same version is another request.
+        return before if version else replace(before, handled="")
+    after = replace(before, handled=version)
+    if not request.memory.observed_generation:
+        return after  # an annotation that came with the manifest is no request of now
+    wrong = _why_stale(version, request)
     if wrong:
         event = Event(reason=EventReason.PROMOTION_STALE, message=wrong, type="Warning")
-        return replace(
-            after,
-            record=_intent(facts, str(asked)[:12], "annotation", target, STALE),
-            events=(*before.events, event),
-        )
-    return _intend(after, facts, spec, target, version=str(asked), by="annotation")
+        record = _intent(request, version[:12], PromotionSource.ANNOTATION, PromotionOutcome.STALE)
+        return replace(after, record=record, events=(*before.events, event))
+    return _intend(after, request, version, PromotionSource.ANNOTATION)
 
 
-def _why_stale(asked: str, facts: Facts, spec: Spec, target: Target) -> str:
-    if find(facts.registry, asked) is None:
+def _why_stale(version: str, request: Request) -> str:
+    spec, registry = request.spec, request.facts.registry
+    if find(registry, version) is None:
         return (
-            f"annotation {names.PROMOTE} asks for version {asked[:40]!r}, which {spec.model} does not "
-            f"have in registry {facts.registry.name}"
+            f"annotation {names.PROMOTE} asks for version {version[:40]!r}, which {spec.model} does not "
+            f"have in registry {registry.name}"
         )
     if not spec.prod.followed:
         return (
-            f"annotation {names.PROMOTE} asks for version {asked}, but prod follows neither a stage nor an "
+            f"annotation {names.PROMOTE} asks for version {version}, but prod follows neither a stage nor an "
             "alias; change spec.prod.version instead"
         )
-    if target.followed == asked:
-        return f"annotation {names.PROMOTE} asks for version {asked}, which is {spec.prod.followed} already"
+    if request.target.followed == version:
+        return f"annotation {names.PROMOTE} asks for version {version}, which is {spec.prod.followed} already"
     return ""
 
 
 def _settled(
-    before: Promotion, facts: Facts, spec: Spec, target: Target, *, aborted: str | None
+    before: Promotion, record: PromotionRecord, request: Request, *, aborted: str | None
 ) -> Promotion | None:
     """What became of an intent, by what the registry and people say now; None while it is to be told."""
-    record = objects.mapping(before.record)
-    version, followed, pin = str(record.get("version")), target.followed or "", record.get("by") == "pin"
+    spec, version, followed = request.spec, record.version, request.target.followed or ""
+    pin = record.source is PromotionSource.PIN
     if followed == version:
         words = f"{spec.prod.followed} of {spec.model} is version {version} now"
-        return _concluded(before, WRITTEN, EventReason.PROMOTED, words)
+        return _concluded(before, record, PromotionOutcome.WRITTEN, EventReason.PROMOTED, words)
+    superseded = EventReason.PROMOTION_SUPERSEDED
     if version == aborted and not pin:
         words = f"version {version} of {spec.model} is given up before the registry was told to promote it"
-        return _concluded(before, ABORTED, EventReason.PROMOTION_SUPERSEDED, words)
-    if followed != (record.get("from") or ""):
+        return _concluded(before, record, PromotionOutcome.ABORTED, superseded, words)
+    if followed != record.from_version:
         words = (
             f"{spec.prod.followed} of {spec.model} moved to {followed or 'nothing'} meanwhile, so version "
             f"{version} is not promoted"
         )
-        return _concluded(before, SUPERSEDED, EventReason.PROMOTION_SUPERSEDED, words, warn=True)
+        return _concluded(before, record, PromotionOutcome.SUPERSEDED, superseded, words, warn=True)
     if pin and spec.prod.version != version:
         words = f"spec pins prod to version {version} no longer, so it is not promoted"
-        return _concluded(before, SUPERSEDED, EventReason.PROMOTION_SUPERSEDED, words)
+        return _concluded(before, record, PromotionOutcome.SUPERSEDED, superseded, words)
     return None
 
 
-def _tell(before: Promotion, facts: Facts, spec: Spec) -> Promotion:
-    """Tells the registry now, unless it was told and has not been asked since, or must not be told."""
-    record, registry = objects.mapping(before.record), facts.registry
-    version, told_at = str(record.get("version")), objects.moment(record.get("toldAt"))
-    refused = registry.write_refused if told_at else ""
+def _tell(before: Promotion, record: PromotionRecord, request: Request) -> Promotion:
+    """Tells the registry now, unless it was told and has not answered since, or must not be told."""
+    spec, registry = request.spec, request.facts.registry
+    refused = registry.write_refused if record.told_at else ""
     if refused or not registry.allow_write:
-        event = _forbidden(facts, version, spec)
+        event = _forbidden(request.facts, record.version, spec)
         if refused:
-            words = f"registry {registry.name} refused the promotion of version {version}: {refused}"
+            words = f"registry {registry.name} refused the promotion of version {record.version}: {refused}"
             event = replace(event, message=words)
-        return replace(before, record={**record, "outcome": FORBIDDEN}, events=(*before.events, event))
-    answered_since = told_at is None or (
-        registry.answered_at is not None and registry.answered_at > told_at + ONE_SECOND
-    )
-    if registry.unreachable_since is not None or not answered_since:
+        forbidden = replace(record, outcome=PromotionOutcome.FORBIDDEN)
+        return replace(before, record=forbidden, events=(*before.events, event))
+    if registry.unreachable_since is not None or not _answered_since(record.told_at, registry):
         return replace(before, again=True)
-    write = RegistryWrite(model=spec.model, version=version, stage=spec.prod.stage, alias=spec.prod.alias)
-    told = {**record, "toldAt": objects.stamp(facts.now)}
+    write = RegistryWrite(
+        model=spec.model, version=record.version, stage=spec.prod.stage, alias=spec.prod.alias
+    )
+    told = replace(record, told_at=request.facts.now)
     return replace(before, record=told, writes=(write,), again=True)
 
 
+def _answered_since(told_at: datetime | None, registry: RegistryFacts) -> bool:
+    if told_at is None:
+        return True
+    return registry.answered_at is not None and registry.answered_at > told_at + ONE_SECOND
+
+
 def _concluded(
-    before: Promotion, outcome: str, reason: EventReason, words: str, *, warn: bool = False
+    before: Promotion,
+    record: PromotionRecord,
+    outcome: PromotionOutcome,
+    reason: EventReason,
+    words: str,
+    *,
+    warn: bool = False,
 ) -> Promotion:
-    record = {**objects.mapping(before.record), "outcome": outcome}
     pin = before.pin
-    if pin and outcome == WRITTEN and pin.get("version") == record.get("version"):
-        pin = {**pin, "written": True}
+    if pin and outcome is PromotionOutcome.WRITTEN and pin.version == record.version:
+        pin = replace(pin, written=True)
     event = Event(reason=reason, message=words, type="Warning" if warn else "Normal")
-    return replace(before, record=record, pin=pin, events=(*before.events, event))
+    concluded = replace(record, outcome=outcome)
+    return replace(before, record=concluded, pin=pin, events=(*before.events, event))

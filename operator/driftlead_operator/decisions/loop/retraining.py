@@ -1,215 +1,221 @@
 """When a retraining Job is started, and what became of the last one.
 
-The intent is saved in status before the Job is made, and the Job's name follows from the report and the
-attempt, so that doing it twice makes one Job. A report that ended before `notBefore` starts nothing; a
-resource without memory (new, restored, or with its status wiped) sets `notBefore` to now, so that an old
-report never retrains.
+An operator may be killed between any two writes, and two of them may run for a moment. So the intent is saved
+in status before the Job is made, and the Job's name follows from the report and the attempt: to do it twice
+makes one Job, and a Job whose intent was lost with status is found by its name and followed. A Job that was
+never seen is made once more until a deadline, because the API server may have refused it for a quota.
+
+A report that ended before `notBefore` starts nothing; a resource without memory (new, restored, or with its
+status wiped) sets `notBefore` to now, so that an old report never retrains.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from driftlead_formats.durations import seconds
-from driftlead_operator.decisions import names, objects
+from driftlead_formats.summaries import RetrainingSummary
+from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
-from driftlead_operator.decisions.loop import drift
+from driftlead_operator.decisions.memory import DriftMemory, RetrainingMemory, RetrainingState
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.spec import Retraining
 
-SCHEMA = "retrain-summary/v1"
-STARTING, RUNNING, FAILED, LOST = "Starting", "Running", "Failed", "Lost"
 # A Job that the API server has not taken by then is given up, so that the next report may ask again.
 CREATION_DEADLINE = timedelta(minutes=10)
+LONGEST_EXCERPT = 512
+GOOD_ENDS = (RetrainingState.REGISTERED, RetrainingState.NOT_BETTER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainingDecision:
     """What is known of retraining, the Job to make, and when time alone changes something."""
 
-    status: Mapping[str, Any] | None = None
+    last: RetrainingMemory | None = None
     create: Sequence[Manifest] = ()
     events: Sequence[Event] = ()
     again_at: datetime | None = None
 
 
 def decide(
-    facts: Facts, context: Context, *, served: str | None, report: Mapping[str, Any] | None
+    facts: Facts,
+    context: Context,
+    before: RetrainingMemory | None,
+    *,
+    served: str | None,
+    report: DriftMemory | None,
 ) -> RetrainingDecision:
     """Follows the last Job to its end; else starts one if the last report asks and nothing holds it."""
     retraining = context.spec.retraining
-    before = objects.mapping(objects.dig(facts.resource, "status", "retraining"))
     if retraining is None:
         return RetrainingDecision()
-    if not before.get("notBefore"):
-        return RetrainingDecision(status={**before, "notBefore": objects.stamp(facts.now)})
-    if before.get("lastResult") in (STARTING, RUNNING):
+    if before is None or before.not_before is None:
+        known = before or RetrainingMemory()
+        return RetrainingDecision(last=replace(known, not_before=facts.now))
+    if before.state in (RetrainingState.STARTING, RetrainingState.RUNNING):
         return _follow(facts, context, retraining, before)
-    if context.spec.suspend or not _asks(retraining, before, served, report):
-        return RetrainingDecision(status=before)
-    today = facts.now.astimezone(UTC).date().isoformat()
-    attempts = objects.whole(before.get("attemptsToday")) if before.get("day") == today else 0
-    wish = Wish(report=objects.mapping(report), champion=str(served), today=today, attempts=attempts)
-    return _consider(facts, context, retraining, before, wish)
-
-
-def _asks(
-    retraining: Retraining, before: Mapping[str, Any], served: str | None, report: Mapping[str, Any] | None
-) -> bool:
-    """Whether the last report is of the version that serves, says drift, is fresh, and was not acted upon."""
-    report = objects.mapping(report)
-    ended, earliest = objects.moment(report.get("lastRunTime")), objects.moment(before.get("notBefore"))
-    return (
-        retraining.trigger == "OnDrift"
-        and report.get("verdict") in drift.DRIFTED
-        and bool(report.get("report"))
-        and report.get("report") != before.get("lastReport")
-        and served is not None
-        and report.get("version") == served
-        and ended is not None
-        and earliest is not None
-        and ended >= earliest
-    )
+    request = _request(facts, retraining, before, served, report)
+    if context.spec.suspend or request is None:
+        return RetrainingDecision(last=before)
+    return _consider(facts, context, retraining, before, request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RetrainRequest:
     """A report that asks for a challenger of the version that serves."""
 
-    report: Mapping[str, Any]
+    report: DriftMemory
     champion: str
     today: str
     attempts: int
 
-    @property
-    def report_id(self) -> str:
-        """The report's id."""
-        return str(self.report.get("report"))
+
+def _request(
+    facts: Facts,
+    retraining: Retraining,
+    before: RetrainingMemory,
+    served: str | None,
+    report: DriftMemory | None,
+) -> RetrainRequest | None:
+    """What the last report asks for: if it is of the version that serves, says drift, is fresh and new."""
+    if retraining.trigger != "OnDrift" or report is None or served is None:
+        return None
+    drifted = report.verdict is not None and report.verdict.is_drift
+    known = not report.report or report.report == before.last_report
+    if not drifted or known or report.version != served or not _is_fresh(report, before):
+        return None
+    today = facts.now.astimezone(UTC).date().isoformat()
+    attempts = before.attempts_today if before.day == today else 0
+    return RetrainRequest(report=report, champion=served, today=today, attempts=attempts)
+
+
+def _is_fresh(report: DriftMemory, before: RetrainingMemory) -> bool:
+    ended, earliest = report.last_run, before.not_before
+    return ended is not None and earliest is not None and ended >= earliest
 
 
 def _consider(
-    facts: Facts, context: Context, retraining: Retraining, before: Mapping[str, Any], wish: Wish
+    facts: Facts,
+    context: Context,
+    retraining: Retraining,
+    before: RetrainingMemory,
+    request: RetrainRequest,
 ) -> RetrainingDecision:
     """Starts the Job, or says what holds it."""
-    if held := _why_held(facts, context, retraining, wish):
+    if held := _why_held(facts, context, retraining, request):
         event = Event(reason=EventReason.RETRAINING_HELD, message=held, type="Warning")
-        midnight = datetime.fromisoformat(wish.today).replace(tzinfo=UTC) + timedelta(days=1)
+        midnight = datetime.fromisoformat(request.today).replace(tzinfo=UTC) + timedelta(days=1)
         return RetrainingDecision(
-            status={**before, "message": held},
-            events=[event] if held != before.get("message") else [],
+            last=replace(before, message=held),
+            events=[event] if held != before.message else [],
             again_at=midnight,
         )
-    cause = objects.digest([wish.report_id, wish.attempts + 1], 5)
-    name = names.retraining(context.name, wish.champion, cause)
+    report = request.report.report
+    cause = objects.digest([report, request.attempts + 1], 5)
+    name = names.retraining(context.name, request.champion, cause)
     if Ref("Job", name) in facts.children:
         # Status was lost after this Job was made: it is followed, and not made again.
-        follow = {"lastJob": name, "lastReport": wish.report_id, "lastResult": RUNNING}
-        return RetrainingDecision(status={**before, **follow})
-    return _start(facts, context, retraining, wish, name=name)
+        found = replace(before, last_job=name, last_report=report, state=RetrainingState.RUNNING)
+        return RetrainingDecision(last=found)
+    return _start(facts, context, retraining, request, name=name)
 
 
 def _start(
-    facts: Facts, context: Context, retraining: Retraining, wish: Wish, *, name: str
+    facts: Facts, context: Context, retraining: Retraining, request: RetrainRequest, *, name: str
 ) -> RetrainingDecision:
-    words = f"report {wish.report_id} says that version {wish.champion} drifts: Job {name} trains a new one"
-    status = {
-        "lastJob": name,
-        "lastReport": wish.report_id,
-        "lastResult": STARTING,
-        "message": words,
-        "startedAt": objects.stamp(facts.now),
-        "day": wish.today,
-        "attemptsToday": wish.attempts + 1,
-        "notBefore": objects.stamp(facts.now + timedelta(seconds=seconds(retraining.cooldown))),
-    }
-    job = manifests.retrain_job(context, retraining, name=name, champion=wish.champion, report=wish.report_id)
-    event = Event(reason=EventReason.RETRAINING_STARTED, message=words)
-    return RetrainingDecision(status=status, create=[job], events=[event])
-
-
-def _why_held(facts: Facts, context: Context, retraining: Retraining, wish: Wish) -> str:
-    asks = f"report {wish.report_id} says drift"
-    assumed = wish.report.get("independenceAssumed") and not (
-        context.spec.drift and context.spec.drift.assume_independent
+    report, champion = request.report.report, request.champion
+    words = f"report {report} says that version {champion} drifts: Job {name} trains a new one"
+    last = RetrainingMemory(
+        last_job=name,
+        last_report=report,
+        state=RetrainingState.STARTING,
+        message=words,
+        started_at=facts.now,
+        day=request.today,
+        attempts_today=request.attempts + 1,
+        not_before=facts.now + timedelta(seconds=seconds(retraining.cooldown)),
     )
-    if assumed:
+    job = manifests.retrain_job(context, retraining, name=name, champion=champion, report=report)
+    event = Event(reason=EventReason.RETRAINING_STARTED, message=words)
+    return RetrainingDecision(last=last, create=[job], events=[event])
+
+
+def _why_held(facts: Facts, context: Context, retraining: Retraining, request: RetrainRequest) -> str:
+    asks, drift = f"report {request.report.report} says drift", context.spec.drift
+    if request.report.independence_assumed and not (drift and drift.assume_independent):
         return (
             f"{asks}, but independence of rows was assumed; give the baseline its times (log_baseline(X, "
-            "time=...)), "
-            "or set spec.drift.assumeIndependent"
+            "time=...)), or set spec.drift.assumeIndependent"
         )
     if not facts.registry.allow_write:
         return f"{asks}, but registry {facts.registry.name} is declared with allowWrite: false"
-    if wish.attempts >= retraining.max_attempts_per_day:
-        return (
-            f"{asks}, but {wish.attempts} of {retraining.max_attempts_per_day} attempts of this day are used"
-        )
+    most = retraining.max_attempts_per_day
+    if request.attempts >= most:
+        return f"{asks}, but {request.attempts} of {most} attempts of this day are used"
     return ""
 
 
 def _follow(
-    facts: Facts, context: Context, retraining: Retraining, before: Mapping[str, Any]
+    facts: Facts, context: Context, retraining: Retraining, before: RetrainingMemory
 ) -> RetrainingDecision:
     """What the last Job has come to."""
-    name = str(before.get("lastJob"))
+    name = before.last_job
     job = facts.children.get(Ref("Job", name))
     if job is None:
-        return _missing(facts, context, retraining, before, name)
+        return _missing(facts, context, retraining, before)
     if not objects.owned_by(job, facts.resource):
-        return _finish(before, FAILED, f"Job {name} belongs to somebody else, so none was made")
-    return _result(facts, job, before) or RetrainingDecision(status={**before, "lastResult": RUNNING})
+        words = f"Job {name} belongs to somebody else, so none was made"
+        return _finish(before, RetrainingState.FAILED, words)
+    running = RetrainingDecision(last=replace(before, state=RetrainingState.RUNNING))
+    return _result(facts, job, before) or running
 
 
-def _result(facts: Facts, job: Manifest, before: Mapping[str, Any]) -> RetrainingDecision | None:
+def _result(facts: Facts, job: Manifest, before: RetrainingMemory) -> RetrainingDecision | None:
     """What the Job's pod said, or how it ended without a word; None while it runs."""
-    last = next(reversed(drift.ended(facts, [job], names.RETRAIN)), None)
-    said = last.summary(SCHEMA) if last else {}
-    if said:
-        words = str(said.get("message") or "")[:1024]
-        return _finish(before, str(said.get("result") or FAILED), words, str(said.get("version") or ""))
-    if last:
-        words = last.words[:512] or "no words"
-        return _finish(before, FAILED, f"exit code {last.exit_code}, and no summary: {words}")
+    ended = containers.last_of_jobs([job], facts.pods, names.RETRAIN)
+    summary = RetrainingSummary.parse(ended.document) if ended else None
+    if summary:
+        return _finish(before, RetrainingState(summary.result), summary.message, summary.version)
+    failed = RetrainingState.FAILED
+    if ended:
+        excerpt = (ended.raw_message or ended.kubelet_reason)[:LONGEST_EXCERPT] or "no words"
+        return _finish(before, failed, f"exit code {ended.exit_code}, and no summary: {excerpt}")
     if any(objects.owned_by(pod, job) for pod in facts.pods):
         return None  # the Job may be seen to end before its pod is
-    failed = objects.condition(job, "Failed")
-    if failed.get("status") == "True":
-        return _finish(before, FAILED, f"{failed.get('reason')}: {failed.get('message')}")
+    condition = objects.condition(job, "Failed")
+    if condition.get("status") == "True":
+        return _finish(before, failed, f"{condition.get('reason')}: {condition.get('message')}")
     if objects.condition(job, "Complete").get("status") == "True":
-        return _finish(before, FAILED, "the Job ended, and its pod was gone before it could be read")
+        return _finish(before, failed, "the Job ended, and its pod was gone before it could be read")
     return None
 
 
 def _missing(
-    facts: Facts, context: Context, retraining: Retraining, before: Mapping[str, Any], name: str
+    facts: Facts, context: Context, retraining: Retraining, before: RetrainingMemory
 ) -> RetrainingDecision:
-    started = objects.moment(before.get("startedAt")) or facts.now
-    if before.get("lastResult") == RUNNING:
-        return _finish(before, LOST, f"Job {name} was deleted before it said what it did")
-    if facts.now > started + CREATION_DEADLINE:
+    """A Job that is not there: deleted, refused, or not made before the operator was killed."""
+    name, deadline = before.last_job, (before.started_at or facts.now) + CREATION_DEADLINE
+    if before.state is RetrainingState.RUNNING:
+        return _finish(before, RetrainingState.LOST, f"Job {name} was deleted before it said what it did")
+    if facts.now > deadline:
         refused = facts.refused.get(Ref("Job", name), "the API server did not take it")
-        return _finish(before, FAILED, f"Job {name} could not be made: {refused}")
+        return _finish(before, RetrainingState.FAILED, f"Job {name} could not be made: {refused}")
     if context.spec.suspend:
-        return RetrainingDecision(status=before)
+        return RetrainingDecision(last=before)
     champion = names.champion_of(context.name, name)
-    job = manifests.retrain_job(
-        context, retraining, name=name, champion=champion, report=str(before.get("lastReport"))
-    )
-    return RetrainingDecision(status=before, create=[job], again_at=started + CREATION_DEADLINE)
+    job = manifests.retrain_job(context, retraining, name=name, champion=champion, report=before.last_report)
+    return RetrainingDecision(last=before, create=[job], again_at=deadline)
 
 
-def _finish(before: Mapping[str, Any], result: str, message: str, version: str = "") -> RetrainingDecision:
-    status = objects.without_empty(
-        {**before, "lastResult": result, "message": message, "lastVersion": version}
+def _finish(
+    before: RetrainingMemory, state: RetrainingState, message: str, version: str = ""
+) -> RetrainingDecision:
+    last = replace(before, state=state, message=message, last_version=version)
+    which = f", version {version}" if version else ""
+    event = Event(
+        reason=EventReason.RETRAINING_FINISHED,
+        message=f"Job {before.last_job}: {state}{which}. {message}",
+        type="Normal" if state in GOOD_ENDS else "Warning",
     )
-    good = result in ("Registered", "NotBetter")
-    words = (
-        f"Job {before.get('lastJob')}: {result}"
-        + (f", version {version}" if version else "")
-        + f". {message}"
-    )
-    event = Event(reason=EventReason.RETRAINING_FINISHED, message=words, type="Normal" if good else "Warning")
-    return RetrainingDecision(status=status, events=[event])
+    return RetrainingDecision(last=last, events=[event])

@@ -26,24 +26,24 @@ SUFFIXES = {
 }
 
 
-def sealed(manifest: Manifest) -> dict[str, Any]:
+def with_applied_hash(manifest: Manifest) -> dict[str, Any]:
     """The manifest with the hash of itself as an annotation.
 
     Replicas are left out of it: an autoscaler may set them.
     """
     spec = {key: value for key, value in objects.mapping(manifest.get("spec")).items() if key != "replicas"}
-    seal = objects.digest({**manifest, "spec": spec})
+    applied = objects.digest({**manifest, "spec": spec})
     return {
         **manifest,
         "metadata": {
             **manifest["metadata"],
-            "annotations": {**objects.annotations(manifest), names.APPLIED: seal},
+            "annotations": {**objects.annotations(manifest), names.APPLIED: applied},
         },
     }
 
 
 def needs_apply(wanted: Manifest, live: Manifest | None) -> bool:
-    """Whether applying `wanted`, sealed, would change anything."""
+    """Whether applying `wanted`, which carries its hash, would change anything."""
     return live is None or not covers(live, wanted)
 
 

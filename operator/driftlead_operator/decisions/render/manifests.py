@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from driftlead_formats.durations import seconds
-from driftlead_operator.decisions import names, objects
+from driftlead_operator.decisions import memory, names, objects
 from driftlead_operator.decisions.facts import Manifest, Ref, StageName
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
@@ -24,14 +23,14 @@ FINISHED_JOB_SECONDS = 7 * 86400
 def child_refs(resource: Manifest) -> set[Ref]:
     """Every name of the namespace that could be a child of this resource, whatever its spec says."""
     name = objects.name(resource)
-    last_job = objects.dig(resource, "status", "retraining", "lastJob")
+    last_job = memory.last_job(resource)
     return {
         Ref("Service", names.stable(name)),
         *(Ref(kind, names.of_stage(name, stage)) for stage in STAGES for kind in OF_EACH_STAGE),
         Ref("HorizontalPodAutoscaler", names.of_stage(name, "prod")),
         Ref("Deployment", names.judge(name)),
         Ref("CronJob", names.drift_check(name)),
-        *([Ref("Job", str(last_job))] if last_job else []),
+        *([Ref("Job", last_job)] if last_job else []),
     }
 
 
@@ -81,10 +80,14 @@ def deployment(
     return child
 
 
-def seal(manifest: Manifest | None) -> tuple[str, str]:
-    """The inputs and the digest of the template that a Deployment, or a ReplicaSet of it, stands for."""
-    inputs, _, digest = str(objects.annotations(manifest).get(names.INPUTS) or "").partition("-")
-    return inputs, digest
+def input_hash(manifest: Manifest | None) -> str:
+    """The hash of what people had decided when a Deployment, or a ReplicaSet of it, was rendered."""
+    return objects.annotation(manifest, names.INPUTS).partition("-")[0]
+
+
+def template_hash(manifest: Manifest | None) -> str:
+    """The hash of the template that a Deployment, or a ReplicaSet of it, was applied with."""
+    return objects.annotation(manifest, names.INPUTS).partition("-")[2]
 
 
 def service(context: Context, name: str, component: str, stage: StageName) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """All that was decided about a resource, for the chains of checks and for its status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Event, Facts, Ref
@@ -11,8 +11,10 @@ from driftlead_operator.decisions.loop.drift import DriftDecision
 from driftlead_operator.decisions.loop.promotion import Promotion
 from driftlead_operator.decisions.loop.retraining import RetrainingDecision
 from driftlead_operator.decisions.loop.undelivered import LossDecision
+from driftlead_operator.decisions.memory import Handled, Memory
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.render import manifests
+from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
@@ -36,30 +38,41 @@ class ConditionValue(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """What was decided.
+    """What was decided; `memory` is what status said before.
 
-    `behind` names the children that are not as wanted yet, `taken` those whose names strangers hold, `stale`
-    tells of wishes that came to nothing.
+    `out_of_sync` names the children that are not as wanted yet, `taken` those whose names strangers hold,
+    `stale_requests` tells of annotations that came to nothing.
     """
 
     facts: Facts
-    spec: Spec
+    context: Context
+    memory: Memory
     faults: Sequence[str]
     prod: StageDecision
     canary: StageDecision | None = None
-    behind: frozenset[Ref] = frozenset()
+    out_of_sync: frozenset[Ref] = frozenset()
     taken: Sequence[Ref] = ()
     promotion: Promotion = field(default_factory=Promotion)
     drift: DriftDecision = field(default_factory=DriftDecision)
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
     losses: LossDecision = field(default_factory=LossDecision)
-    handled: Mapping[str, Any] = field(default_factory=dict)
-    stale: Sequence[Event] = ()
+    handled: Handled = field(default_factory=Handled)
+    stale_requests: Sequence[Event] = ()
+
+    @property
+    def spec(self) -> Spec:
+        """What is wanted."""
+        return self.context.spec
+
+    @property
+    def stages(self) -> Sequence[StageDecision]:
+        """The stages that status speaks of: prod always, the canary while there is to be one."""
+        return [self.prod, *([self.canary] if self.canary and self.canary.manifest else [])]
 
     def done(self, stage: StageDecision) -> bool:
         """Whether a stage serves its wanted version, by its wanted template, on all pods that count."""
-        here = Ref("Deployment", names.of_stage(self.facts.resource["metadata"]["name"], stage.name))
-        as_wanted = here not in self.behind and here not in self.taken
+        here = Ref("Deployment", names.of_stage(self.context.name, stage.name))
+        as_wanted = here not in self.out_of_sync and here not in self.taken
         return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
 
     def serving(self, stage: StageDecision) -> int:
@@ -68,7 +81,7 @@ class Assessment:
         Counted by what is wanted and not by what the Deployment holds now, so that writing the Deployment
         changes nothing in what status says.
         """
-        _, wanted = manifests.seal(stage.manifest)
+        wanted = manifests.template_hash(stage.manifest)
         newest_first = reversed(stage.view.replica_sets)
-        made = next((each for each in newest_first if manifests.seal(each.manifest)[1] == wanted), None)
+        made = next((each for each in newest_first if manifests.template_hash(each.manifest) == wanted), None)
         return sum(pod.template == made.template for pod in stage.view.ready) if made else 0

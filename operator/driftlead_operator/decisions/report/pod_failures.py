@@ -1,4 +1,4 @@
-"""What ails pods that are not the model's fault: each has its own reason, and is tried again by itself."""
+"""Why pods fail where the model is not to blame: each reason is its own, and is tried again by itself."""
 
 from collections.abc import Callable, Iterator
 
@@ -17,7 +17,7 @@ IMAGE_WAITS = {
     "ImageInspectError",
 }
 CONFIG_WAITS = {"CreateContainerConfigError", "CreateContainerError"}
-ENDINGS = {
+EXIT_CODES = {
     ExitCode.POD_CANNOT_REACH_REGISTRY: Reason.POD_CANNOT_REACH_REGISTRY,
     ExitCode.POD_CANNOT_REACH_ARTIFACTS: Reason.POD_CANNOT_REACH_ARTIFACTS,
     ExitCode.CONNECTIONS_MISSING: Reason.CONNECTIONS_MISSING,
@@ -27,15 +27,15 @@ ENDINGS = {
 
 
 def of_stage(assessment: Assessment, stage: StageDecision) -> ConditionValue | None:
-    """The first trouble of a stage's pods; that of the newest template first."""
+    """The first failure of a stage's pods; that of the newest template first."""
     view = stage.view
     refused = objects.condition(view.deployment, "ReplicaFailure")
     if refused.get("status") == "True":
         return ConditionValue(
             Reason.PODS_REFUSED, f"{stage.name}: pods are refused: {refused.get('message')}"
         )
-    ailing = [pod for pod in (*view.of_current(), *view.pods) if not pod.ready]
-    found = (check(assessment, view, pod) for pod in ailing for check in CHECKS)
+    failing = [pod for pod in (*view.of_current(), *view.pods) if not pod.ready]
+    found = (check(assessment, view, pod) for pod in failing for check in CHECKS)
     return next((verdict for verdict in found if verdict), None)
 
 
@@ -73,7 +73,7 @@ def _config(_: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
 
 
 def _connections(assessment: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
-    if not pod.ending or pod.ending.exit_code != ExitCode.CONNECTIONS_MISSING:
+    if not pod.termination or pod.termination.exit_code != ExitCode.CONNECTIONS_MISSING:
         return None
     connections = assessment.spec.connections
     namespace = objects.metadata(assessment.facts.resource).get("namespace")
@@ -87,14 +87,14 @@ def _connections(assessment: Assessment, view: StageView, pod: Pod) -> Condition
 
 
 def _ended(_: Assessment, view: StageView, pod: Pod) -> ConditionValue | None:
-    ending = pod.ending
-    if ending is None:
+    ended = pod.termination
+    if ended is None:
         return None
-    known = {int(code): reason for code, reason in ENDINGS.items()}.get(ending.exit_code)
-    killed = Reason.OUT_OF_MEMORY if ending.reason == "OOMKilled" else Reason.CRASHING
+    known = {int(code): reason for code, reason in EXIT_CODES.items()}.get(ended.exit_code)
+    killed = Reason.OUT_OF_MEMORY if ended.reason == "OOMKilled" else Reason.CRASHING
     words = (
-        f"{view.name}: pod {pod.name} ended with exit code {ending.exit_code} ({ending.reason}): "
-        f"{ending.message or 'no words'}"
+        f"{view.name}: pod {pod.name} ended with exit code {ended.exit_code} ({ended.reason}): "
+        f"{ended.message or 'no words'}"
     )
     return ConditionValue(known or killed, words)
 

@@ -1,65 +1,94 @@
-"""How the prediction log does, by what the pods say of their spools.
+"""PredictionLogHealthy: how the prediction log does, by what the pods say of their spools.
 
 Amounts are rounded, so that status stands still.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
+from driftlead_operator.decisions.report.chain import Chain, Polarity
 
 # Delivery takes seconds; two minutes mean that Postgres does not take rows. It is one of health.LAG_STEPS.
 LAG_SECONDS = 120
 SAID_BY_PODS = (Reason.DELIVERING, Reason.LAGGING, Reason.DROPPING)
 
 
-def value(assessment: Assessment) -> ConditionValue:
-    """The log's condition."""
-    if assessment.spec.inference.prediction_log.mode == "off":
-        return ConditionValue(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
-    if assessment.losses.status:
-        return ConditionValue(
-            Reason.ROWS_UNDELIVERED, "; ".join(map(undelivered.words, assessment.losses.status))
-        )
-    logs = dict(_logs(assessment))
-    if not logs:
-        return _as_before(assessment) or ConditionValue(
-            Reason.UNKNOWN, "no pod has said anything of its log yet", "Unknown"
-        )
-    dropped = [
-        f"{pod} dropped {_rounded(count)}"
-        for pod, log in logs.items()
-        if (count := _number(log.get("dropped")))
-    ]
-    if dropped:
-        return ConditionValue(
-            Reason.DROPPING, f"{'; '.join(dropped)} since it started; see spec.inference.predictionLog"
-        )
-    late = [pod for pod, log in logs.items() if _number(log.get("lag_seconds")) > LAG_SECONDS]
-    if late:
-        words = f"rows wait longer than {LAG_SECONDS // 60} minutes in {', '.join(late)}; is Postgres there?"
-        return ConditionValue(Reason.LAGGING, words)
+def the_log_is_off(assessment: Assessment) -> ConditionValue | None:
+    """Spec asks for no log."""
+    if assessment.spec.inference.prediction_log.mode != "off":
+        return None
+    return ConditionValue(Reason.LOG_OFF, "spec.inference.predictionLog.mode is off", "True")
+
+
+def a_pod_took_rows_with_it(assessment: Assessment) -> ConditionValue | None:
+    """A pod vanished within the last day with rows that it had not delivered."""
+    if not assessment.losses.shown:
+        return None
+    words = "; ".join(map(undelivered.words, assessment.losses.shown))
+    return ConditionValue(Reason.ROWS_UNDELIVERED, words)
+
+
+def no_pod_has_said_anything(assessment: Assessment) -> ConditionValue | None:
+    """Pods have not been asked yet; what was said before stands as long as pods serve."""
+    if _logs(assessment):
+        return None
+    before = assessment.memory.condition(Condition.PREDICTION_LOG_HEALTHY)
+    reason = next((each for each in SAID_BY_PODS if before and each == before.reason), None)
+    if before is None or reason is None or not assessment.prod.view.ready:
+        return ConditionValue(Reason.UNKNOWN, "no pod has said anything of its log yet", "Unknown")
+    return ConditionValue(reason, before.message, before.status)
+
+
+def a_pod_drops_rows(assessment: Assessment) -> ConditionValue | None:
+    """Predictions were answered and not logged."""
+    counts = {pod: _number(log.get("dropped")) for pod, log in _logs(assessment).items()}
+    dropped = [f"{pod} dropped {_rounded(count)}" for pod, count in counts.items() if count]
+    if not dropped:
+        return None
+    words = f"{'; '.join(dropped)} since it started; see spec.inference.predictionLog"
+    return ConditionValue(Reason.DROPPING, words)
+
+
+def rows_wait_too_long(assessment: Assessment) -> ConditionValue | None:
+    """Spools are not emptied."""
+    logs = _logs(assessment).items()
+    late = [pod for pod, log in logs if _number(log.get("lag_seconds")) > LAG_SECONDS]
+    if not late:
+        return None
+    words = f"rows wait longer than {LAG_SECONDS // 60} minutes in {', '.join(late)}; is Postgres there?"
+    return ConditionValue(Reason.LAGGING, words)
+
+
+def pods_deliver(_: Assessment) -> ConditionValue:
+    """Every pod that was asked delivers."""
     return ConditionValue(Reason.DELIVERING, "every pod that was asked delivers", "True")
 
 
-def _as_before(assessment: Assessment) -> ConditionValue | None:
-    """What was said before, as long as pods serve: another leader has not asked them yet."""
-    before = objects.condition(assessment.facts.resource, Condition.PREDICTION_LOG_HEALTHY)
-    reason = next((each for each in SAID_BY_PODS if each == before.get("reason")), None)
-    if reason is None or not assessment.prod.view.ready:
-        return None
-    return ConditionValue(reason, str(before.get("message")), str(before.get("status")))
+PREDICTION_LOG_HEALTHY = Chain(
+    condition=Condition.PREDICTION_LOG_HEALTHY,
+    polarity=Polarity.TRUE_IS_GOOD,
+    checks=(
+        the_log_is_off,
+        a_pod_took_rows_with_it,
+        no_pod_has_said_anything,
+        a_pod_drops_rows,
+        rows_wait_too_long,
+    ),
+    otherwise=pods_deliver,
+)
 
 
-def _logs(assessment: Assessment) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _logs(assessment: Assessment) -> Mapping[str, Mapping[str, Any]]:
+    """What the pods of both stages say of their logs, by their names."""
     stages = [assessment.prod, *([assessment.canary] if assessment.canary else [])]
-    for pod in sorted(pod.name for stage in stages for pod in stage.view.pods):
-        log = objects.mapping(objects.dig(assessment.facts.health.get(pod), "log"))
-        if log:
-            yield pod, log
+    pods = sorted(pod.name for stage in stages for pod in stage.view.pods)
+    health = assessment.facts.health
+    logs = {pod: objects.mapping(objects.dig(health.get(pod), "log")) for pod in pods}
+    return {pod: log for pod, log in logs.items() if log}
 
 
 def _number(value: Any) -> float:

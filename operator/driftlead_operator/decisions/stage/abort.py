@@ -5,11 +5,9 @@ again. A newer target or driftlead.dev/requestedAt does. What prod serves on all
 nor is all that prod has: to leave such a version is to promote another one.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
+from driftlead_operator.decisions.memory import Handled, StageMemory
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import (
@@ -21,58 +19,52 @@ from driftlead_operator.decisions.stage.rollout import (
 from driftlead_operator.decisions.stage.stage_view import StageView
 
 
-def wish(facts: Facts, spec: Spec) -> str | None:
+def abort_request(facts: Facts, spec: Spec, handled: Handled) -> str | None:
     """The version that a person asks to give up, and that was not given up for this annotation yet."""
-    asked = objects.annotations(facts.resource).get(names.ABORT)
-    handled = objects.dig(facts.resource, "status", "handled", "abort")
-    return str(asked) if asked and asked != handled and not spec.suspend else None
-
-
-def handled(facts: Facts, spec: Spec) -> str | None:
-    """The annotation that status echoes. Taking it away and setting it again is another wish."""
-    before = objects.dig(facts.resource, "status", "handled", "abort")
-    return before if spec.suspend else objects.annotations(facts.resource).get(names.ABORT)
+    requested = objects.annotation(facts.resource, names.ABORT)
+    return requested if requested and requested != handled.abort and not spec.suspend else None
 
 
 def decide(
     view: StageView,
-    before: Mapping[str, Any],
+    before: StageMemory,
     *,
     wanted: str,
-    wish: str | None,
+    requested: str | None,
     generation: int,
-    asked_again: bool,
+    retry: bool,
 ) -> Rejection | None:
     """Whether the version that a stage is to serve is given up by a person, now or before."""
-    given_up = Rejection(version=wanted, generation=generation, aborted=True, heard=True)
-    if wish == wanted and (view.name == "canary" or _may_leave(view, before, given_up)):
+    given_up = Rejection(version=wanted, generation=generation, aborted=True, requested=True)
+    if requested == wanted and (view.name == "canary" or _may_leave(view, before, given_up)):
         return given_up
-    held = objects.mapping(before.get("rejected"))
-    if asked_again or not held.get("aborted") or held.get("version") != wanted:
+    held = before.rejected
+    if retry or held is None or not held.aborted or held.version != wanted:
         return None
-    return Rejection(version=wanted, generation=objects.whole(held.get("generation")), aborted=True)
+    return Rejection(version=wanted, generation=held.generation, aborted=True)
 
 
-def _may_leave(view: StageView, before: Mapping[str, Any], given_up: Rejection) -> bool:
+def _may_leave(view: StageView, before: StageMemory, given_up: Rejection) -> bool:
     """Whether prod does not serve the version yet, and does not lose its last pods with it."""
-    last_good = objects.mapping(before.get("lastGood"))
-    served = served_version(view, given_up.version, objects.dig(before, "version"))
-    if given_up.version in (served, last_good.get("version")):
+    last_good = before.last_good
+    served = served_version(view, given_up.version, before.version)
+    if given_up.version in (served, last_good.version if last_good else None):
         return False
     answers = any(pod.version == given_up.version for pod in view.ready)
     return not answers or good_replica_set(view, last_good, given_up) is not None
 
 
-def events(facts: Facts, spec: Spec, *stages: StageDecision | None) -> list[Event]:
-    """That a wish came to nothing, and why."""
-    asked = wish(facts, spec)
-    if asked is None or any(each and each.rejection and each.rejection.heard for each in stages):
+def events(requested: str | None, *stages: StageDecision | None) -> list[Event]:
+    """That a request came to nothing, and why."""
+    acted_upon = any(each and each.rejection and each.rejection.requested for each in stages)
+    if requested is None or acted_upon:
         return []
-    words = f"annotation {names.ABORT} asks to give up version {asked[:40]!r}, {_why_not(asked, stages)}"
+    why = _why_not(requested, stages)
+    words = f"annotation {names.ABORT} asks to give up version {requested[:40]!r}, {why}"
     return [Event(reason=EventReason.ABORT_STALE, message=words, type="Warning")]
 
 
-def _why_not(asked: str, stages: tuple[StageDecision | None, ...]) -> str:
-    if any(each and each.wanted == asked for each in stages):
+def _why_not(requested: str, stages: tuple[StageDecision | None, ...]) -> str:
+    if any(each and each.wanted == requested for each in stages):
         return "which prod serves and has nothing else to serve, or serves on all pods; promote another one"
     return "which is not on its way to prod and is not the canary"

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from driftlead_operator.decisions import names, objects
+from driftlead_operator.decisions.containers import ContainerTermination
 from driftlead_operator.decisions.facts import StageName
+from driftlead_operator.decisions.memory import LastGood, StageMemory
 from driftlead_operator.decisions.render import manifests, pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Stage
 from driftlead_operator.decisions.stage.stage_view import (
-    Ending,
     ReplicaSet,
     StageView,
 )
@@ -30,19 +31,19 @@ ROUND = timedelta(seconds=SLOTS * SLOT_SECONDS)
 class Rejection:
     """A version given up, by its model for a generation of spec or by a person until one asks again.
 
-    What is news comes with it: `ending` is how its pod ended, `heard` that a person asks for it now.
+    What is new comes with it: `termination` is how its pod ended, `requested` that a person asks for it now.
     """
 
     version: str
     generation: int
-    ending: Ending | None = None
+    termination: ContainerTermination | None = None
     aborted: bool = False
-    heard: bool = False
+    requested: bool = False
 
     @property
-    def is_news(self) -> bool:
+    def is_new(self) -> bool:
         """Whether it is given up now, and not since before."""
-        return self.heard or self.ending is not None
+        return self.requested or self.termination is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class StageDecision:
     wanted: str | None
     served: str | None
     rejection: Rejection | None = None
-    last_good: Mapping[str, Any] | None = None
+    last_good: LastGood | None = None
     manifest: Mapping[str, Any] | None = None
     replicas: int = 0
     outdated: bool = False
@@ -69,13 +70,13 @@ class StageDecision:
     @property
     def judged(self) -> str | None:
         """The version whose traffic is checked for drift: what serves, or did until its pods fell silent."""
-        return self.served or (objects.dig(self.last_good, "version") if self.replicas else None)
+        return self.served or (self.last_good.version if self.last_good and self.replicas else None)
 
 
 def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
     """The version that every ready pod serves: the new one only once it serves on all pods that count."""
     if view.settled():
-        return view.version if view.asked else None
+        return view.version if view.desired_replicas else None
     serving = {pod.version for pod in view.ready}
     if before in serving:
         return before
@@ -86,10 +87,10 @@ def served_version(view: StageView, wanted: str | None, before: str | None) -> s
 def reject(
     view: StageView,
     target: Target,
-    before: Mapping[str, Any],
+    before: StageMemory,
     *,
     generation: int,
-    asked_again: bool,
+    retry: bool,
 ) -> Rejection | None:
     """Whether the target is given up: it was, for this generation, or a pod's end blames the model.
 
@@ -97,26 +98,24 @@ def reject(
     """
     if target.version is None:
         return None
-    held = objects.mapping(before.get("rejected"))
-    if held.get("version") == target.version and objects.whole(held.get("generation")) == generation:
-        return None if asked_again else Rejection(version=target.version, generation=generation)
-    good = objects.dig(before, "lastGood", "template")
+    held = before.rejected
+    if held and held.version == target.version and held.generation == generation:
+        return None if retry else Rejection(version=target.version, generation=generation)
+    good = before.last_good.template if before.last_good else None
     if view.version != target.version or view.current is None or view.current.template == good:
         return None
-    endings = [
-        pod.ending
+    ends = [
+        pod.termination
         for pod in view.of_current()
-        if pod.ending and not pod.ready and pod.version == target.version
+        if pod.termination and not pod.ready and pod.version == target.version
     ]
-    blaming = next((ending for ending in endings if ending.blames_model), None)
-    return Rejection(version=target.version, generation=generation, ending=blaming) if blaming else None
+    blaming = next((each for each in ends if each.blames_model), None)
+    return Rejection(version=target.version, generation=generation, termination=blaming) if blaming else None
 
 
-def good_replica_set(
-    view: StageView, last_good: Mapping[str, Any] | None, rejection: Rejection
-) -> ReplicaSet | None:
+def good_replica_set(view: StageView, last_good: LastGood | None, rejection: Rejection) -> ReplicaSet | None:
     """The ReplicaSet to go back to: the one that status remembers, else one that is fully available now."""
-    remembered = objects.dig(last_good, "template")
+    remembered = last_good.template if last_good else None
     sets = [
         each for each in view.replica_sets if not (rejection.aborted and each.version == rejection.version)
     ]
@@ -125,14 +124,16 @@ def good_replica_set(
         return found
     others = [each for each in sets if each is not view.current or each.version != rejection.version]
     available = [each for each in others if each.available > 0]
-    return max(available, key=lambda each: (each.available >= view.asked, each.revision), default=None)
+    return max(
+        available, key=lambda each: (each.available >= view.desired_replicas, each.revision), default=None
+    )
 
 
 def decide(
     context: Context,
     target: Target,
     view: StageView,
-    before: Mapping[str, Any],
+    before: StageMemory,
     *,
     wanted: str | None,
     rejection: Rejection | None,
@@ -154,7 +155,7 @@ def decide(
         target=target,
         view=view,
         wanted=version,
-        served=served_version(view, version, objects.dig(before, "version")),
+        served=served_version(view, version, before.version),
         rejection=rejection,
         last_good=last_good,
         manifest=manifest,
@@ -180,17 +181,16 @@ def _template(
     return kept(view) or render(context, view.name, view, version)
 
 
-def _last_good(view: StageView, before: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    if view.settled() and view.current and view.asked:
-        return {"version": view.current.version, "template": view.current.template}
-    found = before.get("lastGood")
-    return found if isinstance(found, Mapping) else None
+def _last_good(view: StageView, before: StageMemory) -> LastGood | None:
+    if view.settled() and view.current and view.desired_replicas:
+        return LastGood(version=view.current.version, template=view.current.template)
+    return before.last_good
 
 
 def _replicas(block: Stage, view: StageView) -> int:
     """How many pods to ask for; under an autoscaler as many as there are."""
-    if block.autoscaling and view.deployment is not None and view.asked:
-        return view.asked
+    if block.autoscaling and view.deployment is not None and view.desired_replicas:
+        return view.desired_replicas
     return block.fewest
 
 
@@ -198,7 +198,7 @@ def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: St
     """Leaves replicas out under an autoscaler once another manager owns them; before, it would reset them."""
     owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
     others = [each for each in owners if each.get("manager") != names.MANAGER and _owns_replicas(each)]
-    if not block.autoscaling or not others or not view.asked:
+    if not block.autoscaling or not others or not view.desired_replicas:
         return manifest
     return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
 
@@ -250,8 +250,9 @@ def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
 
 def _annotated(manifest: Any) -> tuple[Template, str] | None:
     template = objects.parse_json(objects.annotations(manifest).get(names.TEMPLATE))
-    inputs, digest = manifests.seal(manifest)
-    return (dict(template), inputs) if template and objects.digest(template) == digest else None
+    if not template or objects.digest(template) != manifests.template_hash(manifest):
+        return None
+    return dict(template), manifests.input_hash(manifest)
 
 
 def _bare(manifest: Any) -> tuple[Template, str]:

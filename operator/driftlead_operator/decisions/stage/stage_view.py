@@ -5,28 +5,12 @@ Which versions serve, which pods fail, and with which words.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
-from driftlead_formats.summaries import LONGEST_TEXT, ServerFailure
-from driftlead_operator.decisions import names, objects
+from driftlead_formats.exit_codes import ExitCode
+from driftlead_operator.decisions import containers, names, objects
+from driftlead_operator.decisions.containers import ContainerTermination
 from driftlead_operator.decisions.facts import Facts, Manifest, Ref, StageName
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a container ended: its code, reason and words."""
-
-    exit_code: int
-    reason: str
-    message: str
-    at: datetime | None = None
-
-    @property
-    def blames_model(self) -> bool:
-        """Whether the version itself cannot be served, wherever it runs."""
-        return self.exit_code in BLAMES_MODEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +22,7 @@ class Pod:
     template: str
     ready: bool
     created: str = ""
-    ending: Ending | None = None
+    termination: ContainerTermination | None = None
     waiting: tuple[str, str] = ("", "")
     unschedulable: str = ""
 
@@ -67,7 +51,7 @@ class StageView:
     replica_sets: Sequence[ReplicaSet] = ()
     pods: Sequence[Pod] = ()
     current: ReplicaSet | None = None
-    asked: int = 0
+    desired_replicas: int = 0
 
     @property
     def version(self) -> str | None:
@@ -90,7 +74,7 @@ class StageView:
         status = objects.mapping(self.deployment.get("status"))
         counts = [objects.whole(status.get(key)) for key in ("replicas", "updatedReplicas", "readyReplicas")]
         ready = [pod for pod in self.of_current() if pod.ready]
-        return counts == [self.asked] * 3 and len(ready) == len(self.pods) == self.asked
+        return counts == [self.desired_replicas] * 3 and len(ready) == len(self.pods) == self.desired_replicas
 
 
 def _seen_by_controller(deployment: Manifest) -> bool:
@@ -117,7 +101,7 @@ def view(facts: Facts, stage: StageName, deployment: Manifest | None) -> StageVi
         replica_sets=parsed,
         pods=sorted(_pods(facts, sets), key=lambda pod: pod.name),
         current=next((each for each in parsed if each.revision == revision), None),
-        asked=objects.whole(objects.dig(deployment, "spec", "replicas"), default=1),
+        desired_replicas=objects.whole(objects.dig(deployment, "spec", "replicas"), default=1),
     )
 
 
@@ -141,9 +125,6 @@ def _pods(facts: Facts, sets: Mapping[str, Manifest]) -> Iterator[Pod]:
 
 
 def _pod(manifest: Manifest, owner: Manifest) -> Pod:
-    statuses = objects.items(objects.dig(manifest, "status", "containerStatuses"))
-    server = next((each for each in statuses if each.get("name") == names.SERVER), {})
-    waiting = objects.mapping(objects.dig(server, "state", "waiting"))
     scheduled = objects.condition(manifest, "PodScheduled")
     return Pod(
         name=objects.name(manifest),
@@ -151,29 +132,25 @@ def _pod(manifest: Manifest, owner: Manifest) -> Pod:
         template=str(objects.labels(owner).get(names.POD_TEMPLATE_HASH) or objects.name(owner)),
         ready=objects.condition(manifest, "Ready").get("status") == "True",
         created=str(objects.metadata(manifest).get("creationTimestamp") or ""),
-        ending=_ending(server),
-        waiting=(str(waiting.get("reason") or ""), str(waiting.get("message") or "")),
+        termination=_bad_end(manifest),
+        waiting=_waiting(manifest),
         unschedulable=str(scheduled.get("message") or "no node fits")
         if scheduled.get("status") == "False"
         else "",
     )
 
 
-def _ending(container: Mapping[str, Any]) -> Ending | None:
-    """How the container ended last; the server's own document gives its words."""
-    now, last = (objects.mapping(objects.dig(container, key, "terminated")) for key in ("state", "lastState"))
-    ended = now or last
-    code = objects.whole(ended.get("exitCode"), default=-1)
-    if not ended or code == 0:
-        return None
-    failure = ServerFailure.parse(objects.parse_json(ended.get("message")))
-    known = ExitCode(code).reason if code in set(ExitCode) else str(ended.get("reason") or "Error")
-    return Ending(
-        exit_code=code,
-        reason=known if code > ExitCode.USAGE else str(ended.get("reason") or known),
-        message=failure.message if failure else str(ended.get("message") or "")[:LONGEST_TEXT],
-        at=objects.moment(ended.get("finishedAt")),
-    )
+def _bad_end(manifest: Manifest) -> ContainerTermination | None:
+    """How the server failed last, also before it was started again."""
+    found = containers.termination(manifest, names.SERVER, previous=True)
+    return found if found and found.exit_code != ExitCode.DRAINED else None
+
+
+def _waiting(manifest: Manifest) -> tuple[str, str]:
+    statuses = objects.items(objects.dig(manifest, "status", "containerStatuses"))
+    server = next((each for each in statuses if each.get("name") == names.SERVER), {})
+    waiting = objects.mapping(objects.dig(server, "state", "waiting"))
+    return str(waiting.get("reason") or ""), str(waiting.get("message") or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,10 @@
 """What the registry, or a pin, says that a stage should serve."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import ModelVersion, RegistryFacts
+from driftlead_operator.decisions.memory import StageMemory
 from driftlead_operator.decisions.spec import Stage
 
 
@@ -49,20 +48,20 @@ def resolve(stage: Stage, registry: RegistryFacts) -> Target:
     )
 
 
-def remembered(stage: Stage, before: Mapping[str, Any]) -> Target:
+def remembered(stage: Stage, before: StageMemory) -> Target:
     """The target that status holds, while the registry has not answered since this operator started.
 
     A pin that is another by now cannot be looked up, so it is no target yet.
     """
-    version = str(objects.dig(before, "target", "version") or "")
-    if not number(version) or (stage.version and stage.version != version):
+    known = before.target
+    if not number(known.version) or (stage.version and stage.version != known.version):
         return Target(pinned=bool(stage.version))
     return Target(
-        version=version,
-        source=str(objects.dig(before, "target", "source") or ""),
-        run_id=str(objects.dig(before, "target", "runID") or ""),
-        followed=version,
-        ambiguous=tuple(str(each) for each in before.get("ambiguous") or ()),
+        version=known.version,
+        source=known.source,
+        run_id=known.run_id,
+        followed=known.version,
+        ambiguous=before.ambiguous,
         pinned=bool(stage.version),
     )
 

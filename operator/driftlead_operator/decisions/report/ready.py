@@ -1,15 +1,14 @@
-"""The chains of verdicts, first one wins: read them as tables of contents."""
+"""Ready: whether prod serves what is wanted on all pods, and if not, why. The most telling reason speaks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.memory import PromotionOutcome
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report import pod_failures, rejections
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
+from driftlead_operator.decisions.report.chain import Chain, Polarity
 from driftlead_operator.decisions.stage.rollout import StageDecision
-
-Check = Callable[[Assessment], ConditionValue | None]
-JUDGED = {"worse": Reason.CANARY_WORSE, "non-inferior": Reason.CANARY_NOT_WORSE}
 
 
 def spec_is_invalid(assessment: Assessment) -> ConditionValue | None:
@@ -71,7 +70,7 @@ def the_registry_is_forbidden(assessment: Assessment) -> ConditionValue | None:
 def the_registry_never_answered(assessment: Assessment) -> ConditionValue | None:
     """Without one answer no target is known."""
     registry = assessment.facts.registry
-    if registry.asked is not None or assessment.prod.target.version is not None:
+    if registry.answered_at is not None or assessment.prod.target.version is not None:
         return None
     since = f" since {objects.stamp(registry.unreachable_since)}" if registry.unreachable_since else ""
     words = (
@@ -108,7 +107,8 @@ def _nothing_to_serve(assessment: Assessment) -> str:
             f"registry {registry.name} has no version {stage.version} of {assessment.spec.model}, to which "
             "spec.prod pins"
         )
-    return f"no version of {assessment.spec.model} has {stage.followed} in registry {registry.name}; move one there"
+    words = f"no version of {assessment.spec.model} has {stage.followed} in registry {registry.name}"
+    return f"{words}; move one there"
 
 
 def _what_serves(assessment: Assessment) -> str:
@@ -123,7 +123,7 @@ def the_version_is_given_up(assessment: Assessment) -> ConditionValue | None:
 def a_child_is_refused(assessment: Assessment) -> ConditionValue | None:
     """The API server refuses a child as it is wanted."""
     refused = sorted(
-        (ref, words) for ref, words in assessment.facts.refused.items() if ref in assessment.behind
+        (ref, words) for ref, words in assessment.facts.refused.items() if ref in assessment.out_of_sync
     )
     if not refused:
         return None
@@ -131,29 +131,30 @@ def a_child_is_refused(assessment: Assessment) -> ConditionValue | None:
     return ConditionValue(Reason.APPLY_REFUSED, f"the API server refuses {words}", progress=Progress.STALLED)
 
 
-def prod_has_trouble(assessment: Assessment) -> ConditionValue | None:
+def a_pod_fails(assessment: Assessment) -> ConditionValue | None:
     """Pods of prod cannot run, for a reason that is not the model's."""
     if assessment.done(assessment.prod):
         return None
-    trouble = pod_failures.of_stage(assessment, assessment.prod)
-    return trouble and trouble._replace(message=trouble.message + _what_serves(assessment))
+    failure = pod_failures.of_stage(assessment, assessment.prod)
+    return failure and failure._replace(message=failure.message + _what_serves(assessment))
 
 
 def prod_makes_no_progress(assessment: Assessment) -> ConditionValue | None:
     """The rollout is past its deadline. A newer version still supersedes it."""
-    if assessment.done(assessment.prod) or not _is_past_its_deadline(assessment.prod):
+    if assessment.done(assessment.prod) or not is_past_its_deadline(assessment.prod):
         return None
-    words = f"{_how_far(assessment)}{_no_progress(assessment)}{_what_serves(assessment)}"
+    words = f"{_how_far(assessment)}{no_progress(assessment)}{_what_serves(assessment)}"
     return ConditionValue(Reason.PROGRESS_DEADLINE_EXCEEDED, words)
 
 
-def _is_past_its_deadline(stage: StageDecision) -> bool:
+def is_past_its_deadline(stage: StageDecision) -> bool:
     """Whether the Deployment's controller says so; spec.rollout.progressDeadline is what it measures by."""
     progressing = objects.condition(stage.view.deployment, "Progressing")
     return bool(progressing.get("reason") == "ProgressDeadlineExceeded")
 
 
-def _no_progress(assessment: Assessment) -> str:
+def no_progress(assessment: Assessment) -> str:
+    """The same in words."""
     return f", without progress for {assessment.spec.rollout.progress_deadline}"
 
 
@@ -167,7 +168,8 @@ def prod_is_rolling(assessment: Assessment) -> ConditionValue | None:
 
 
 def _how_far(assessment: Assessment) -> str:
-    return f"{assessment.serving(assessment.prod)} of {assessment.prod.replicas} pods serve version {assessment.prod.wanted}"
+    prod = assessment.prod
+    return f"{assessment.serving(prod)} of {prod.replicas} pods serve version {prod.wanted}"
 
 
 def nothing_is_asked_for(assessment: Assessment) -> ConditionValue | None:
@@ -181,8 +183,8 @@ def nothing_is_asked_for(assessment: Assessment) -> ConditionValue | None:
 
 def prod_serves(assessment: Assessment) -> ConditionValue:
     """All is as wanted."""
-    count, target = assessment.serving(assessment.prod), assessment.prod.target
-    words = f"version {assessment.prod.wanted} ({target.source}) serves on {count} of {assessment.prod.replicas} pods"
+    prod, count = assessment.prod, assessment.serving(assessment.prod)
+    words = f"version {prod.wanted} ({prod.target.source}) serves on {count} of {prod.replicas} pods"
     return ConditionValue(Reason.SERVING, "; ".join([words, *notes(assessment)]), "True", Progress.CURRENT)
 
 
@@ -193,9 +195,10 @@ def notes(assessment: Assessment) -> Iterator[str]:
         yield ambiguous_words(assessment)
     if target.pinned and assessment.spec.prod.followed and target.followed != target.version:
         yield f"spec pins it while {assessment.spec.prod.followed} is {target.followed or 'no version'}"
-    if registry.away_since is not None:
-        yield f"registry {registry.name} does not answer since {objects.stamp(registry.away_since)}"
-    if objects.dig(assessment.promotion.record, "outcome") == "Forbidden" and target.pinned:
+    if registry.unreachable_since is not None:
+        yield f"registry {registry.name} does not answer since {objects.stamp(registry.unreachable_since)}"
+    record = assessment.promotion.record
+    if record and record.outcome is PromotionOutcome.FORBIDDEN and target.pinned:
         yield "the registry may not be told of the pin (PromotionForbidden)"
 
 
@@ -208,78 +211,24 @@ def ambiguous_words(assessment: Assessment) -> str:
     )
 
 
-READINESS: tuple[Check, ...] = (
-    spec_is_invalid,
-    it_is_suspended,
-    a_name_is_taken,
-    the_registry_is_unknown,
-    the_registry_is_forbidden,
-    the_registry_never_answered,
-    it_waits_for_a_model,
-    the_target_is_missing,
-    the_version_is_given_up,
-    a_child_is_refused,
-    prod_has_trouble,
-    prod_makes_no_progress,
-    prod_is_rolling,
-    nothing_is_asked_for,
+READY = Chain(
+    condition=Condition.READY,
+    polarity=Polarity.TRUE_IS_GOOD,
+    checks=(
+        spec_is_invalid,
+        it_is_suspended,
+        a_name_is_taken,
+        the_registry_is_unknown,
+        the_registry_is_forbidden,
+        the_registry_never_answered,
+        it_waits_for_a_model,
+        the_target_is_missing,
+        the_version_is_given_up,
+        a_child_is_refused,
+        a_pod_fails,
+        prod_makes_no_progress,
+        prod_is_rolling,
+        nothing_is_asked_for,
+    ),
+    otherwise=prod_serves,
 )
-
-
-def readiness(assessment: Assessment) -> ConditionValue:
-    """Whether prod serves what is wanted, and if not why."""
-    verdicts = (check(assessment) for check in READINESS)
-    return next((verdict for verdict in verdicts if verdict), prod_serves(assessment))
-
-
-def availability(assessment: Assessment) -> ConditionValue:
-    """Whether prod answers at all."""
-    ready = assessment.prod.view.ready
-    if not ready:
-        return ConditionValue(Reason.NO_READY_PODS, "no pod of prod answers")
-    versions = ", ".join(sorted({pod.version for pod in ready}))
-    return ConditionValue(Reason.SERVING, f"prod answers with version {versions}", "True")
-
-
-def canary_health(assessment: Assessment) -> ConditionValue | None:
-    """How the canary does; None where spec has none."""
-    canary = assessment.canary
-    if canary is None:
-        return None
-    if given_up := rejections.value(assessment, canary):
-        # Without a version that a person gave up there is no canary, and nothing is wrong with that.
-        return given_up._replace(status="True" if given_up.reason is Reason.ABORTED else "False")
-    if canary.manifest is None:
-        return ConditionValue(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
-    if not assessment.done(canary):
-        return pod_failures.of_stage(assessment, canary) or _starting(assessment, canary)
-    return _compared(assessment, canary)
-
-
-def _starting(assessment: Assessment, canary: StageDecision) -> ConditionValue:
-    words = f"{assessment.serving(canary)} of {canary.replicas} canary pods serve version {canary.wanted}"
-    if _is_past_its_deadline(canary):
-        return ConditionValue(Reason.PROGRESS_DEADLINE_EXCEEDED, words + _no_progress(assessment))
-    return ConditionValue(Reason.CANARY_STARTING, words, "Unknown")
-
-
-def _compared(assessment: Assessment, canary: StageDecision) -> ConditionValue:
-    """What the judge says of this canary. Its words stand while its verdict does, whatever its figures.
-
-    They stand too while it was not asked, by another leader for example.
-    """
-    prefix = f"version {canary.served}: "
-    said = objects.condition(assessment.facts.resource, Condition.CANARY_HEALTHY)
-    before = said.get("reason") if str(said.get("message")).startswith(prefix) else None
-    found = objects.mapping(assessment.facts.verdict)
-    verdict = found.get("verdict") if found.get("canary") in (None, canary.served) else None
-    reason = (
-        JUDGED.get(str(verdict))
-        if found
-        else next((each for each in JUDGED.values() if each == before), None)
-    )
-    if reason is None:
-        words = f"version {canary.wanted} serves on {canary.replicas} canary pods"
-        return ConditionValue(Reason.CANARY_SERVING, words, "True")
-    words = str(said.get("message")) if reason == before else prefix + str(found.get("message") or verdict)
-    return ConditionValue(reason, words, "False" if reason is Reason.CANARY_WORSE else "True")

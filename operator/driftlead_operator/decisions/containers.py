@@ -1,0 +1,74 @@
+"""How a container ended, as its pod's status tells it: the one reader of terminations."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import Manifest
+
+UNKNOWN_CODE = -1
+LONGEST_MESSAGE = 1024
+EPOCH = datetime.fromtimestamp(0, tz=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerTermination:
+    """The end of one container: its code, the kubelet's word for it, and the message that it left."""
+
+    exit_code: int
+    kubelet_reason: str = ""
+    raw_message: str = ""
+    finished_at: datetime | None = None
+
+    @property
+    def blames_model(self) -> bool:
+        """Whether the version itself cannot be served, wherever it runs."""
+        return self.exit_code in BLAMES_MODEL
+
+    @property
+    def reason(self) -> str:
+        """One word: that of our exit code where the code is one of ours alone, else the kubelet's."""
+        known = ExitCode(self.exit_code).reason if self.exit_code in set(ExitCode) else ""
+        if self.exit_code > ExitCode.USAGE and known:
+            return known
+        return self.kubelet_reason or known or "Error"
+
+    @property
+    def message(self) -> str:
+        """The sentence in the message that our own containers leave, else the message as it is."""
+        return str(self.document.get("message") or self.raw_message)[:LONGEST_MESSAGE]
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The JSON object that the container left, empty for anything else."""
+        return objects.parse_json(self.raw_message)
+
+
+def termination(pod: Manifest, container: str, *, previous: bool = False) -> ContainerTermination | None:
+    """How a container ended; None while it has not. With `previous` also before it was started again."""
+    statuses = objects.items(objects.dig(pod, "status", "containerStatuses"))
+    found = next((each for each in statuses if each.get("name") == container), {})
+    ended = objects.mapping(objects.dig(found, "state", "terminated"))
+    if not ended and previous:
+        ended = objects.mapping(objects.dig(found, "lastState", "terminated"))
+    if not ended:
+        return None
+    return ContainerTermination(
+        exit_code=objects.whole(ended.get("exitCode"), default=UNKNOWN_CODE),
+        kubelet_reason=str(ended.get("reason") or ""),
+        raw_message=str(ended.get("message") or ""),
+        finished_at=objects.moment(ended.get("finishedAt")),
+    )
+
+
+def last_of_jobs(
+    jobs: Iterable[Manifest], pods: Iterable[Manifest], container: str
+) -> ContainerTermination | None:
+    """How the pod of these Jobs that ended last did so; an end without a time counts as none."""
+    uids = {objects.uid(job) for job in jobs} - {""}
+    ours = (pod for pod in pods if objects.controller(pod).get("uid") in uids)
+    ends = [found for pod in ours if (found := termination(pod, container)) and found.finished_at]
+    return max(reversed(ends), key=lambda each: each.finished_at or EPOCH, default=None)

@@ -1,0 +1,109 @@
+"""CanaryHealthy: how the canary does, as long as spec has one.
+
+What the judge says stays as it was said while its verdict does, whatever its figures, so that status is not
+written at every answer. It stays too while the judge has not been asked, by another leader for example.
+"""
+
+from driftlead_formats.verdicts import CanaryVerdict
+from driftlead_operator.decisions.reasons import Condition, Reason
+from driftlead_operator.decisions.report import pod_failures, ready, rejections
+from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
+from driftlead_operator.decisions.report.chain import Chain, Polarity
+from driftlead_operator.decisions.stage.rollout import StageDecision
+
+# An undecided comparison says nothing: the canary then just serves.
+JUDGED = {
+    CanaryVerdict.WORSE: Reason.CANARY_WORSE,
+    CanaryVerdict.NON_INFERIOR: Reason.CANARY_NOT_WORSE,
+}
+
+
+def _has_canary(assessment: Assessment) -> bool:
+    return assessment.canary is not None
+
+
+def the_version_is_given_up(assessment: Assessment) -> ConditionValue | None:
+    """The canary's version cannot be served, or a person gave it up."""
+    value = rejections.value(assessment, assessment.canary) if assessment.canary else None
+    # Without a version that a person gave up there is no canary, and nothing is wrong with that.
+    return value and value._replace(status="True" if value.reason is Reason.ABORTED else "False")
+
+
+def there_is_none_to_try(assessment: Assessment) -> ConditionValue | None:
+    """No version is newer than prod's."""
+    if assessment.canary is not None and assessment.canary.manifest is not None:
+        return None
+    return ConditionValue(Reason.NO_CANARY, "there is no version newer than prod's to try", "True")
+
+
+def a_pod_fails(assessment: Assessment) -> ConditionValue | None:
+    """Pods of the canary cannot run, for a reason that is not the model's."""
+    canary = _on_its_way(assessment)
+    return pod_failures.of_stage(assessment, canary) if canary else None
+
+
+def it_makes_no_progress(assessment: Assessment) -> ConditionValue | None:
+    """The canary's Deployment is past its deadline."""
+    canary = _on_its_way(assessment)
+    if canary is None or not ready.is_past_its_deadline(canary):
+        return None
+    words = _how_far(assessment, canary) + ready.no_progress(assessment)
+    return ConditionValue(Reason.PROGRESS_DEADLINE_EXCEEDED, words)
+
+
+def it_starts(assessment: Assessment) -> ConditionValue | None:
+    """Pods of the canary are being started."""
+    canary = _on_its_way(assessment)
+    if canary is None:
+        return None
+    return ConditionValue(Reason.CANARY_STARTING, _how_far(assessment, canary), "Unknown")
+
+
+def _on_its_way(assessment: Assessment) -> StageDecision | None:
+    canary = assessment.canary
+    return canary if canary and not assessment.done(canary) else None
+
+
+def _how_far(assessment: Assessment, canary: StageDecision) -> str:
+    return f"{assessment.serving(canary)} of {canary.replicas} canary pods serve version {canary.wanted}"
+
+
+def it_is_judged(assessment: Assessment) -> ConditionValue | None:
+    """The judge has evidence on this version, now or when it was asked last."""
+    served = assessment.canary.served if assessment.canary else None
+    prefix, found = f"version {served}: ", assessment.facts.canary_verdict
+    before = assessment.memory.condition(Condition.CANARY_HEALTHY)
+    said = before if before and before.message.startswith(prefix) else None
+    if found is None:
+        reason = next((each for each in JUDGED.values() if said and said.reason == each), None)
+    else:
+        reason = JUDGED.get(found.verdict) if found.canary in ("", served) else None
+    if reason is None:
+        return None
+    status = "False" if reason is Reason.CANARY_WORSE else "True"
+    if said and said.reason == reason:
+        return ConditionValue(reason, said.message, status)
+    return ConditionValue(reason, prefix + (found.message or str(found.verdict) if found else ""), status)
+
+
+def it_serves(assessment: Assessment) -> ConditionValue:
+    """Nothing says that the canary is worse than prod."""
+    canary = assessment.canary
+    words = f"version {canary.wanted} serves on {canary.replicas} canary pods" if canary else ""
+    return ConditionValue(Reason.CANARY_SERVING, words, "True")
+
+
+CANARY_HEALTHY = Chain(
+    condition=Condition.CANARY_HEALTHY,
+    polarity=Polarity.TRUE_IS_GOOD,
+    checks=(
+        the_version_is_given_up,
+        there_is_none_to_try,
+        a_pod_fails,
+        it_makes_no_progress,
+        it_starts,
+        it_is_judged,
+    ),
+    otherwise=it_serves,
+    exists=_has_canary,
+)
