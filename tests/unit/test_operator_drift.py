@@ -1,11 +1,13 @@
 """What a check's message does to status, when it retrains, and what it never does."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from driftlead_formats.summaries import RetrainingSummary
+from driftlead_formats.termination import fitted
+from driftlead_formats.verdicts import RetrainingResult
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Ref
 from unit.operator_world import World
@@ -30,7 +32,8 @@ def jobs(world: World) -> list[str]:
 def finish(world: World, result: str, **more: Any) -> None:
     job = world.child("Job", world.status["retraining"]["lastJob"])
     world.now += timedelta(minutes=1)
-    world.end_job(job, json.dumps({"schema": "retrain-summary/v1", "result": result, **more}))
+    summary = RetrainingSummary(result=RetrainingResult(result), **more)
+    world.end_job(job, fitted(summary.dump()))
     world.settle()
 
 
