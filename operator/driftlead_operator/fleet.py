@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
+from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions.facts import Manifest
+from driftlead_operator.decisions.memory import DriftMemory, Memory, RetrainingMemory, StageMemory
+from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.schedule import longest_interval
 
 PREFIX = "driftlead_modeldeployment_"
 DEFAULT_TAU = 0.1
 STATUSES = ("True", "False", "Unknown")
-VERDICTS = ("stable", "changed", "drift", "severe", "insufficient", "error")
 FAMILIES = {
     "info": ("1 for each resource.", ("model", "registry")),
     "condition": ("1 for the status that each condition has, 0 for the others.", ("type", "status")),
@@ -58,73 +60,73 @@ class Sample(NamedTuple):
 
 def samples(resource: Manifest, now: datetime) -> Iterator[Sample]:
     """All figures of one resource."""
-    spec, status = resource.get("spec") or {}, resource.get("status") or {}
+    spec, memory = resource.get("spec") or {}, Memory.read(resource.get("status"))
     yield Sample("info", (str(spec.get("model", "")), str(spec.get("registry", "default"))), 1)
     yield Sample("suspended", (), bool(spec.get("suspend")))
-    for each in status.get("conditions") or ():
+    for each in memory.conditions:
         for value in STATUSES:
-            yield Sample("condition", (each["type"], value), each["status"] == value)
-    for stage in ("prod", "canary"):
-        yield from _stage(stage, status.get(stage))
+            yield Sample("condition", (each.type, value), each.status == value)
+    for name, stage in (("prod", memory.prod), ("canary", memory.canary)):
+        if stage is not None:
+            yield from _stage(name, stage)
     if spec.get("drift"):
-        yield from _drift(spec["drift"], status.get("drift") or {})
-        if (since := _awaited_since(status)) is not None:
+        yield from _drift(spec["drift"], memory.drift or DriftMemory())
+        if (since := _awaited_since(memory)) is not None:
             yield Sample("drift_awaited_since_timestamp_seconds", (), since)
     if spec.get("retraining"):
-        yield from _retraining(spec["retraining"], status, now)
+        yield from _retraining(spec["retraining"], memory, now)
 
 
-def _stage(stage: str, seen: Mapping[str, Any] | None) -> Iterator[Sample]:
-    if seen is None:
-        return
-    version, target = seen.get("version") or "", (seen.get("target") or {}).get("version") or ""
-    yield Sample("stage_info", (stage, version, target), 1)
+def _stage(name: str, stage: StageMemory) -> Iterator[Sample]:
+    version, target = stage.version or "", stage.target.version
+    yield Sample("stage_info", (name, version, target), 1)
     for family, number in (("served_version", version), ("wanted_version", target)):
         if number.isdigit():
-            yield Sample(family, (stage,), int(number))
-    yield Sample("replicas", (stage,), seen.get("replicas") or 0)
-    yield Sample("outdated_replicas", (stage,), (seen.get("replicas") or 0) if seen.get("outdated") else 0)
-    yield Sample("ready_replicas", (stage,), seen.get("readyReplicas") or 0)
+            yield Sample(family, (name,), int(number))
+    yield Sample("replicas", (name,), stage.replicas)
+    yield Sample("outdated_replicas", (name,), stage.replicas if stage.outdated else 0)
+    yield Sample("ready_replicas", (name,), stage.ready_replicas)
 
 
-def _drift(spec: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Sample]:
+def _drift(spec: Mapping[str, Any], last: DriftMemory) -> Iterator[Sample]:
     if (interval := longest_interval(str(spec.get("schedule", "")))) and not spec.get("suspend"):
         yield Sample("drift_interval_seconds", (), interval)
     tau = number_of(spec.get("tau"))
     yield Sample("drift_tau", (), DEFAULT_TAU if tau is None else tau)
-    if not seen.get("verdict"):
+    if last.verdict is None:
         return
-    for verdict in VERDICTS:
-        yield Sample("drift_verdict", (verdict,), seen["verdict"] == verdict)
-    if ended := seen.get("lastRunTime"):
-        yield Sample("drift_last_run_timestamp_seconds", (), datetime.fromisoformat(ended).timestamp())
-    yield Sample("drift_rows", (), seen.get("rows") or 0)
-    yield Sample("drift_consecutive", (), seen.get("consecutive") or 0)
-    for feature in seen.get("topFeatures") or ():
-        for family, field in (("drift_psi", "psi"), ("drift_psi_low", "low"), ("drift_psi_high", "high")):
-            if (value := number_of(feature.get(field))) is not None:
-                yield Sample(family, (feature["name"],), value)
+    for verdict in DriftVerdict:
+        yield Sample("drift_verdict", (str(verdict),), last.verdict is verdict)
+    if last.last_run:
+        yield Sample("drift_last_run_timestamp_seconds", (), last.last_run.timestamp())
+    yield Sample("drift_rows", (), last.rows or 0)
+    yield Sample("drift_consecutive", (), last.consecutive or 0)
+    for feature in last.top_features:
+        figures = (
+            ("drift_psi", feature.value),
+            ("drift_psi_low", feature.low),
+            ("drift_psi_high", feature.high),
+        )
+        for family, text in figures:
+            if (value := number_of(text)) is not None:
+                yield Sample(family, (feature.name,), value)
 
 
-def _awaited_since(status: Mapping[str, Any]) -> float | None:
+def _awaited_since(memory: Memory) -> float | None:
     """When checks were asked for or a version began to serve, the later; None once one has ended."""
-    if (status.get("drift") or {}).get("lastRunTime") or not (status.get("prod") or {}).get("version"):
+    if (memory.drift and memory.drift.last_run) or not memory.stage("prod").version:
         return None
-    times = {each["type"]: each.get("lastTransitionTime") for each in status.get("conditions") or ()}
-    known = [times.get(name) for name in ("DriftCheckFailed", "Available")]
-    return max(datetime.fromisoformat(each).timestamp() for each in known if each) if all(known) else None
+    found = [memory.condition(each) for each in (Condition.DRIFT_CHECK_FAILED, Condition.AVAILABLE)]
+    times = [datetime.fromisoformat(each.last_transition_time).timestamp() for each in found if each]
+    return max(times) if len(times) == len(found) else None
 
 
-def _retraining(spec: Mapping[str, Any], status: Mapping[str, Any], now: datetime) -> Iterator[Sample]:
-    seen = status.get("retraining") or {}
-    today = seen.get("day") == now.date().isoformat()
-    attempts = (seen.get("attemptsToday") or 0) if today else 0
-    drifts = any(
-        each["type"] == "DriftDetected" and each["status"] == "True"
-        for each in status.get("conditions") or ()
-    )
+def _retraining(spec: Mapping[str, Any], memory: Memory, now: datetime) -> Iterator[Sample]:
+    last, drifts = memory.retraining or RetrainingMemory(), memory.condition(Condition.DRIFT_DETECTED)
+    attempts = last.attempts_today if last.day == now.date().isoformat() else 0
+    exhausted = attempts >= spec.get("maxAttemptsPerDay", 2)
     yield Sample("retraining_attempts_today", (), attempts)
-    yield Sample("retraining_exhausted", (), drifts and attempts >= spec.get("maxAttemptsPerDay", 2))
+    yield Sample("retraining_exhausted", (), drifts is not None and drifts.status == "True" and exhausted)
 
 
 def number_of(text: object) -> float | None:

@@ -36,6 +36,8 @@ import structlog
 from driftlead_operator import metrics
 from driftlead_operator.carry_out import CarryOut, Outcome
 from driftlead_operator.decisions.facts import Event, Facts, Plan
+from driftlead_operator.decisions.memory import Memory
+from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.errors import (
     ConflictError,
     LostLeadershipError,
@@ -177,9 +179,8 @@ class Reconciler:
 
     def _log_decision(self, key: Key, plan: Plan, outcome: Outcome) -> None:
         """One line for each decision: whose, what was done, and why."""
-        conditions = {each["type"]: each for each in (plan.status or {}).get("conditions", ())}
-        ready = conditions.get("Ready", {})
-        why = {name: ready[name] for name in ("status", "reason", "message") if name in ready}
+        ready = Memory.read(plan.status).condition(Condition.READY)
+        why = {"status": ready.status, "reason": ready.reason, "message": ready.message} if ready else {}
         events = [event.reason for event in plan.events]
         more = {name: value for name, value in (("events", events), ("refused", outcome.refused)) if value}
         log.info(

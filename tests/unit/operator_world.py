@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driftlead_formats.summaries import DriftSummary, TopFeature
+from driftlead_formats.summaries import DriftSummary, ServerFailure, TopFeature
 from driftlead_formats.termination import fitted
 from driftlead_formats.verdicts import CommandExit, DriftVerdict
 from driftlead_operator.decisions import objects
@@ -443,7 +443,7 @@ def crashed(code: int, words: str, at: datetime, reason: str = "Error") -> Json:
     ended = {
         "exitCode": code,
         "reason": reason,
-        "message": fitted({"reason": "LoadFailed", "message": words}),
+        "message": fitted(ServerFailure(reason="LoadFailed", message=words).dump()),
         "finishedAt": objects.stamp(at),
     }
     server = {

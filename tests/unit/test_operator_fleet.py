@@ -94,7 +94,11 @@ def test_each_sample_has_the_labels_of_its_family() -> None:
 
 
 def test_what_is_rendered_can_be_read_and_a_broken_status_spoils_no_other() -> None:
-    broken = made(status={"conditions": [{"no": "type"}]})
+    conditions = [
+        {"type": each, "status": "True", "lastTransitionTime": "never"}
+        for each in ("Available", "DriftCheckFailed")
+    ]
+    broken = made(status={"conditions": conditions, "prod": STATUS["prod"]})
     text = Fleet([lambda: broken, made], NOW).render().decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     labels = {"namespace": "team", "name": "demo", "model": "Demo", "registry": "default"}

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
+from driftlead_formats.summaries import LONGEST_TEXT, ServerFailure
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Manifest
 
 UNKNOWN_CODE = -1
-LONGEST_MESSAGE = 1024
 EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
@@ -38,8 +38,9 @@ class ContainerTermination:
 
     @property
     def message(self) -> str:
-        """The sentence in the message that our own containers leave, else the message as it is."""
-        return str(self.document.get("message") or self.raw_message)[:LONGEST_MESSAGE]
+        """The sentence of the document that our server leaves, else the message as it is."""
+        failure = ServerFailure.parse(self.document)
+        return failure.message if failure else self.raw_message[:LONGEST_TEXT]
 
     @property
     def document(self) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from driftlead_formats.durations import seconds
 from driftlead_formats.summaries import RetrainingSummary
 from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref

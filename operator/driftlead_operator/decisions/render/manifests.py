@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from driftlead_formats.durations import seconds
 from driftlead_operator.decisions import memory, names, objects
 from driftlead_operator.decisions.facts import Manifest, Ref, StageName
 from driftlead_operator.decisions.render import pod_template
