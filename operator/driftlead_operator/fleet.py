@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from driftlead_formats.verdicts import DriftVerdict
+from driftlead_operator.decisions.cron import longest_interval
 from driftlead_operator.decisions.facts import Manifest
 from driftlead_operator.decisions.memory import DriftMemory, Memory, RetrainingMemory, StageMemory
 from driftlead_operator.decisions.reasons import Condition
-from driftlead_operator.decisions.schedule import longest_interval
 
 PREFIX = "driftlead_modeldeployment_"
 DEFAULT_TAU = 0.1

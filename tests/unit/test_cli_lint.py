@@ -83,7 +83,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str]] = {
     "a minute that is none": (
         {"drift": {"schedule": "61 * * * *"}},
         "spec",
-        "spec.drift.schedule '61 * * * *' is no schedule: '61' is no minute from 0 to 59",
+        "spec.drift.schedule '61 * * * *' is not a cron schedule: '61' is not a minute from 0 to 59",
     ),
     "the operator's variable": (
         {"inference": {"overlay": {"env": [{"name": "DRIFTLEAD_MODEL", "value": "x"}]}}},

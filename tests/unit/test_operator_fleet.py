@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from driftlead_operator.decisions.schedule import longest_interval
+from driftlead_operator.decisions.cron import longest_interval
 from driftlead_operator.fleet import FAMILIES, PREFIX, Fleet, Sample, samples
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -46,7 +46,7 @@ def test_an_unknown_field_of_a_newer_version_is_left_alone() -> None:
         ({"canary": {}}, "spec.canary says nothing to serve; give it a stage, an alias or a version"),
         (
             {"drift": {"schedule": "61 * * * *"}},
-            "'61 * * * *' is no schedule: '61' is no minute from 0 to 59",
+            "'61 * * * *' is not a cron schedule: '61' is not a minute from 0 to 59",
         ),
     ],
     ids=lambda value: str(value)[:30],
@@ -67,12 +67,12 @@ def test_a_schedule_of_kubernetes_is_one(schedule: str) -> None:
     [
         ("* * * *", "it has 4 fields"),
         ("@reboot", "it may be one of @annually"),
-        ("* 5-3 * * *", "'5-3' is no hour"),
+        ("* 5-3 * * *", "'5-3' is not a hour"),
         ("*/0 * * * *", "the step of '*/0' must not be 0"),
-        ("* * * * 7", "'7' is no weekday from 0 to 6"),
-        ("* * * foo *", "'foo' is no month"),
-        ("*-5 * * * *", "'*-5' is no minute"),
-        ("1;2 * * * *", "'1;2' is no minute"),
+        ("* * * * 7", "'7' is not a weekday from 0 to 6"),
+        ("* * * foo *", "'foo' is not a month"),
+        ("*-5 * * * *", "'*-5' is not a minute"),
+        ("1;2 * * * *", "'1;2' is not a minute"),
     ],
 )
 def test_a_schedule_that_is_none_is_named_by_its_fault(schedule: str, words: str) -> None:

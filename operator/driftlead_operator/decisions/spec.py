@@ -185,7 +185,7 @@ def _beyond_the_schema(spec: Spec) -> Sequence[str]:
         if stage and not (stage.followed or stage.version):
             wrong.append(f"spec.{name} says nothing to serve; give it a stage, an alias or a version")
     if spec.drift and (fault := cron.fault(spec.drift.schedule)):
-        wrong.append(f"spec.drift.schedule '{spec.drift.schedule}' is no schedule: {fault}")
+        wrong.append(f"spec.drift.schedule '{spec.drift.schedule}' is not a cron schedule: {fault}")
     return wrong
 
 
