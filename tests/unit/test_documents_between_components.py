@@ -242,8 +242,9 @@ def canary_healthy(document: Any) -> dict[str, str]:
     world.settle()
     world.register("4", stage="Staging")
     world.settle()
-    assert CanaryAssessment.parse(document) is not None
-    world.carry_out(plan(replace(world.facts(), verdict=document)))
+    assessment = CanaryAssessment.parse(document)
+    assert assessment is not None
+    world.carry_out(plan(replace(world.facts(), canary_verdict=assessment)))
     return world.condition("CanaryHealthy")
 
 
