@@ -10,7 +10,9 @@ from prometheus_client.core import GaugeMetricFamily
 from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions.cron import longest_interval
 from driftlead_operator.decisions.facts import Manifest
-from driftlead_operator.decisions.memory import DriftMemory, Memory, RetrainingMemory, StageMemory
+from driftlead_operator.decisions.memory.loop import DriftMemory, RetrainingMemory
+from driftlead_operator.decisions.memory.stages import StageMemory
+from driftlead_operator.decisions.memory.status import Memory
 from driftlead_operator.decisions.reasons import Condition
 
 PREFIX = "driftlead_modeldeployment_"

@@ -36,7 +36,7 @@ import structlog
 from driftlead_operator import metrics
 from driftlead_operator.carry_out import CarryOut, Outcome
 from driftlead_operator.decisions.facts import Event, Facts, Plan
-from driftlead_operator.decisions.memory import Memory
+from driftlead_operator.decisions.memory.status import Memory
 from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.errors import (
     ConflictError,

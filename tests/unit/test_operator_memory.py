@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from driftlead_formats.summaries import TopFeature
 from driftlead_formats.verdicts import DriftVerdict
-from driftlead_operator.decisions import memory
 from driftlead_operator.decisions.facts import Undelivered
-from driftlead_operator.decisions.memory import Memory
+from driftlead_operator.decisions.memory import loop, stages, status
+from driftlead_operator.decisions.memory.status import Memory
 from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World
 
@@ -37,8 +37,8 @@ def several(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 STAGE = st.builds(
-    memory.StageMemory,
-    target=st.builds(memory.TargetMemory, version=TEXT, source=TEXT, run_id=TEXT),
+    stages.StageMemory,
+    target=st.builds(stages.TargetMemory, version=TEXT, source=TEXT, run_id=TEXT),
     version=optional(NAME),
     display=TEXT,
     run_id=TEXT,
@@ -46,27 +46,27 @@ STAGE = st.builds(
     ready_replicas=COUNT,
     selector=TEXT,
     outdated=st.booleans(),
-    load_state=optional(st.sampled_from(memory.LoadState)),
+    load_state=optional(st.sampled_from(stages.LoadState)),
     url=TEXT,
     ambiguous=several(NAME),
     last_failure=optional(
-        st.builds(memory.Failure, version=NAME, reason=TEXT, message=TEXT, exit_code=MAYBE, at=TEXT)
+        st.builds(stages.Failure, version=NAME, reason=TEXT, message=TEXT, exit_code=MAYBE, at=TEXT)
     ),
-    rejected=optional(st.builds(memory.Rejected, version=NAME, generation=COUNT, aborted=st.booleans())),
-    last_good=optional(st.builds(memory.LastGood, version=TEXT, template=NAME)),
-    pin=optional(st.builds(memory.Pin, version=NAME, generation=COUNT, written=st.booleans())),
+    rejected=optional(st.builds(stages.Rejected, version=NAME, generation=COUNT, aborted=st.booleans())),
+    last_good=optional(st.builds(stages.LastGood, version=TEXT, template=NAME)),
+    pin=optional(st.builds(stages.Pin, version=NAME, generation=COUNT, written=st.booleans())),
 )
 PROMOTION = st.builds(
-    memory.PromotionRecord,
+    loop.PromotionRecord,
     version=TEXT,
     from_version=TEXT,
-    source=st.sampled_from(memory.PromotionSource),
-    outcome=st.sampled_from(memory.PromotionOutcome),
+    source=st.sampled_from(loop.PromotionSource),
+    outcome=st.sampled_from(loop.PromotionOutcome),
     at=TEXT,
     told_at=optional(TIME),
 )
 DRIFT = st.builds(
-    memory.DriftMemory,
+    loop.DriftMemory,
     last_run=TIME,
     report=TEXT,
     version=TEXT,
@@ -81,10 +81,10 @@ DRIFT = st.builds(
     display=TEXT,
 )
 RETRAINING = st.builds(
-    memory.RetrainingMemory,
+    loop.RetrainingMemory,
     last_job=TEXT,
     last_report=TEXT,
-    state=optional(st.sampled_from(memory.RetrainingState)),
+    state=optional(st.sampled_from(loop.RetrainingState)),
     last_version=TEXT,
     message=TEXT,
     started_at=optional(TIME),
@@ -93,7 +93,7 @@ RETRAINING = st.builds(
     not_before=TIME,
 )
 CONDITION = st.builds(
-    memory.StatusCondition,
+    status.StatusCondition,
     type=TEXT,
     status=TEXT,
     reason=TEXT,
@@ -111,11 +111,11 @@ MEMORY = st.builds(
     drift=optional(DRIFT),
     retraining=optional(RETRAINING),
     undelivered=several(st.builds(Undelivered, pod=TEXT, rows=COUNT, at=TIME)),
-    rollout=optional(st.builds(memory.RolloutMemory, phase=NAME, message=TEXT)),
-    handled=st.builds(memory.Handled, promote=TEXT, requested_at=TEXT, abort=TEXT),
+    rollout=optional(st.builds(status.RolloutMemory, phase=NAME, message=TEXT)),
+    handled=st.builds(status.Handled, promote=TEXT, requested_at=TEXT, abort=TEXT),
     history=several(
         st.builds(
-            memory.HistoryEntry,
+            status.HistoryEntry,
             at=NAME,
             stage=TEXT,
             from_version=TEXT,
@@ -168,10 +168,10 @@ def damaged(draw: st.DrawFn, value: Any) -> Any:
 
 @given(st.data())
 def test_no_status_can_stop_a_reconcile_and_what_is_made_of_it_stands_still(data: st.DataObject) -> None:
-    status = damaged(data.draw, LIVED_IN)
-    once = Memory.read(status).write()
+    found = damaged(data.draw, LIVED_IN)
+    once = Memory.read(found).write()
     assert Memory.read(once).write() == once
     world = World(drift={"schedule": "@hourly"}, retraining={"function": "train:train"})
     world.register("3", stage="Production")
-    world.resource["status"] = status
+    world.resource["status"] = found
     plan(world.facts())

@@ -19,7 +19,8 @@ from datetime import datetime
 from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
 from driftlead_operator.decisions.loop import drift, promotion, retraining, undelivered
-from driftlead_operator.decisions.memory import Handled, Memory, StageMemory
+from driftlead_operator.decisions.memory.stages import StageMemory
+from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.render import apply_diff, manifests
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.report import status

@@ -13,7 +13,7 @@ from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.containers import ContainerTermination
 from driftlead_operator.decisions.facts import Event, Facts, Manifest
-from driftlead_operator.decisions.memory import DriftMemory
+from driftlead_operator.decisions.memory.loop import DriftMemory
 from driftlead_operator.decisions.reasons import EventReason
 
 LONGEST_EXCERPT = 512

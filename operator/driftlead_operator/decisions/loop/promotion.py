@@ -13,13 +13,9 @@ from datetime import datetime, timedelta
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, RegistryFacts, RegistryWrite
-from driftlead_operator.decisions.memory import (
-    Memory,
-    Pin,
-    PromotionOutcome,
-    PromotionRecord,
-    PromotionSource,
-)
+from driftlead_operator.decisions.memory.loop import PromotionOutcome, PromotionRecord, PromotionSource
+from driftlead_operator.decisions.memory.stages import Pin
+from driftlead_operator.decisions.memory.status import Memory
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.targets import Target, find

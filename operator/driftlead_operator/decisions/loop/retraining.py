@@ -17,7 +17,7 @@ from driftlead_formats.durations import seconds
 from driftlead_formats.summaries import RetrainingSummary
 from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
-from driftlead_operator.decisions.memory import DriftMemory, RetrainingMemory, RetrainingState
+from driftlead_operator.decisions.memory.loop import DriftMemory, RetrainingMemory, RetrainingState
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context

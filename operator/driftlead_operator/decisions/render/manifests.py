@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from driftlead_formats.durations import seconds
-from driftlead_operator.decisions import memory, names, objects
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Manifest, Ref, StageName
+from driftlead_operator.decisions.memory.status import last_job
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Drift, Retraining, Stage
@@ -24,14 +25,14 @@ FINISHED_JOB_SECONDS = 7 * 86400
 def child_refs(resource: Manifest) -> set[Ref]:
     """Every name of the namespace that could be a child of this resource, whatever its spec says."""
     name = objects.name(resource)
-    last_job = memory.last_job(resource)
+    job = last_job(resource)
     return {
         Ref("Service", names.stable(name)),
         *(Ref(kind, names.of_stage(name, stage)) for stage in STAGES for kind in OF_EACH_STAGE),
         Ref("HorizontalPodAutoscaler", names.of_stage(name, "prod")),
         Ref("Deployment", names.judge(name)),
         Ref("CronJob", names.drift_check(name)),
-        *([Ref("Job", last_job)] if last_job else []),
+        *([Ref("Job", job)] if job else []),
     }
 
 

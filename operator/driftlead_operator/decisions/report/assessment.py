@@ -11,7 +11,7 @@ from driftlead_operator.decisions.loop.drift import DriftDecision
 from driftlead_operator.decisions.loop.promotion import Promotion
 from driftlead_operator.decisions.loop.retraining import RetrainingDecision
 from driftlead_operator.decisions.loop.undelivered import LossDecision
-from driftlead_operator.decisions.memory import Handled, Memory
+from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.memory import StatusCondition
+from driftlead_operator.decisions.memory.status import StatusCondition
 from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.report.available import AVAILABLE

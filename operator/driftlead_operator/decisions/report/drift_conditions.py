@@ -6,7 +6,7 @@ look like it. Both exist while spec asks for checks, and neither touches Ready.
 
 from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.memory import DriftMemory
+from driftlead_operator.decisions.memory.loop import DriftMemory
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.memory import PromotionOutcome
+from driftlead_operator.decisions.memory.loop import PromotionOutcome
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report import pod_failures, rejections
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress

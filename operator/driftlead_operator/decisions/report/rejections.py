@@ -1,7 +1,7 @@
 """Versions that were given up, in words: why, and what serves instead."""
 
 from driftlead_operator.decisions import names, objects
-from driftlead_operator.decisions.memory import Failure
+from driftlead_operator.decisions.memory.stages import Failure
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.stage.rollout import StageDecision

@@ -5,17 +5,14 @@ from dataclasses import replace
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
-from driftlead_operator.decisions.memory import (
-    DriftMemory,
-    HistoryEntry,
+from driftlead_operator.decisions.memory.loop import DriftMemory, PromotionSource
+from driftlead_operator.decisions.memory.stages import (
     LoadState,
-    Memory,
-    PromotionSource,
     Rejected,
-    RolloutMemory,
     StageMemory,
     TargetMemory,
 )
+from driftlead_operator.decisions.memory.status import HistoryEntry, Memory, RolloutMemory
 from driftlead_operator.decisions.reasons import Condition, EventReason, Reason
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.report import conditions, rejections

@@ -7,7 +7,8 @@ nor is all that prod has: to leave such a version is to promote another one.
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
-from driftlead_operator.decisions.memory import Handled, StageMemory
+from driftlead_operator.decisions.memory.stages import StageMemory
+from driftlead_operator.decisions.memory.status import Handled
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import (

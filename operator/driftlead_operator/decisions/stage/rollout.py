@@ -11,7 +11,7 @@ from typing import Any
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.containers import ContainerTermination
 from driftlead_operator.decisions.facts import StageName
-from driftlead_operator.decisions.memory import LastGood, StageMemory
+from driftlead_operator.decisions.memory.stages import LastGood, StageMemory
 from driftlead_operator.decisions.render import manifests, pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Stage

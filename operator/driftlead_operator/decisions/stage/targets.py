@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from driftlead_operator.decisions.facts import ModelVersion, RegistryFacts
-from driftlead_operator.decisions.memory import StageMemory
+from driftlead_operator.decisions.memory.stages import StageMemory
 from driftlead_operator.decisions.spec import Stage
 
 

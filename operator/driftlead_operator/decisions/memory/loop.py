@@ -1,0 +1,223 @@
+"""What is remembered of the loop beyond serving: promotions, checks, retrainings, rows that were lost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from driftlead_formats.summaries import TopFeature
+from driftlead_formats.verdicts import DriftVerdict
+from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import Undelivered
+from driftlead_operator.decisions.memory import values
+
+
+class PromotionOutcome(StrEnum):
+    """What became of a promotion that the registry was to be told of."""
+
+    PENDING = "Pending"
+    WRITTEN = "Written"
+    SUPERSEDED = "Superseded"
+    FORBIDDEN = "Forbidden"
+    STALE = "Stale"
+    ABORTED = "Aborted"
+
+
+class PromotionSource(StrEnum):
+    """How a person asked for a promotion."""
+
+    ANNOTATION = "annotation"
+    PIN = "pin"
+
+
+class RetrainingState(StrEnum):
+    """How far the last retraining is: the results of a Job, and what the operator alone knows of it."""
+
+    STARTING = "Starting"
+    RUNNING = "Running"
+    REGISTERED = "Registered"
+    NOT_BETTER = "NotBetter"
+    FAILED = "Failed"
+    LOST = "Lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromotionRecord:
+    """A promotion that the registry is, or was, to be told of.
+
+    `from_version` is what the registry said when it was asked for, "" for nothing: only while it still says
+    so the promotion is told, because a move by a person in between wins.
+    """
+
+    version: str
+    from_version: str
+    source: PromotionSource
+    outcome: PromotionOutcome
+    at: str
+    told_at: datetime | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> Self | None:
+        """From status; None where a later release wrote what cannot be understood here."""
+        found = objects.mapping(value)
+        source = values.word(PromotionSource, found.get("by"))
+        outcome = values.word(PromotionOutcome, found.get("outcome"))
+        if source is None or outcome is None:
+            return None
+        return cls(
+            version=values.text(found.get("version")),
+            from_version=values.text(found.get("from")),
+            source=source,
+            outcome=outcome,
+            at=values.text(found.get("at")),
+            told_at=values.time(found.get("toldAt")),
+        )
+
+    def write(self) -> dict[str, Any]:
+        """As status."""
+        fields = {
+            "version": self.version,
+            "from": self.from_version,
+            "by": str(self.source),
+            "outcome": str(self.outcome),
+            "at": self.at,
+        }
+        return {**fields, "toldAt": objects.stamp(self.told_at)} if self.told_at else fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftMemory:
+    """The last check. Figures are None where it left no summary; `display` is its verdict for people."""
+
+    last_run: datetime | None = None
+    report: str = ""
+    version: str = ""
+    verdict: DriftVerdict | None = None
+    exit_code: int | None = None
+    consecutive: int | None = None
+    rows: int | None = None
+    message: str = ""
+    report_uri: str = ""
+    top_features: tuple[TopFeature, ...] = ()
+    independence_assumed: bool = False
+    display: str = ""
+
+    @classmethod
+    def read(cls, value: Any) -> Self | None:
+        """From status; None where there is nothing. A verdict of another release is an error."""
+        found = objects.mapping(value)
+        if not found:
+            return None
+        verdict = values.text(found.get("verdict"))
+        return cls(
+            last_run=values.time(found.get("lastRunTime")),
+            report=values.text(found.get("report")),
+            version=values.text(found.get("version")),
+            verdict=values.word(DriftVerdict, verdict) or (DriftVerdict.ERROR if verdict else None),
+            exit_code=values.number(found.get("exitCode")),
+            consecutive=values.number(found.get("consecutive")),
+            rows=values.number(found.get("rows")),
+            message=values.text(found.get("message")),
+            report_uri=values.text(found.get("reportURI")),
+            top_features=tuple(map(_read_feature, objects.items(found.get("topFeatures")))),
+            independence_assumed=found.get("independenceAssumed") is True,
+            display=values.text(found.get("display")),
+        )
+
+    def write(self) -> dict[str, Any]:
+        """As status."""
+        return objects.without_empty(
+            {
+                "lastRunTime": self.last_run and objects.stamp(self.last_run),
+                "report": self.report,
+                "version": self.version,
+                "verdict": self.verdict and str(self.verdict),
+                "exitCode": self.exit_code,
+                "consecutive": self.consecutive,
+                "rows": self.rows,
+                "message": self.message,
+                "reportURI": self.report_uri,
+                "topFeatures": list(map(_write_feature, self.top_features)),
+                "independenceAssumed": self.independence_assumed or None,
+                "display": self.display,
+            }
+        )
+
+
+def _read_feature(found: Mapping[str, Any]) -> TopFeature:
+    name, value, low, high = (values.text(found.get(key)) for key in ("name", "psi", "low", "high"))
+    return TopFeature(name=name, value=value, low=low, high=high)
+
+
+def _write_feature(feature: TopFeature) -> dict[str, Any]:
+    fields = {"name": feature.name, "psi": feature.value, "low": feature.low, "high": feature.high}
+    return objects.without_empty(fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrainingMemory:
+    """The last retraining, and what limits the next: `attempts_today` count on `day` (UTC, ISO 8601).
+
+    A report that ended before `not_before` starts nothing.
+    """
+
+    last_job: str = ""
+    last_report: str = ""
+    state: RetrainingState | None = None
+    last_version: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    day: str = ""
+    attempts_today: int = 0
+    not_before: datetime | None = None
+
+    @classmethod
+    def read(cls, value: Any) -> Self | None:
+        """From status; None where there is nothing. A state of another release is a failure."""
+        found = objects.mapping(value)
+        if not found:
+            return None
+        state = values.text(found.get("lastResult"))
+        return cls(
+            last_job=values.text(found.get("lastJob")),
+            last_report=values.text(found.get("lastReport")),
+            state=values.word(RetrainingState, state) or (RetrainingState.FAILED if state else None),
+            last_version=values.text(found.get("lastVersion")),
+            message=values.text(found.get("message")),
+            started_at=values.time(found.get("startedAt")),
+            day=values.text(found.get("day")),
+            attempts_today=objects.whole(found.get("attemptsToday")),
+            not_before=values.time(found.get("notBefore")),
+        )
+
+    def write(self) -> dict[str, Any]:
+        """As status."""
+        return objects.without_empty(
+            {
+                "lastJob": self.last_job,
+                "lastReport": self.last_report,
+                "lastResult": self.state and str(self.state),
+                "lastVersion": self.last_version,
+                "message": self.message,
+                "startedAt": self.started_at and objects.stamp(self.started_at),
+                "day": self.day,
+                "attemptsToday": self.attempts_today or None,
+                "notBefore": self.not_before and objects.stamp(self.not_before),
+            }
+        )
+
+
+def read_undelivered(value: Any) -> tuple[Undelivered, ...]:
+    """The losses whose time can be told; the others are older than anything shown."""
+    found = [(each, values.time(each.get("at"))) for each in objects.items(value)]
+    return tuple(
+        Undelivered(pod=values.text(each.get("pod")), rows=objects.whole(each.get("rows")), at=at)
+        for each, at in found
+        if at is not None
+    )
+
+
+def write_undelivered(loss: Undelivered) -> dict[str, Any]:
+    """As status."""
+    return {"pod": loss.pod, "rows": loss.rows, "at": objects.stamp(loss.at)}
