@@ -45,7 +45,6 @@ class Events:
             lost(manifest, f"{MAX_WAITING} others wait")
 
     async def run(self) -> None:
-        """Writes until cancelled."""
         while True:
             manifest = await self._waiting.get()
             try:

@@ -141,7 +141,6 @@ class Scraper:
         self._lost.pop(key, None)
 
     async def run(self) -> None:
-        """Scrapes until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._scrape_periodically())
             group.create_task(self._scrape_new_pods())

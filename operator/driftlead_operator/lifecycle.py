@@ -24,7 +24,6 @@ class Lifecycle:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Begins the end."""
         self._stopping.set()
 
     def stop_on_signals(self) -> None:

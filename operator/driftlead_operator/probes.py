@@ -41,7 +41,6 @@ class Probes:
         self._alive, self._ready, self._queue, self._fleet = alive, ready, queue, fleet
 
     def app(self) -> web.Application:
-        """Its routes."""
         app = web.Application()
         app.add_routes(
             [
@@ -53,7 +52,6 @@ class Probes:
         return app
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """200, or 500 and the reasons."""
         faults = self._alive()
         return web.Response(status=500 if faults else 200, text="\n".join(faults) or "ok")
 

@@ -93,7 +93,6 @@ class Reconciler:
         self._writes_in_a_row: dict[Key, int] = {}
 
     async def run(self) -> None:
-        """Works until cancelled."""
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
                 group.create_task(self._work())

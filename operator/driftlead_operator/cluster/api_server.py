@@ -145,7 +145,6 @@ class ApiServer:
         return answer
 
     async def get(self, kind: str, namespace: str, name: str, *, cached: bool = False) -> Json | None:
-        """One object, None when it is not there."""
         query = {"resourceVersion": "0"} if cached else {}
         try:
             return await self.request("get", kind, "GET", KINDS[kind].path(namespace, name), params=query)
@@ -187,7 +186,6 @@ class ApiServer:
             await asyncio.sleep(0)
 
     async def apply(self, manifest: Manifest, *, force: bool) -> Json:
-        """Server-side apply; the answer is the whole object."""
         kind, metadata = manifest["kind"], manifest["metadata"]
         path = KINDS[kind].path(metadata["namespace"], metadata["name"])
         query = {"fieldManager": MANAGER, "force": str(force).lower()}
@@ -198,14 +196,12 @@ class ApiServer:
             )
 
     async def create(self, manifest: Manifest) -> Json:
-        """Creates an object under its name."""
         kind = manifest["kind"]
         path = KINDS[kind].path(manifest["metadata"]["namespace"])
         query = {"fieldManager": MANAGER}
         return await self.request("create", kind, "POST", path, body=manifest, params=query)
 
     async def replace(self, manifest: Manifest) -> Json:
-        """Replaces an object, by its resourceVersion."""
         kind, metadata = manifest["kind"], manifest["metadata"]
         path = KINDS[kind].path(metadata["namespace"], metadata["name"])
         return await self.request(
@@ -213,7 +209,6 @@ class ApiServer:
         )
 
     async def write_status(self, seen: Manifest, status: Manifest) -> Json:
-        """Sets the whole status; a resourceVersion that is no longer the object's is a ConflictError."""
         metadata = seen["metadata"]
         path = KINDS[seen["kind"]].path(metadata["namespace"], metadata["name"], "status")
         # A JSON Patch, because a merge could not take fields away.
@@ -227,7 +222,6 @@ class ApiServer:
         )
 
     async def merge(self, kind: str, namespace: str, name: str, change: Manifest) -> Json:
-        """Merges a change into an object."""
         path = KINDS[kind].path(namespace, name)
         query = {"fieldManager": MANAGER}
         return await self.request(
@@ -235,7 +229,6 @@ class ApiServer:
         )
 
     async def delete(self, kind: str, namespace: str, name: str, uid: str) -> None:
-        """Deletes the object with that uid; one that is gone already is fine."""
         body = {
             "kind": "DeleteOptions",
             "apiVersion": "v1",

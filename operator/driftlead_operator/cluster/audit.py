@@ -92,7 +92,6 @@ class Audit:
         self._soon.set()
 
     async def run(self) -> None:
-        """Compares until cancelled."""
         await self._start()
         while True:
             await self._wait(RECHECK_SECONDS if self.missed else self._seconds)

@@ -23,33 +23,31 @@ class NoBase(kopf.DiffBaseStorage):
     """Keeps no last state: nothing is decided by differences, and annotations stay people's."""
 
     def build(self, **_: Any) -> Any:
-        """Nothing, instead of a deep copy of each object of each event."""
-        return {}
+        return {}  # instead of a deep copy of each object of each event
 
     def fetch(self, **_: Any) -> None:
-        """There is nothing."""
+        return None
 
     def store(self, **_: Any) -> None:
-        """Nothing is stored."""
+        return None
 
 
 class NoProgress(kopf.ProgressStorage):
     """Keeps no progress of handlers: ours finish at once or not at all."""
 
     def fetch(self, **_: Any) -> None:
-        """There is none."""
+        return None
 
     def store(self, **_: Any) -> None:
-        """Nothing is stored."""
+        return None
 
     def purge(self, **_: Any) -> None:
-        """There is nothing to remove."""
+        return None
 
     def touch(self, **_: Any) -> None:
-        """Nothing is touched."""
+        return None
 
     def clear(self, *, essence: Any) -> Any:
-        """As it is, without a copy."""
         return essence
 
 

@@ -49,7 +49,6 @@ class Watch:
         self._thread.start()
 
     async def stop(self, seconds: float = 5.0) -> None:
-        """Ends the watches."""
         self._stop.set()
         self._interrupt()
         if self._thread:

@@ -67,7 +67,6 @@ class Hooks:
         self._seen: OrderedDict[str, float] = OrderedDict()
 
     def app(self) -> web.Application:
-        """Its route."""
         app = web.Application(client_max_size=LARGEST)
         app.add_routes([web.post("/hooks/mlflow", self.mlflow)])
         return app

@@ -97,7 +97,6 @@ class Poller:
         self._poll_now.set()
 
     def forget(self) -> None:
-        """Forgets every answer."""
         self._answers.clear()
 
     def knows(self, model: str) -> bool:
@@ -122,7 +121,6 @@ class Poller:
         )
 
     async def run(self) -> None:
-        """Polls until cancelled."""
         while True:
             if self._watched() or self.unreachable_since:
                 await self.poll_once()

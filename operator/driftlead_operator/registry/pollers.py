@@ -28,11 +28,9 @@ class Pollers:
         await poller.write(write)
 
     def forget(self) -> None:
-        """Forgets every answer."""
         for poller in self.all.values():
             poller.forget()
 
     def poll_now(self) -> None:
-        """Polls every registry now."""
         for poller in self.all.values():
             poller.poll_now()

@@ -27,7 +27,6 @@ class Subscriptions:
         return target
 
     def drop(self, key: Key) -> None:
-        """Forgets a resource."""
         if target := self._by_key.pop(key, None):
             self._by_model[target].discard(key)
             if not self._by_model[target]:
