@@ -3,7 +3,7 @@
 A count vector is packed as zlib of little-endian int64, and vectors add up bin by bin over pods and minutes
 of one baseline (`baseline_sha`). `features` is one vector per feature, one after another, `prediction` one
 vector; both in the layout of `baseline.binning`, empty without a baseline. `latency` is three vectors over
-`LATENCY_EDGES_MS`: predictions, then requests that failed with 4xx, then with 5xx.
+`LATENCY_EDGES_MS` of requests: answered ones, then failed with 4xx, then with 5xx.
 """
 
 import zlib
@@ -28,9 +28,13 @@ CLASSES: Final = (2, 4, 5)  # status classes, in the order of the latency vector
 
 @dataclass
 class Counts:
-    """What was counted in one minute of one spool: `features` and `prediction` flat, `latency` (3, bins)."""
+    """What was counted in one minute of one spool: `features` and `prediction` flat, `latency` (3, bins).
+
+    `rows` are predictions, `requests` the requests that were answered with them; the failed ones have no row.
+    """
 
     rows: int = 0
+    requests: int = 0
     failed_4xx: int = 0
     failed_5xx: int = 0
     features: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -40,6 +44,7 @@ class Counts:
     def add(self, other: "Counts") -> None:
         """Adds counts of the same baseline. Raises ValueError when the bins are others."""
         self.rows += other.rows
+        self.requests += other.requests
         self.failed_4xx += other.failed_4xx
         self.failed_5xx += other.failed_5xx
         self.features = _sum(self.features, other.features)

@@ -46,8 +46,9 @@ def _rows(rows: list[bytes], baseline: Baseline | None, redacted: Sequence[int])
     found: dict[int, Counts] = {}
     for minute in np.unique(minutes).tolist():
         chosen = minutes == minute
-        counts = found[minute] = Counts(rows=int(chosen.sum()))
-        counts.latency[0] = latency_counts(numbers.latency_ms[chosen])
+        first = chosen & (numbers.row == 0)  # of its request, which is answered once however many rows it has
+        counts = found[minute] = Counts(rows=int(chosen.sum()), requests=int(first.sum()))
+        counts.latency[0] = latency_counts(numbers.latency_ms[first])
         if baseline is not None:
             picked = rows if chosen.all() else [rows[i] for i in np.flatnonzero(chosen)]
             counts.features = _features(picked, baseline, redacted)

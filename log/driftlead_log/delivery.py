@@ -285,6 +285,7 @@ async def _count(
         identity.model_name,
         *source.place(),
         counts.rows,
+        counts.requests,
         counts.failed_4xx,
         counts.failed_5xx,
         pack(counts.features),
@@ -300,6 +301,7 @@ async def _whole(data: bytes) -> AsyncIterator[bytes]:
 def _stored(row: asyncpg.Record) -> Counts:
     return Counts(
         row["rows"],
+        row["requests"],
         row["failed_4xx"],
         row["failed_5xx"],
         unpack(row["features"]),

@@ -31,9 +31,9 @@ _NULL: Final = b"\xff\xff\xff\xff"
 _LABEL_AND_OUTPUTS_NULL: Final = _NULL + _NULL
 _NUMBERS: Final = np.dtype(
     {
-        "names": ["ts", "latency_ms", "prediction", "seq"],
-        "formats": [">i8", ">f8", ">f8", ">i8"],
-        "offsets": [6, 18, 30, 42],
+        "names": ["ts", "latency_ms", "prediction", "seq", "row"],
+        "formats": [">i8", ">f8", ">f8", ">i8", ">i4"],
+        "offsets": [6, 18, 30, 42, 54],
         "itemsize": _START.size,
     }
 )
@@ -66,11 +66,13 @@ class LoggedRow(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Numbers of n rows, each of shape (n,): epoch seconds, milliseconds, the prediction."""
+    """Numbers of n rows, each of shape (n,): epoch seconds, milliseconds, the prediction, the place in its
+    request, from 0."""
 
     ts: NDArray[np.float64]
     latency_ms: NDArray[np.float64]
     prediction: NDArray[np.float64]
+    row: NDArray[np.int32]
 
 
 def payload(rows: Sequence[LoggedRow], first_seq: int) -> bytes:
@@ -119,6 +121,7 @@ def numbers(rows: Sequence[bytes]) -> Numbers:
         found["ts"].astype(np.float64) / 1e6 + EPOCH_2000,
         found["latency_ms"].astype(np.float64),
         found["prediction"].astype(np.float64),
+        found["row"].astype(np.int32),
     )
 
 

@@ -41,14 +41,14 @@ FROM inference_logs_dropped
 WHERE spool_id = $1 AND first_seq <= $3 AND last_seq >= $2
 """
 HISTOGRAM: Final = """
-SELECT rows, failed_4xx, failed_5xx, features, prediction, latency FROM drift_hist
+SELECT rows, requests, failed_4xx, failed_5xx, features, prediction, latency FROM drift_hist
 WHERE minute = $1 AND spool_id = $2 AND model_version = $3 AND deployment = $4 AND baseline_sha = $5
 """
 COUNT: Final = """
 INSERT INTO drift_hist (minute, spool_id, model_version, deployment, baseline_sha, model_name, cluster,
-    namespace, resource, pod, rows, failed_4xx, failed_5xx, features, prediction, latency)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    namespace, resource, pod, rows, requests, failed_4xx, failed_5xx, features, prediction, latency)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (minute, spool_id, model_version, deployment, baseline_sha) DO UPDATE SET rows = excluded.rows,
-    failed_4xx = excluded.failed_4xx, failed_5xx = excluded.failed_5xx, features = excluded.features,
-    prediction = excluded.prediction, latency = excluded.latency
+    requests = excluded.requests, failed_4xx = excluded.failed_4xx, failed_5xx = excluded.failed_5xx,
+    features = excluded.features, prediction = excluded.prediction, latency = excluded.latency
 """

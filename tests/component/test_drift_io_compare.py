@@ -55,9 +55,16 @@ def environment(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 async def traffic(
-    deployment: str, *, each: int, errors: float = 0.0, slow: float = 0.002, ones: float = 0.5, seed: int = 0
+    deployment: str,
+    *,
+    each: int,
+    errors: float = 0.0,
+    slow: float = 0.002,
+    ones: float = 0.5,
+    carries: int = 1,
+    seed: int = 0,
 ) -> None:
-    """Histograms and rows of both tables for the last minutes, `each` requests a minute."""
+    """Histograms and rows of both tables for the last minutes, `each` requests a minute of `carries` rows."""
     random = np.random.default_rng(seed)
     connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
     now = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -69,15 +76,16 @@ async def traffic(
         latency[0] = latency_counts(np.where(random.random(each - failed) < slow, 80.0, 2.0))
         await connection.execute(
             "INSERT INTO drift_hist (minute, spool_id, model_name, model_version, deployment, resource, "
-            "rows, failed_5xx, features, prediction, latency) "
-            "VALUES ($1, $2, 'demo', $3, $4, 'demo', $5, $6, $7, $7, $8)",
-            minute, uuid.uuid4(), version, deployment, each - failed, failed,
+            "rows, requests, failed_5xx, features, prediction, latency) "
+            "VALUES ($1, $2, 'demo', $3, $4, 'demo', $5, $6, $7, $8, $8, $9)",
+            minute, uuid.uuid4(), version, deployment, carries * (each - failed), each - failed, failed,
             pack(np.zeros(0)), pack(latency),
         )  # fmt: skip
         rows = [
             (minute + timedelta(seconds=i * 59 / each), "demo", version, 2.0, "[0.5]",
-             float(random.random() < ones), deployment, "demo", f"{deployment}-{ago}-{i}", 0)
+             float(random.random() < ones), deployment, "demo", f"{deployment}-{ago}-{i}", place)
             for i in range(each - failed)
+            for place in range(carries)
         ]  # fmt: skip
         await copy_rows(connection, rows, "resource", "request_id", "row")
     await connection.close()
@@ -126,6 +134,24 @@ def test_an_equal_canary_is_never_worse_and_its_predictions_are_the_same(
     assert found["verdict"]["status"] in ("undecided", "non-inferior")
     assert found["canary"]["predictions"] == found["canary"]["requests"] - found["canary"]["errors"]
     assert found["predictions"]["verdict"] in ("same", "undecided")
+
+
+def test_failures_of_requests_with_many_rows_are_counted_as_requests(environment: Path) -> None:
+    # By rows 1 % of the canary's would have failed, as of prod's.
+    asyncio.run(traffic("prod-batches", each=20, errors=0.01, carries=50, seed=11))
+    asyncio.run(traffic("canary-batches", each=10, errors=0.30, carries=50, seed=12))
+    assert compare("prod-batches", "canary-batches", "--report", f"{environment}/out") == 2
+    found = document(environment)
+    errors = next(check for check in found["checks"] if check["name"] == "errors")
+    assert (errors["verdict"], errors["canary_requests"]) == ("worse", 10 * MINUTES)
+    assert errors["canary"] == pytest.approx(0.30, abs=0.1)
+
+
+def test_a_canary_that_fails_every_request_is_worse(environment: Path, prod: str) -> None:
+    asyncio.run(traffic("canary-dead", each=10, errors=1.0, seed=13))
+    assert compare(prod, "canary-dead", "--report", f"{environment}/out") == 2
+    found = document(environment)
+    assert found["canary"] == {**found["canary"], "version": "2", "requests": 400, "errors": 400}
 
 
 def test_other_predictions_inform_and_decide_only_where_that_is_set(environment: Path, prod: str) -> None:
@@ -205,8 +231,13 @@ def test_log_loss_auc_and_prods_own_past_are_read_from_probabilities_and_labels(
     assert "By labels" in html and "Prod against its own past" in html
 
 
-def test_a_split_that_is_not_as_configured_makes_it_undecided(environment: Path, prod: str) -> None:
-    assert compare(prod, "canary-failing", "--split", "0.5", "--report", f"{environment}/out") == 0
+def test_a_split_that_is_not_as_configured_passes_nothing_and_hides_no_errors(
+    environment: Path, prod: str
+) -> None:
+    assert compare(prod, "canary-equal", "--split", "0.5", "--report", f"{environment}/out") == 0
+    found = document(environment)
+    assert (found["split"]["mismatch"], found["verdict"]["status"]) == (True, "undecided")
+    assert compare(prod, "canary-failing", "--split", "0.5", "--report", f"{environment}/out") == 2
     assert document(environment)["split"]["mismatch"] is True
 
 

@@ -18,7 +18,7 @@ from driftlead_drift.compare import judge_server
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
-from driftlead_drift.judging.evidence import Evidence, Minutes, arms
+from driftlead_drift.judging.evidence import Evidence, Minutes, PodMinute, arms
 from driftlead_drift.judging.facts import WindowCounts
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.report.document import Subject, failure
@@ -211,11 +211,8 @@ def looked(*, failed: int) -> Evidence:
     sides = []
     for version, errors in (("3", 1), ("4", failed)):
         traffic = Traffic(model_name="Flights", model_version=version, deployment="prod")
-        side = Minutes(traffic, failures_known=True)
-        for minute in minutes:
-            side.requests[minute], side.errors[minute] = 200, errors
-            side.latency[minute] = np.zeros(LATENCY_BINS, dtype=np.int64)
-        sides.append(side)
+        seen = {"pod": PodMinute(200, errors, np.zeros(LATENCY_BINS, dtype=np.int64))}
+        sides.append(Minutes(traffic, pods=dict.fromkeys(minutes, seen)))
     prod, canary = sides
     return Evidence(
         prod=prod.traffic,

@@ -79,11 +79,19 @@ def test_other_predictions_inform_and_decide_only_when_asked_to() -> None:
     assert "predictions" in strict.summary
 
 
-def test_a_split_that_is_not_as_configured_decides_nothing() -> None:
-    verdict = compared(120, CanaryPolicy(split=0.2), errors=0.1)
+def test_a_split_that_is_not_as_configured_passes_nothing() -> None:
+    assert compared(240).verdict == "non-inferior"
+    verdict = compared(240, CanaryPolicy(split=0.2))
     assert verdict.split.mismatch
     assert verdict.verdict == "undecided"
     assert "not the split" in verdict.summary
+
+
+def test_a_split_that_is_not_as_configured_hides_no_errors() -> None:
+    verdict = compared(120, CanaryPolicy(split=0.2), errors=0.1)
+    assert verdict.split.mismatch
+    assert verdict.verdict == "worse"
+    assert "worse in errors" in verdict.summary
 
 
 def test_a_weight_that_moves_is_followed_step_by_step() -> None:

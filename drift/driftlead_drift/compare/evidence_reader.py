@@ -2,18 +2,18 @@
 
 Both sides are read in one repeatable-read transaction, so a minute is whole for both or for none. A minute is
 read once it has ended, and again during the next ten, because pods deliver late and retry. Evidence starts at
-the canary's first row, at most `--window` back: only the same minutes of both sides are compared. When the
+the canary's first answer or failure, at most `--window` back: only the same minutes of both sides are compared. When the
 version of a side changes it starts again from nothing, since a verdict on a mixture is about neither.
 """
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
 from driftlead_drift.compare.labels import earlier_labels, in_order
-from driftlead_drift.compare.minutes import SETTLED, first_row, read_minutes
+from driftlead_drift.compare.minutes import SETTLED, first_minute, read_minutes, read_pods
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
@@ -28,6 +28,9 @@ from driftlead_drift.traffic.windows import deployment_columns, literal
 from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.durations import duration
 from driftlead_formats.traffic import Traffic
+
+HISTORY = timedelta(days=1)
+"""So far back prod's minutes tell in what bursts its requests fail, before the canary came."""
 
 
 class EvidenceReader:
@@ -58,9 +61,10 @@ class EvidenceReader:
         self, connection: asyncpg.Connection, prod: Traffic, canary: Traffic, now: datetime
     ) -> None:
         since = now - duration(self.settings.window)
-        first = await first_row(connection, canary, since)
+        first = await first_minute(connection, canary, since)
         self.started = (first or since).replace(second=0, microsecond=0)
-        self._sides = Minutes(prod), Minutes(canary)
+        history = await read_pods(connection, prod, self.started - HISTORY, self.started)
+        self._sides = Minutes(prod, history=history), Minutes(canary)
         self._bins, self._notes = await asyncio.to_thread(self._prediction_bins, prod)
         self._earlier = in_order(await earlier_labels(connection, prod, self.started))
         self._read_to = None
@@ -89,7 +93,7 @@ class EvidenceReader:
         )
 
     async def _serving(self, connection: asyncpg.Connection, deployment: str, since: datetime) -> Traffic:
-        """The traffic of the version that answered last under a deployment."""
+        """The traffic of the version that answered or failed last under a deployment."""
         settings = self.settings
         traffic = settings.traffic(deployment)
         where = " AND ".join(
@@ -97,9 +101,12 @@ class EvidenceReader:
         )
         if settings.model:
             where += f" AND model_name = {literal(wanted(settings.model).name)}"
+        # The log holds answers alone: a canary that fails every request stands in the histograms only.
         row = await connection.fetchrow(
-            f"SELECT model_name, model_version FROM inference_logs WHERE {where} AND ts >= $1 "  # noqa: S608
-            "ORDER BY ts DESC LIMIT 1",
+            f"(SELECT model_name, model_version, ts FROM inference_logs WHERE {where} AND ts >= $1 "  # noqa: S608
+            "ORDER BY ts DESC LIMIT 1) UNION ALL "
+            f"(SELECT model_name, model_version, minute FROM drift_hist WHERE {where} AND minute >= $1 "
+            "AND failed_5xx > 0 ORDER BY minute DESC LIMIT 1) ORDER BY 3 DESC LIMIT 1",
             since,
         )
         if row is None:

@@ -87,7 +87,7 @@ class Metrics:
         self.verdict.labels("predictions").set(VALUES[judgement.predictions.verdict])
         self.verdict.labels("all").set(VALUES[judgement.verdict])
         for side, minutes in zip(("prod", "canary"), evidence.sides, strict=True):
-            self.requests.labels(side).set(sum(minutes.requests.values()))
+            self.requests.labels(side).set(minutes.requests)
         for measure in judgement.measures:
             self.performance.labels(measure.name, "prod").set(measure.first)
             self.performance.labels(measure.name, "canary").set(measure.second)
@@ -153,7 +153,7 @@ class Judge:
 def assess(evidence: Evidence, now: datetime) -> CanaryAssessment:
     """What one look found, as the operator reads it."""
     judgement = evidence.judgement
-    prod, canary = (sum(side.requests.values()) for side in evidence.sides)
+    prod, canary = (side.requests for side in evidence.sides)
     return CanaryAssessment(
         verdict=judgement.verdict,
         message=judgement.summary,

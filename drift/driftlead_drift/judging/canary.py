@@ -1,10 +1,14 @@
 """The comparison of a canary with prod on the same minutes of traffic, from counts alone.
 
-Every minute is a block of evidence, so the verdicts may be read every minute and acted upon at once: the
-chance that a canary that is not worse is ever called worse is at most alpha, split over the checks that
-decide. *Worse* means evidence that the difference exceeds the margin, *non-inferior* evidence that it does
-not, *undecided* neither yet. Predictions are *same*, *different* or *undecided*; they inform, since a
-retrained model is supposed to predict differently, and decide only where `max_shift` is set.
+The unit is the request: what it meets, all its rows meet together. Every minute is a block of evidence, so
+the verdicts may be read every minute and acted upon at once: where requests fail independently, the chance
+that a canary that is not worse is ever called worse is at most alpha, split over the checks that decide.
+Where they fail in bursts, by pod and for minutes, the evidence is divided by how much more they vary than
+that (`statistics.overdispersion`; simulated rates in benchmarks/README.md).
+
+*Worse* means evidence that the difference exceeds the margin, *non-inferior* evidence that it does not,
+*undecided* neither yet. Predictions are *same*, *different* or *undecided*; they inform, since a retrained
+model is supposed to predict differently, and decide only where `max_shift` is set.
 
 What would spoil these guarantees, and what is done about it:
 
@@ -12,20 +16,20 @@ What would spoil these guarantees, and what is done about it:
 - Choosing what is slow by the rows that are then tested: the threshold comes from prod's first 500 requests,
   and the minutes that gave it are not tested.
 - Spending alpha on what has data: it is split over all that may ever decide.
-- Traffic that is not split as configured: the sides are then not comparable, and the verdict is undecided.
+- Traffic that is not split as configured: it passes nothing, but hides no errors, which do not depend on it.
+- Outages of minutes by pod: more than a day of prod's own minutes says how uneven its failures are.
 - Labels seldom come for both sides in one minute: quality is tested in blocks in which both have some.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging import performance, words
-from driftlead_drift.judging.canary_pairs import pairs_of, predicts_numbers, slow_from
+from driftlead_drift.judging.canary_pairs import Pair, pairs_of, predicts_numbers, slow_from
 from driftlead_drift.judging.canary_verdict import (
     CanaryFindings,
     conclude,
@@ -37,7 +41,6 @@ from driftlead_drift.judging.comparison import (
     CanaryJudgement,
     CanaryPolicy,
     Check,
-    CheckName,
     PredictionCheck,
     SplitCheck,
 )
@@ -63,9 +66,7 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
     # Split over what may ever decide, not over what has data yet: a share once spent cannot be made smaller.
     optional = [margin for margin in (policy.max_shift, policy.log_loss_margin) if margin is not None]
     alpha = policy.alpha / (DECIDING + len(optional))
-    checks = tuple(
-        _check(name, margin, _in_blocks(name, arrays, blocks), alpha) for name, margin, arrays in pairs
-    )
+    checks = tuple(_check(pair, blocks, alpha) for pair in pairs)
     measures = performance.compared(prod.labels or (), canary.labels or (), policy, alpha)
     predictions = _predictions(prod, canary, policy, blocks, alpha)
     split = _split(prod, canary, policy, alpha)
@@ -117,24 +118,23 @@ def _blocks(minutes: int) -> NDArray[np.intp]:
     return np.concatenate([singles, fives, thirties]).astype(np.intp)
 
 
-def _in_blocks(
-    name: CheckName, arrays: Sequence[NDArray[Any]], blocks: NDArray[np.intp]
-) -> list[NDArray[Any]]:
-    """The arrays summed over blocks; labels of both sides seldom come in one minute."""
-    taken = [summed(values, blocks) for values in arrays]
-    if name != "quality":
+def _in_blocks(pair: Pair, blocks: NDArray[np.intp]) -> list[NDArray[Any]]:
+    """The counts summed over blocks; labels of both sides seldom come in one minute."""
+    taken = [summed(values, blocks) for values in pair.counts]
+    if pair.name != "quality":
         return taken
     edges = meeting(taken[0], taken[2])
     return [summed(values, edges) for values in taken]
 
 
-def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha: float) -> Check:
-    """The test of one pair of shares."""
-    n, k, m, j = arrays
+def _check(pair: Pair, blocks: NDArray[np.intp], alpha: float) -> Check:
+    """The test of one pair of shares. Evidence is divided by their overdispersion, which is at least 1."""
+    name, margin, varies = pair.name, pair.margin, pair.overdispersion
+    n, k, m, j = arrays = _in_blocks(pair, blocks)
     total, bad, canary_total, canary_bad = (int(a.sum()) for a in arrays)
     need = float(np.log(1 / alpha))
-    log_worse = float(sequential.worse(n, k, m, j, margin).max(initial=0.0))
-    log_good = float(sequential.not_worse(n, k, m, j, margin).max(initial=0.0))
+    log_worse = float(sequential.worse(n, k, m, j, margin).max(initial=0.0)) / varies
+    log_good = float(sequential.not_worse(n, k, m, j, margin).max(initial=0.0)) / varies
     # Evidence for both can only be an accident; the careful word wins.
     verdict = CanaryVerdict.UNDECIDED
     if log_worse >= need:
@@ -146,9 +146,9 @@ def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha
     more = None
     if verdict == CanaryVerdict.UNDECIDED and enough:
         missing = need - (log_worse if shares[1] - shares[0] > margin else log_good)
-        gain = sequential.growth(*shares, canary_total / (total + canary_total), margin)
+        gain = sequential.growth(*shares, canary_total / (total + canary_total), margin) / varies
         more = int(np.ceil(max(missing, 0.0) / gain)) if gain > need * 1e-8 else None
-    ends = sequential.interval(n, k, m, j, alpha) if enough else None
+    ends = sequential.interval(n, k, m, j, need * varies) if enough else None
     return Check(
         name=name,
         verdict=verdict,
@@ -161,6 +161,7 @@ def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha
         log_worse=log_worse,
         log_non_inferior=log_good,
         needed=need,
+        overdispersion=varies,
         requests_needed=more,
         sentence=words.canary_check(
             name,
@@ -170,6 +171,7 @@ def _check(name: CheckName, margin: float, arrays: Sequence[NDArray[Any]], alpha
             margin=margin,
             ends=ends,
             more=more,
+            varies=varies,
         ),
     )
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift.judging.comparison import Arm, CanaryPolicy, CheckName
+from driftlead_drift.judging.comparison import Arm, ByPod, CanaryPolicy, CheckName
 from driftlead_drift.judging.truth import Tally
+from driftlead_drift.statistics.overdispersion import overdispersion
 from driftlead_formats.histograms import LATENCY_EDGES_MS
 
 SETTLING: Final = 500  # prod's first requests, from which the latency threshold is taken when none is given
 SLOW: Final = 0.01  # share of them that is slower: prod's p99
 
-Pair = tuple[CheckName, float, list[NDArray[Any]]]
-"""Name, margin, and (prod's requests, bad ones, the canary's requests, bad ones), each shape (minutes,)."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two shares that are compared, minute by minute.
+
+    `counts`: prod's requests, bad ones, the canary's requests, bad ones, each shape (minutes,).
+    `overdispersion`: how much more these shares vary than those of independent requests, at least 1.
+    """
+
+    name: CheckName
+    margin: float
+    counts: list[NDArray[Any]]
+    overdispersion: float = 1.0
 
 
 def slow_from(prod: Arm, policy: CanaryPolicy) -> tuple[float | None, int]:
@@ -41,26 +54,50 @@ def slow_from(prod: Arm, policy: CanaryPolicy) -> tuple[float | None, int]:
 
 def _slow(latency: NDArray[Any], threshold: float) -> NDArray[np.int64]:
     edge = int(np.searchsorted(LATENCY_EDGES_MS, threshold))
-    slow: NDArray[np.int64] = latency[:, edge + 1 :].sum(axis=1).astype(np.int64)
+    slow: NDArray[np.int64] = latency[..., edge + 1 :].sum(axis=-1).astype(np.int64)
     return slow
 
 
 def pairs_of(
     prod: Arm, canary: Arm, policy: CanaryPolicy, threshold: float | None, settled: int
 ) -> list[Pair]:
-    """What is compared: name, margin, and (prod n, prod bad, canary n, canary bad) by minute."""
-    out: list[Pair] = [
-        ("errors", policy.error_margin, [prod.requests, prod.errors, canary.requests, canary.errors])
-    ]
+    """What is compared: errors always, latency where it is known, quality where there are labels."""
+    out = [_errors(prod, canary, policy)]
     if threshold is not None and prod.latency is not None and canary.latency is not None:
         used = np.arange(len(prod.requests)) >= settled
         arrays = [prod.latency.sum(axis=1), _slow(prod.latency, threshold)]
         arrays += [canary.latency.sum(axis=1), _slow(canary.latency, threshold)]
-        out.append(("latency", policy.latency_margin, [a * used for a in arrays]))
+        varies = _overdispersion(prod, canary, lambda side: _slow_of(side, threshold))
+        counts = [a * used for a in arrays]
+        out.append(Pair(name="latency", margin=policy.latency_margin, counts=counts, overdispersion=varies))
     if prod.labels is not None and canary.labels is not None and not predicts_numbers(prod, canary):
         counts = [_counts(side, name) for side in (prod.labels, canary.labels) for name in ("rows", "wrong")]
-        out.append(("quality", policy.quality_margin, counts))
+        out.append(Pair(name="quality", margin=policy.quality_margin, counts=counts))
     return out
+
+
+def _errors(prod: Arm, canary: Arm, policy: CanaryPolicy) -> Pair:
+    varies = _overdispersion(prod, canary, lambda side: (side.requests, side.errors))
+    counts = [prod.requests, prod.errors, canary.requests, canary.errors]
+    return Pair(name="errors", margin=policy.error_margin, counts=counts, overdispersion=varies)
+
+
+def _overdispersion(
+    prod: Arm, canary: Arm, counts: Callable[[ByPod], tuple[NDArray[Any], NDArray[Any]] | None]
+) -> float:
+    """The larger one of both sides, prod's past included: bursts that neither has shown are not known yet.
+
+    Not of both together: a canary that is worse all the time would look like a burst beside prod.
+    """
+    found = [counts(each) for arm in (prod, canary) for each in arm.stretches]
+    return max([1.0, *(overdispersion(*each) for each in found if each is not None)])
+
+
+def _slow_of(side: ByPod, threshold: float) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Requests that succeeded and the slow ones among them, shape (minutes, pods)."""
+    if side.latency is None:
+        return None
+    return side.latency.sum(axis=-1), _slow(side.latency, threshold)
 
 
 def predicts_numbers(prod: Arm, canary: Arm) -> bool:

@@ -32,12 +32,17 @@ class CanaryFindings:
 
 
 def conclude(found: CanaryFindings, policy: CanaryPolicy) -> CanaryVerdict:
-    """Worse if anything that decides is, non-inferior if all of it is, else undecided."""
+    """Worse if anything that decides is, non-inferior if all of it is, else undecided.
+
+    Traffic that is not split as configured may be other traffic: it proves nothing good, and no shift of the
+    predictions. Failures that go beyond the margin are worse whatever the split.
+    """
+    said = {verdict for _, verdict, _ in found.deciding}
+    if CanaryVerdict.WORSE in said:
+        return CanaryVerdict.WORSE
     if found.split.mismatch:
         return CanaryVerdict.UNDECIDED
-    said = {verdict for _, verdict, _ in found.deciding}
-    shifted = policy.max_shift is not None and found.predictions.verdict == PredictionShift.DIFFERENT
-    if shifted or CanaryVerdict.WORSE in said:
+    if policy.max_shift is not None and found.predictions.verdict == PredictionShift.DIFFERENT:
         return CanaryVerdict.WORSE
     settled = policy.max_shift is None or found.predictions.verdict == PredictionShift.SAME
     told = policy.log_loss_margin is None or any(m.name == "log loss" for m in found.measures)
@@ -48,7 +53,7 @@ def conclude(found: CanaryFindings, policy: CanaryPolicy) -> CanaryVerdict:
 def summarize(verdict: CanaryVerdict, found: CanaryFindings, needed: int | None) -> str:
     """The verdict in one sentence or two. `needed`: more requests that should tell; None: not to
     be foreseen."""
-    if found.split.mismatch:
+    if found.split.mismatch and verdict == CanaryVerdict.UNDECIDED:
         return f"undecided: {found.split.sentence} Compare again when traffic is split as meant."
     by = {v: [name for name, s, _ in found.deciding if s == v] for v in CanaryVerdict}
     if verdict == CanaryVerdict.WORSE:

@@ -16,14 +16,30 @@ MeasureName = Literal["wrong", "log loss", "AUC"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class ByPod:
+    """The same counts by pod, from which it is seen how much they vary beyond chance.
+
+    `requests`, `errors`: shape (minutes, pods), 0 where a pod did not answer. `latency`: (minutes, pods,
+    bins), None where it is not known. The minutes may be others than those that are compared.
+    """
+
+    requests: NDArray[Any]
+    errors: NDArray[Any]
+    latency: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Arm:
     """One side's traffic, minute by minute from the canary's start, the same minutes for both; times
     ascending.
 
     `requests`, `errors` (5xx, timeouts): shape (minutes,). `latency`: (minutes, bins) of requests that
-    succeeded, in the bins of `driftlead_formats.histograms`. `predictions`: (minutes, bins), both sides in
-    the bins of *prod's* baseline, None where one cannot tell. `labels`: what the labels that came in each
-    minute say; None without labels.
+    succeeded, in the bins of `driftlead_formats.histograms`. Both count requests, however many rows one
+    carries: what one request meets, all its rows meet. `predictions`: (minutes, bins), both sides in the bins
+    of *prod's* baseline, None where one cannot tell; rows of one request weigh as much as they are worth
+    together. `labels`: what the labels that came in each minute say; None without labels. `pods`: the same
+    minutes by pod; `history`: the minutes before the comparison, by pod. Without either, the arm is taken as
+    one pod.
     """
 
     requests: NDArray[Any]
@@ -31,6 +47,15 @@ class Arm:
     latency: NDArray[Any] | None = None
     predictions: NDArray[Any] | None = None
     labels: Sequence[Tally] | None = None
+    pods: ByPod | None = None
+    history: ByPod | None = None
+
+    @property
+    def stretches(self) -> list[ByPod]:
+        """All that tells how this side's failures vary, by pod and minute."""
+        alone = None if self.latency is None else self.latency[:, None]
+        own = self.pods or ByPod(requests=self.requests[:, None], errors=self.errors[:, None], latency=alone)
+        return [own] if self.history is None else [own, self.history]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +99,8 @@ class Check:
 
     `prod`, `canary`: observed shares; `interval`: of canary less prod, right at all looks at once (None
     before there is evidence). `log_worse`, `log_non_inferior`: largest log evidence so far, `needed` decides.
+    `overdispersion`: how much more the bad share varies than that of independent requests would (at least 1);
+    the evidence is divided by it.
     `requests_needed`: about how many more requests of both sides until it is decided, None when decided or
     not to be foreseen.
     """
@@ -89,6 +116,7 @@ class Check:
     log_worse: float
     log_non_inferior: float
     needed: float
+    overdispersion: float
     requests_needed: int | None
     sentence: str
 
@@ -141,7 +169,8 @@ class SplitCheck:
 class CanaryJudgement:
     """`verdict`: worse if any deciding check is, non-inferior if all are, else undecided.
 
-    A split that is not as configured makes it undecided: what is compared is then not the same traffic.
+    A split that is not as configured never passes a canary: what is compared is then not the same traffic.
+    But it does not hide what is worse, since no check depends on the split.
     """
 
     verdict: CanaryVerdict

@@ -10,30 +10,62 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift.judging.comparison import Arm, CanaryJudgement, Measure
+from driftlead_drift.judging.comparison import Arm, ByPod, CanaryJudgement, Measure
 from driftlead_drift.judging.truth import Tally
 from driftlead_formats.baseline.binning import FeatureBins
+from driftlead_formats.histograms import LATENCY_BINS
 from driftlead_formats.traffic import Traffic
 
 MINUTE: Final = timedelta(minutes=1)
 NO_LABELS: Final = Tally()
 
 
+@dataclass(frozen=True, slots=True)
+class PodMinute:
+    """A minute of one pod: its requests, how many of them failed (5xx), and the latencies of the others.
+
+    `latency`: counts in the bins of `driftlead_formats.histograms`, of requests that succeeded.
+    """
+
+    requests: int
+    errors: int
+    latency: NDArray[np.int64]
+
+    def __add__(self, other: PodMinute) -> PodMinute:
+        """The minute of a pod whose server was restarted in it."""
+        return PodMinute(
+            self.requests + other.requests, self.errors + other.errors, self.latency + other.latency
+        )
+
+
 @dataclass
 class Minutes:
     """What one side did, by the minute's start; filled from the database, each minute once it has ended.
 
-    `predictions`: in the bins of prod's baseline; empty where there is none. `failures_known`: whether
-    histograms told of requests that failed, which the log itself does not hold.
+    `pods`: by minute and pod. `predictions`: in the bins of prod's baseline; empty where there is none.
+    `history`: of the time before the comparison, which only tells how failures vary.
     """
 
     traffic: Traffic
-    requests: dict[datetime, int] = field(default_factory=dict)
-    errors: dict[datetime, int] = field(default_factory=dict)
-    latency: dict[datetime, NDArray[np.int64]] = field(default_factory=dict)
-    predictions: dict[datetime, NDArray[np.int64]] = field(default_factory=dict)
+    pods: dict[datetime, dict[str, PodMinute]] = field(default_factory=dict)
+    predictions: dict[datetime, NDArray[np.float64]] = field(default_factory=dict)
     labels: dict[datetime, Tally] = field(default_factory=dict)
-    failures_known: bool = False
+    history: dict[datetime, dict[str, PodMinute]] = field(default_factory=dict)
+
+    @property
+    def failures_known(self) -> bool:
+        """Whether histograms told of requests that failed, which the log itself does not hold."""
+        return bool(self.pods)
+
+    @property
+    def requests(self) -> int:
+        """All requests of the comparison, failed ones included."""
+        return sum(each.requests for minute in self.pods.values() for each in minute.values())
+
+    @property
+    def errors(self) -> int:
+        """How many of them failed."""
+        return sum(each.errors for minute in self.pods.values() for each in minute.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,21 +105,38 @@ def arms(prod: Minutes, canary: Minutes, minutes: Sequence[datetime]) -> tuple[A
 
 
 def _arm(side: Minutes, minutes: Sequence[datetime], *, compared: bool, labels: bool) -> Arm:
+    pods = _by_pod(side.pods, minutes)
     return Arm(
-        requests=_column(side.requests, minutes),
-        errors=_column(side.errors, minutes),
-        latency=_matrix(side.latency, minutes) if side.latency else None,
+        requests=pods.requests.sum(axis=1),
+        errors=pods.errors.sum(axis=1),
+        latency=None if pods.latency is None else pods.latency.sum(axis=1),
         predictions=_matrix(side.predictions, minutes) if compared else None,
         labels=[side.labels.get(minute, NO_LABELS) for minute in minutes] if labels else None,
+        pods=pods,
+        history=_by_pod(side.history, _stretch(side.history)) if side.history else None,
     )
 
 
-def _column(values: Mapping[datetime, int], minutes: Sequence[datetime]) -> NDArray[np.int64]:
-    return np.array([values.get(minute, 0) for minute in minutes], dtype=np.int64)
+def _by_pod(known: Mapping[datetime, Mapping[str, PodMinute]], minutes: Sequence[datetime]) -> ByPod:
+    """The minutes as arrays, a column for each pod that is known in any of them."""
+    names = sorted({name for minute in minutes for name in known.get(minute, ())})
+    places = {name: place for place, name in enumerate(names)}
+    requests, errors = (np.zeros((len(minutes), len(names)), dtype=np.int64) for _ in range(2))
+    latency = np.zeros((len(minutes), len(names), LATENCY_BINS), dtype=np.int64)
+    for at, minute in enumerate(minutes):
+        for name, seen in known.get(minute, {}).items():
+            place = at, places[name]
+            requests[place], errors[place], latency[place] = seen.requests, seen.errors, seen.latency
+    return ByPod(requests=requests, errors=errors, latency=latency if known else None)
 
 
-def _matrix(values: Mapping[datetime, NDArray[Any]], minutes: Sequence[datetime]) -> NDArray[np.int64]:
+def _stretch(known: Mapping[datetime, object]) -> list[datetime]:
+    """All minutes from the first to the last, those without requests too: an outage's length is in them."""
+    return whole_minutes(min(known), max(known) + MINUTE)
+
+
+def _matrix(values: Mapping[datetime, NDArray[Any]], minutes: Sequence[datetime]) -> NDArray[np.float64]:
     empty = np.zeros_like(next(iter(values.values())))
     if not minutes:
-        return np.zeros((0, len(empty)), dtype=np.int64)
-    return np.stack([values.get(minute, empty) for minute in minutes]).astype(np.int64)
+        return np.zeros((0, len(empty)))
+    return np.stack([values.get(minute, empty) for minute in minutes])

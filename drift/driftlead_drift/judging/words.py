@@ -108,6 +108,8 @@ CANARY_NOT_TESTED: Final = {
     "latency": "fewer than 500 requests of prod, from which to say what is slow; or set a threshold",
     "quality": "no labels have come for both sides",
 }
+BURSTS: Final = 2.0
+"""Overdispersion from which a sentence speaks of bursts."""
 _BAD: Final = {"errors": "failed", "latency": "were slow", "quality": "were predicted wrongly"}
 
 
@@ -120,8 +122,12 @@ def canary_check(
     margin: float,
     ends: tuple[float, float] | None,
     more: int | None,
+    varies: float = 1.0,
 ) -> str:
-    """One sentence on a check of the canary. `bad`, `canary`: (bad, all) requests of prod and canary."""
+    """One sentence on a check of the canary. `bad`, `canary`: (bad, all) requests of prod and canary.
+
+    `varies`: their overdispersion, which is said where it is felt.
+    """
     prods = f"{percent(*bad)} of prod's {bad[1]:,}"
     seen = f"{percent(*canary)} of the canary's {canary[1]:,} requests {_BAD[name]}, {prods}"
     limit = f"the margin of {percent(margin, 1)}"
@@ -130,8 +136,9 @@ def canary_check(
         return f"Worse: {seen}; the difference exceeds {limit}{by}."
     if verdict == CanaryVerdict.NON_INFERIOR:
         return f"Not worse: {seen}; the difference stays within {limit}{by}."
+    bursts = f"; they come in bursts, {varies:.0f} times as uneven as by chance" if varies >= BURSTS else ""
     after = f"; about {more:,} more requests should tell" if more is not None else ""
-    return f"Undecided: {seen}{by}{after}."
+    return f"Undecided: {seen}{by}{bursts}{after}."
 
 
 def canary_predictions(

@@ -73,8 +73,8 @@ def _side(evidence: Evidence, place: int) -> dict[str, Any]:
         "model": side.traffic.model_name,
         "version": side.traffic.model_version,
         "deployment": side.traffic.deployment,
-        "requests": sum(side.requests.values()),
-        "errors": sum(side.errors.values()),
+        "requests": side.requests,
+        "errors": side.errors,
         "predictions": sum(_total(evidence, place)),
     }
 

@@ -44,12 +44,12 @@ def not_worse(prod: Any, prod_bad: Any, canary: Any, canary_bad: Any, margin: fl
     return _averaged(prod, good, canary, canary_good, margin=-margin, a=1 - a, b=1 - b)
 
 
-def interval(prod: Any, prod_bad: Any, canary: Any, canary_bad: Any, alpha: float) -> tuple[float, float]:
-    """Confidence sequence for the canary's bad share less prod's: right at all looks with chance 1 - 2 alpha.
+def interval(prod: Any, prod_bad: Any, canary: Any, canary_bad: Any, need: float) -> tuple[float, float]:
+    """Confidence sequence for the canary's bad share less prod's: right at all looks with chance 1 - 2 alpha
+    for `need` = log(1 / alpha), times the overdispersion where requests are not independent.
 
-    Its ends are where `worse` and `not_worse` stop having reached 1 / alpha at any block so far.
+    Its ends are where `worse` and `not_worse` stop having reached that evidence at any block so far.
     """
-    need = np.log(1 / alpha)
 
     def above(margin: float) -> bool:
         return bool(worse(prod, prod_bad, canary, canary_bad, margin).max(initial=0.0) >= need)
@@ -59,7 +59,7 @@ def interval(prod: Any, prod_bad: Any, canary: Any, canary_bad: Any, alpha: floa
 
     low = _last(above, -1.0, 1.0)
     high = -_last(lambda margin: below(-margin), -1.0, 1.0)
-    return low, high
+    return min(low, high), max(low, high)
 
 
 def _last(true_at: Callable[[float], bool], start: float, end: float) -> float:
