@@ -6,7 +6,7 @@ Each is a program of its own with its own options; this only runs them in turn, 
 import subprocess
 import sys
 
-ALL = ["drift", "drift_statistics", "inference", "operator_scale", "prediction_log"]
+ALL = ["canary_bursts", "drift", "drift_statistics", "inference", "operator_scale", "prediction_log"]
 
 
 def main(names: list[str]) -> int:
