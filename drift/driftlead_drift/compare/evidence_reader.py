@@ -2,8 +2,9 @@
 
 Both sides are read in one repeatable-read transaction, so a minute is whole for both or for none. A minute is
 read once it has ended, and again during the next ten, because pods deliver late and retry. Evidence starts at
-the canary's first answer or failure, at most `--window` back: only the same minutes of both sides are compared. When the
-version of a side changes it starts again from nothing, since a verdict on a mixture is about neither.
+the canary's first answer or failure, at most `--window` back: only the same minutes of both sides are
+compared. When the version of a side changes it starts again from nothing, since a verdict on a mixture is
+about neither. Prod's day before is read too, once: it tells in what bursts its requests fail.
 """
 
 import asyncio

@@ -58,6 +58,12 @@ class Metrics:
             ["check"],
             registry=self.registry,
         )
+        self.overdispersion = Gauge(
+            "driftlead_drift_canary_overdispersion",
+            "How much more failed or slow requests vary than independent ones; evidence is divided by it.",
+            ["check"],
+            registry=self.registry,
+        )
         self.requests = Gauge(
             "driftlead_drift_canary_requests", "Requests compared so far.", ["side"], registry=self.registry
         )
@@ -84,6 +90,7 @@ class Metrics:
             self.verdict.labels(name).set(VALUES[verdict])
         for check in judgement.checks:
             self.evidence.labels(check.name).set(check.log_worse)
+            self.overdispersion.labels(check.name).set(check.overdispersion)
         self.verdict.labels("predictions").set(VALUES[judgement.predictions.verdict])
         self.verdict.labels("all").set(VALUES[judgement.verdict])
         for side, minutes in zip(("prod", "canary"), evidence.sides, strict=True):
