@@ -6,11 +6,19 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from neighbours import S3, Postgres, api_server, mlflow_server, postgres, s3_server
 
 # Read when OpenMP is loaded: spinning threads starve whatever else runs on this machine, and each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# How long an example takes is the machine's affair: three lanes of tests share two cores. The rest is
+# Hypothesis' own profile, which under CI draws the same examples every time.
+settings.register_profile(
+    "here", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("here")
 
 
 @pytest.fixture(autouse=True)

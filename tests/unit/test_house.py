@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
@@ -47,3 +48,16 @@ def test_the_resolver_took_no_ancient_release(package: str, at_least: tuple[int,
 @pytest.mark.parametrize("folder", ["operator", "inference", "drift", "formats", "log", "hack/devcluster"])
 def test_each_component_has_a_readme_of_at_most_forty_lines(folder: str) -> None:
     assert 3 <= len((ROOT / folder / "README.md").read_text().splitlines()) <= 40
+
+
+def test_every_package_stands_in_layers_and_no_other_is_left_out_of_the_contracts() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    packages = {Path(each).name for each in tools["hatch"]["build"]["targets"]["wheel"]["packages"]}
+    layered: set[str] = set()
+    for contract in tools["importlinter"]["contracts"]:
+        if contract["type"] == "layers":
+            names = [each.strip() for layer in contract["layers"] for each in layer.split("|")]
+            within = [name.split(".")[0] for name in names if "." in name]
+            layered |= set(contract.get("containers", within))
+    assert set(tools["importlinter"]["root_packages"]) == packages
+    assert layered == packages
