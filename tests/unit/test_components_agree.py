@@ -41,6 +41,13 @@ def variables(settings: type[BaseSettings]) -> set[str]:
     return {name for field in settings.model_fields for name in variable_names(settings, field)}
 
 
+def spec_schema() -> dict[str, Any]:
+    """The schema of `spec` as the API server has it."""
+    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
+    schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema["properties"]["spec"]  # type: ignore[no-any-return]
+
+
 def containers() -> dict[str, dict[str, Any]]:
     defaults = Defaults(cluster="c", inference_image="i", drift_image="d", train_image="t")
     facts = Facts(
@@ -121,8 +128,7 @@ def test_the_check_is_told_what_the_servers_do_not_log() -> None:
     ],
 )
 def test_the_api_offers_what_the_component_behind_it_knows(field: str, known: tuple[str, ...]) -> None:
-    crd = yaml.safe_load((ROOT / "crds/modeldeployments.driftlead.dev.yaml").read_text())
-    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    schema = spec_schema()
     for name in field.split("."):
         schema = schema["properties"][name]
     assert set(schema["enum"]) == set(known)
