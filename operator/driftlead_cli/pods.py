@@ -1,9 +1,9 @@
 """Why a pod is as it is: one word and the sentence behind it."""
 
-import json
 from collections.abc import Iterator
 
 from driftlead_cli.facts import Manifest, condition, is_true, status_of
+from driftlead_operator.decisions import containers
 
 
 def _containers(pod: Manifest) -> Iterator[Manifest]:
@@ -19,25 +19,19 @@ def last_words(pod: Manifest) -> tuple[str, str] | None:
     Our own containers end with a JSON object; what else stands there is taken as text.
     """
     for container in _containers(pod):
-        for key in ("state", "lastState"):
-            ended = container.get(key, {}).get("terminated")
-            if ended and (ended.get("exitCode", 0) or ended.get("message")):
-                return _said(ended)
+        for ended in (containers.read(container, "state"), containers.read(container, "lastState")):
+            if ended and (ended.exit_code or ended.raw_message):
+                return _words(ended)
     return None
 
 
-def _said(ended: Manifest) -> tuple[str, str]:
-    text = str(ended.get("message") or "").strip()
-    reason = str(ended.get("reason") or "Error")
-    try:
-        words = json.loads(text)
-    except ValueError:
-        words = None
-    if not isinstance(words, dict):
-        return reason, text or f"exit code {ended.get('exitCode')}"
-    return str(words.get("reason") or words.get("verdict") or words.get("result") or reason), str(
-        words.get("message") or text
-    )
+def _words(ended: containers.ContainerTermination) -> tuple[str, str]:
+    text, reason = ended.raw_message.strip(), ended.kubelet_reason or "Error"
+    document = ended.document
+    if not document:
+        return reason, text or f"exit code {ended.exit_code}"
+    reason = document.get("reason") or document.get("verdict") or document.get("result") or reason
+    return str(reason), str(document.get("message") or text)
 
 
 def waiting(pod: Manifest) -> tuple[str, str] | None:

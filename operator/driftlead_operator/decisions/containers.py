@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from driftlead_formats.exit_codes import BLAMES_MODEL, ExitCode
 from driftlead_formats.summaries import LONGEST_TEXT, ServerFailure
@@ -52,9 +52,12 @@ def termination(pod: Manifest, container: str, *, previous: bool = False) -> Con
     """How a container ended; None while it has not. With `previous` also before it was started again."""
     statuses = objects.items(objects.dig(pod, "status", "containerStatuses"))
     found = next((each for each in statuses if each.get("name") == container), {})
-    ended = objects.mapping(objects.dig(found, "state", "terminated"))
-    if not ended and previous:
-        ended = objects.mapping(objects.dig(found, "lastState", "terminated"))
+    return read(found, "state") or (read(found, "lastState") if previous else None)
+
+
+def read(status: Manifest, state: Literal["state", "lastState"]) -> ContainerTermination | None:
+    """The termination in one container's status: of the present run, or of the one before."""
+    ended = objects.mapping(objects.dig(status, state, "terminated"))
     if not ended:
         return None
     return ContainerTermination(
