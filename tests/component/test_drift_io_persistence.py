@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 
 from driftlead_drift.check import runs
-from driftlead_drift.judging.history import consecutive_before
+from driftlead_drift.judging.facts import Run
+from driftlead_drift.judging.history import as_history, consecutive_before
 from driftlead_formats.traffic import Traffic
 from driftlead_log.migrate import migrate
 
@@ -14,7 +15,7 @@ WEEK = timedelta(days=7)
 TRAFFIC = Traffic(model_name="demo", model_version="3", deployment="prod")
 
 
-async def remembered(dsn: str, now: datetime) -> list[runs.Run]:
+async def remembered(dsn: str, now: datetime) -> list[Run]:
     """What is read back of 1,500 runs, one every 15 minutes, each over the 7 days before it."""
     connection = await asyncpg.connect(dsn)
     await connection.execute(
@@ -37,4 +38,4 @@ def test_a_window_of_a_week_is_found_although_checks_run_every_15_minutes(databa
     assert [run.window_to for run in found] == sorted(run.window_to for run in found)
     assert 400 < len(found) < 430
     start, end = (now - WEEK).timestamp(), now.timestamp()
-    assert consecutive_before(runs.as_history(found, "3"), start, end, "3") == 2
+    assert consecutive_before(as_history(found, "3"), start, end, "3") == 2
