@@ -28,7 +28,7 @@ LengthOrNone = Annotated[str, AfterValidator(_length_or_none)]
 
 
 class Connections(ConnectedSettings):
-    """Where the neighbours are, and whose traffic is meant."""
+    """Connections, and whose traffic is read."""
 
     postgres_dsn: SecretStr | None = Field(
         None, description="Database with the prediction log: postgresql://user:password@host:5432/name"
@@ -40,14 +40,14 @@ class Connections(ConnectedSettings):
     tracking_uri: str | None = Field(
         None,
         validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "tracking_uri"),
-        description="MLflow's address; needed where the model is named by its registered name",
+        description="MLflow's address; needed if the model is given by its registered name",
     )
     report_bucket: str | None = Field(
-        None, description="S3 bucket for reports on logged traffic; none: they stay local"
+        None, description="S3 bucket for reports on logged traffic; without it they stay local"
     )
-    cluster: str = Field("", description="Only rows of this cluster; empty: of any")
-    namespace: str = Field("", description="Only rows of this namespace; empty: of any")
-    resource: str = Field("", description="Only rows of this ModelDeployment; empty: of any")
+    cluster: str = Field("", description="Only rows of this cluster; empty: of all")
+    namespace: str = Field("", description="Only rows of this namespace; empty: of all")
+    resource: str = Field("", description="Only rows of this ModelDeployment; empty: of all")
     termination_log: Path | None = Field(
         None, description="File for the summary that the operator reads (`/dev/termination-log` in pods)"
     )
@@ -68,7 +68,7 @@ class Connections(ConnectedSettings):
 
 
 class Rule(Connections):
-    """When a difference is drift; why each default is what it is, says `driftlead_drift.judging.policy`."""
+    """When a difference is drift; `driftlead_drift.judging.policy` has the reason for each default."""
 
     rule: Literal["corrected", "psi"] = Field(
         "corrected",
@@ -77,21 +77,26 @@ class Rule(Connections):
     )
     q: float = Field(0.01, description="Rate of false discoveries over all features and the prediction")
     tau: float = Field(0.10, description="Corrected PSI from which a real difference is large: drift")
-    tau_prediction: float = Field(0.10, description="The same for the model's own answers")
-    severe: float = Field(0.25, description="PSI that the interval's lower end must exceed: severe at once")
+    tau_prediction: float = Field(0.10, description="The same for predictions")
+    severe: float = Field(
+        0.25, description="PSI that the interval's lower end must exceed for the verdict severe"
+    )
     confidence: float = Field(0.90, description="Confidence of the interval for the true PSI")
-    broad_share: float = Field(0.5, description="Share of features that must change together: a broad shift")
-    broad_psi: float = Field(0.3, description="Sum of corrected PSI that a broad shift must reach")
+    broad_share: float = Field(
+        0.5, description="Share of features that must change together for a broad shift"
+    )
+    broad_psi: float = Field(0.3, description="Sum of corrected PSI that is needed for a broad shift")
     psi_threshold: float = Field(0.2, description="The constant of `--rule psi`")
     min_rows: int | None = Field(
-        None, description="Rows below which a window is insufficient; by default as many as tau needs"
+        None, description="Number of rows below which a window is insufficient; computed from tau by default"
     )
     persistence: int | None = Field(
         None,
-        description="Windows in a row, without overlap, that must drift; 2, on a file without --history 1",
+        description="Consecutive windows without overlap that must drift; 2 by default, 1 for a "
+        "file without --history",
     )
     assume_independent: bool = Field(
-        False, description="Says that rows are independent of each other, whatever their times"
+        False, description="States that rows are independent of each other, whatever their times"
     )
 
 
@@ -101,31 +106,30 @@ class CheckSettings(Rule):
     model: str = Field(
         "",
         description="models:/Name/3, models:/Name@alias, models:/Name/Production, a registered name (then "
-        "the version that serves), or a model's folder",
+        "the version that serves is used), or a model's folder",
     )
     deployment: str = Field("prod", description="Value of the log's column `deployment`")
-    window: Length = Field("7d", description="How far back the judged traffic reaches")
+    window: Length = Field("7d", description="Length of the traffic window that is judged")
     period: LengthOrNone = Field(
         "7d",
-        description="Season of the traffic: a shorter window is insufficient unless matched by hour; "
-        "`none`: it has no season, as a file without --time-column",
+        description="Season of the traffic: a shorter window is insufficient unless it is matched by hour; "
+        "`none`: no season, as for a file without --time-column",
     )
     baseline: Path | None = Field(None, description="Baseline file, instead of the model version's own")
     data: Path | None = Field(None, description="CSV or Parquet file to judge, instead of the database")
     time_column: str | None = Field(None, description="Column of the file with the time of a row")
-    prediction_column: str | None = Field(None, description="Column of the file with the model's answer")
+    prediction_column: str | None = Field(None, description="Column of the file with the prediction")
     report: Path | None = Field(None, description="Folder to write report.json and report.html into")
     history: Path | None = Field(
         None, description="Folder that keeps reports, for persistence over windows without a database"
     )
     strict: bool = Field(False, description="Insufficient data exits 1 instead of 0")
     exit_zero: bool = Field(
-        False, description="Every recorded verdict exits 0; the code it stands for is in the summary"
+        False, description="Exit with 0 for every recorded verdict; the summary has the verdict's exit code"
     )
     scheduled: bool | None = Field(
         None,
-        description="Whether the run counts for persistence; by default when the pod's name is that of the "
-        "CronJob's",
+        description="Whether the run counts for persistence; by default if the pod belongs to the CronJob",
     )
     keep_days: int = Field(
         90,
@@ -134,13 +138,14 @@ class CheckSettings(Rule):
     )
     log_redact: CommaList = Field(
         (),
-        description="Features that the log does not keep (comma-separated), as told to the servers: not "
+        description="Features that the log does not keep (comma-separated), as in the servers' setting: not "
         "tested",
     )
     max_rows: int = Field(
         2_000_000,
         ge=1_000,
-        description="Rows read from the database at most; above it every k-th row is taken",
+        description="Largest number of rows read from the database; if there are more, every k-th "
+        "row is read",
     )
 
     def counts_for_persistence(self, host: str) -> bool:
@@ -162,12 +167,14 @@ class BaselineSettings(Connections):
     group_column: str | None = Field(
         None, description="Column whose equal values belong together (user, session); not a feature"
     )
-    prediction_column: str | None = Field(None, description="Column with the model's answer; not a feature")
+    prediction_column: str | None = Field(None, description="Column with the prediction; not a feature")
     calendar: CommaList = Field(
-        (), description="Features that follow the calendar (comma-separated): reported, never deciding"
+        (),
+        description="Features that follow the calendar (comma-separated): reported, without effect "
+        "on the verdict",
     )
     exclude: CommaList = Field(
-        (), description="Columns to leave out (comma-separated), the target for example"
+        (), description="Columns to leave out (comma-separated), for example the target"
     )
 
 
@@ -175,7 +182,7 @@ class CompareSettings(Connections):
     """Settings of `driftlead-drift compare`."""
 
     model: str = Field(
-        "", description="Registered model whose rows are compared; by default any that the deployments logged"
+        "", description="Registered model whose rows are compared; by default all that the deployments logged"
     )
     baseline: Path | None = Field(
         None, description="Baseline in whose bins predictions are compared, instead of prod's version's own"
@@ -183,40 +190,42 @@ class CompareSettings(Connections):
     prod: str = Field("prod", description="Value of the column `deployment` for prod's rows")
     canary: str = Field("canary", description="Value of the column `deployment` for the canary's rows")
     window: Length = Field(
-        "1h", description="How far back the compared traffic reaches, at most to the canary's start"
+        "1h", description="Length of the compared traffic window, at most since the canary's start"
     )
     alpha: float = Field(
-        0.05, description="Chance of ever calling a canary worse that is not, over all looks"
+        0.05, description="Probability of ever calling a canary worse that is not worse, over all looks"
     )
     error_margin: float = Field(0.005, description="How far the share of failed requests may exceed prod's")
     latency_margin: float = Field(0.01, description="How far the share of slow requests may exceed prod's")
     latency_threshold_ms: float | None = Field(
-        None, description="From when on a request is slow; by default prod's 99th percentile at the start"
+        None,
+        description="Latency from which a request counts as slow; by default prod's 99th percentile "
+        "at the start",
     )
     quality_margin: float = Field(
-        0.02, description="How far the share of wrong predictions may exceed prod's, where labels come"
+        0.02, description="How far the share of wrong predictions may exceed prod's, if there are labels"
     )
     log_loss_margin: float | None = Field(
         None,
-        description="A log loss (nats a row) that surely exceeds prod's by more makes a canary worse; by "
-        "default it only informs",
+        description="A log loss (nats per row) that surely exceeds prod's by more makes a canary worse; by "
+        "default it is only reported",
     )
     same_shift: float = Field(
         0.10, description="Predictions whose distribution functions differ by less are the same"
     )
     max_shift: float | None = Field(
         None,
-        description="Predictions that surely differ by more make a canary worse; by default they only inform",
+        description="Predictions that surely differ by more make a canary worse; by default only reported",
     )
     split: float | None = Field(
-        None, description="The canary's share of requests, where each request is routed by itself; tested"
+        None, description="The canary's share of requests, if each request is routed independently; tested"
     )
     report: Path | None = Field(None, description="Folder to write compare.json and compare.html into")
     follow: bool = Field(
-        False, description="Go on comparing, from the canary's start, and answer GET /verdict"
+        False, description="Compare continuously from the canary's start, and answer GET /verdict"
     )
     port: int = Field(8000, ge=0, le=65535, description="Port of `--follow`")
-    interval: Length = Field("15s", description="How often `--follow` looks")
+    interval: Length = Field("15s", description="Interval between looks with `--follow`")
 
 
 class RetrainSettings(Connections):
@@ -224,12 +233,13 @@ class RetrainSettings(Connections):
 
     function: str = Field(
         "",
-        description="The training function, `module:function`; its module is looked up in the working "
-        "folder too",
+        description="The training function, `module:function`; its module is also searched in the working "
+        "folder",
     )
     registered_model: str = Field("", description="Registered model that gets the new version")
     champion: str | None = Field(
-        None, description="Version to beat, models:/Name/3; none: the first version needs to beat nobody"
+        None,
+        description="Version to compare with, models:/Name/3; without it the first version is not compared",
     )
     to_stage: str | None = Field(None, description="Registry stage for the new version; default Staging")
     to_alias: str | None = Field(None, description="Alias for the new version, instead of a stage")
@@ -239,7 +249,7 @@ class RetrainSettings(Connections):
         0.05, gt=0, lt=1, description="Error rate of the champion gate over all attempts against one champion"
     )
     margin: float = Field(
-        0.0, ge=0, description="How much better than the champion the new model must be at least"
+        0.0, ge=0, description="How much better than the champion the new model must at least be"
     )
 
 
@@ -250,5 +260,5 @@ class MigrateSettings(Connections):
         None, description="DSN of the tables' owner; by default DRIFTLEAD_POSTGRES_DSN"
     )
     wait: float = Field(
-        0, ge=0, description="Seconds to go on trying while the database starts or a table is locked"
+        0, ge=0, description="Seconds to retry while the database starts or a table is locked"
     )

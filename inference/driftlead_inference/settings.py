@@ -55,7 +55,7 @@ def named(variable: str, flag: str) -> AliasChoices:
 
 
 class Settings(ConnectedSettings):
-    """What one inference process is told."""
+    """Settings of one inference process."""
 
     model: str = Field(
         description="What to serve: `models:/Name/3`, `models:/Name@alias`, `runs:/<run>/<path>` or a folder."
@@ -71,16 +71,16 @@ class Settings(ConnectedSettings):
     tracking_uri: str = Field(
         "",
         validation_alias=named("MLFLOW_TRACKING_URI", "tracking_uri"),
-        description="The MLflow registry that `models:/` and `runs:/` are asked of.",
+        description="The MLflow registry for `models:/` and `runs:/`.",
     )
     deployment: str = Field("prod", description="The log's column `deployment`.")
     stage: str = Field(
         "prod", description="The stage of the ModelDeployment, `prod` or `canary`; for metrics."
     )
-    cluster: str = Field("", description="Whose pod this is, in the log: the cluster.")
-    namespace: str = Field("", description="Whose pod this is, in the log: the namespace.")
-    resource: str = Field("", description="Whose pod this is, in the log: the ModelDeployment.")
-    pod: str = Field("", description="Whose pod this is, in the log: the pod; default: the machine's name.")
+    cluster: str = Field("", description="The pod's cluster, in the log.")
+    namespace: str = Field("", description="The pod's namespace, in the log.")
+    resource: str = Field("", description="The pod's ModelDeployment, in the log.")
+    pod: str = Field("", description="The pod's name, in the log; default: the host name.")
 
     log_mode: LogMode = Field(
         LogMode.ASYNC,
@@ -93,10 +93,13 @@ class Settings(ConnectedSettings):
         description="How long a reply of mode `durable` waits for its commit (503 beyond; the row stays in "
         "the spool and is committed later).",
     )
-    postgres_dsn: SecretStr = Field(SecretStr(""), description="Where `inference_logs` is; empty: no log.")
+    postgres_dsn: SecretStr = Field(
+        SecretStr(""), description="DSN of the database of the log; empty: no log."
+    )
     spool_dir: Path = Field(
         default_factory=lambda: at_home("spool"),
-        description="The folder of rows not yet delivered; by default one a port in ~/.cache/driftlead.",
+        description="The folder of rows that are not delivered yet; by default one for each port in "
+        "~/.cache/driftlead.",
     )
     spool_bytes: int = Field(512 * 1024**2, ge=1024**2, description="How large the spool may grow, in bytes.")
     spool_full: SpoolFull = Field(
@@ -111,13 +114,15 @@ class Settings(ConnectedSettings):
     )
     log_probabilities: bool = Field(
         False,
-        description="The log's column `outputs` gets the probability of each class, where the model knows "
+        description="The log's column `outputs` gets the probability of each class, if the model knows "
         "them; log loss and AUC need it. Most models then compute every answer twice.",
     )
     log_pooler: bool = Field(
-        False, description="A transaction pooler stands before Postgres: no prepared statements are kept."
+        False, description="The DSN points to a transaction pooler: no prepared statements are kept."
     )
-    report_bucket: str = Field("", description="The S3 bucket that takes what a dying pod could not deliver.")
+    report_bucket: str = Field(
+        "", description="The S3 bucket for rows that a terminating pod could not deliver."
+    )
 
     cache_dir: Path = Field(
         default_factory=lambda: at_home("models"),
@@ -128,7 +133,7 @@ class Settings(ConnectedSettings):
         description="Where the reason of a failed start is written, if it exists.",
     )
     onnx: Conversion = Field(
-        Conversion.AUTO, description="`auto` serves by ONNX Runtime where its answers were verified equal."
+        Conversion.AUTO, description="`auto` uses ONNX Runtime if its answers were verified to be equal."
     )
     convert_seconds: int = Field(
         120,
@@ -146,16 +151,14 @@ class Settings(ConnectedSettings):
     waiting_rows: int = Field(
         50_000, ge=1, description="The most rows that may wait for the model at once (429 beyond)."
     )
-    batch_rows: int = Field(
-        256, ge=1, description="The most rows of several requests that are predicted together."
-    )
+    batch_rows: int = Field(256, ge=1, description="The most rows of several requests in one model call.")
     body_seconds: float = Field(
         30, gt=0, description="How long a client may take to send a request (408 beyond)."
     )
     predict_seconds: float = Field(
         120,
         gt=0,
-        description="A prediction that takes longer is taken for hung: the process ends and is restarted.",
+        description="A prediction that takes longer counts as hung: the process ends and is restarted.",
     )
     load_seconds: float = Field(
         900, gt=0, description="How long download, loading and conversion may take together."
@@ -171,5 +174,5 @@ class Settings(ConnectedSettings):
         description="After that, how long the last replies and the delivery of the log may take together.",
     )
     threads: int = Field(
-        0, ge=0, description="Threads of the model's libraries; 0: what the container's quota gives."
+        0, ge=0, description="Threads of the model's libraries; 0: as many as the container's CPU quota."
     )

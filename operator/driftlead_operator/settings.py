@@ -12,7 +12,7 @@ from driftlead_operator.decisions.facts import Defaults
 
 
 class OperatorSettings(BaseSettings):
-    """What the chart decides about the operator."""
+    """Settings of the operator; the chart sets them."""
 
     model_config = SettingsConfigDict(
         env_prefix="DRIFTLEAD_",
@@ -24,17 +24,17 @@ class OperatorSettings(BaseSettings):
     pod_name: str = Field(
         default_factory=socket.gethostname,
         validation_alias=AliasChoices("POD_NAME", "pod_name"),
-        description="This process's name in the Lease; the machine's name outside a pod.",
+        description="This process's name in the Lease; outside a pod the host name.",
     )
     pod_namespace: str = Field(
         default="default",
         validation_alias=AliasChoices("POD_NAMESPACE", "pod_namespace"),
-        description="Where the Lease is.",
+        description="Namespace of the Lease.",
     )
     pod_ip: str = Field(
         default="",
         validation_alias=AliasChoices("POD_IP", "pod_ip"),
-        description="This pod's address, for webhooks that another replica forwards.",
+        description="This pod's address, to which other replicas forward webhooks.",
     )
     cluster: str = Field(default="", description="This cluster's name, written into logged predictions.")
     registries_dir: Path = Field(
@@ -49,9 +49,9 @@ class OperatorSettings(BaseSettings):
     train_image: str = Field(default="driftlead/train:latest", description="Image of retraining Jobs.")
     image_pull_policy: str = Field(default="IfNotPresent", description="Pull policy of all of them.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="From which level on lines are logged."
+        default="info", description="Lowest level of lines that are logged."
     )
-    poll_seconds: float = Field(default=10.0, gt=0, description="How often each registry is asked.")
+    poll_seconds: float = Field(default=10.0, gt=0, description="Interval at which each registry is polled.")
     watch_namespaces: str = Field(
         default="", description="Namespaces to watch, separated by commas; empty: all of them."
     )
@@ -60,13 +60,13 @@ class OperatorSettings(BaseSettings):
     )
     port: int = Field(default=8080, ge=1, le=65535, description="Port of /healthz, /readyz and /metrics.")
     hook_port: int = Field(default=8081, ge=1, le=65535, description="Port of /hooks/mlflow.")
-    workers: int = Field(default=16, ge=1, description="How many resources are worked on at once.")
+    workers: int = Field(default=16, ge=1, description="How many resources are reconciled at once.")
     reconcile_seconds: float = Field(default=60.0, gt=0, description="Longest time for one reconcile.")
     health_seconds: float = Field(
         default=15.0, gt=0, description="How often pods are asked for their health."
     )
     audit_seconds: float = Field(
-        default=300.0, gt=0, description="How often what was watched is compared with a listing."
+        default=300.0, gt=0, description="Interval at which the cache is compared with a listing."
     )
     grace_seconds: float = Field(
         default=10.0, ge=0, description="How long reconciles that run may go on after SIGTERM."

@@ -56,7 +56,7 @@ class RecorderCollector(Collector):
         )
         yield _counter("rows_corrupt", "Rows lost with damaged parts of the spool", done.corrupt_rows)
         yield _counter("corrupt_bytes", "Damaged bytes found in the spool, never sent", done.corrupt_bytes)
-        yield _counter("rows_imported", "Rows delivered for pods that are gone", done.imported)
+        yield _counter("rows_imported", "Rows delivered for pods that no longer exist", done.imported)
         yield _counter("transactions", "Committed transactions", done.transactions)
         yield _counter(
             "failures", "Transactions and connections that failed; each was tried again", done.failures
