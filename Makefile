@@ -1,4 +1,4 @@
-# `make` alone prints every target. Everything runs from this folder; what is built lands in .venv, .build and ~/.cache/driftlead.
+# `make` alone prints every target. Everything runs from this folder; build results are in .venv, .build and ~/.cache/driftlead.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -30,14 +30,14 @@ lint: setup ## ruff, mypy --strict, import-linter, the chart's copy of the CRD, 
 	@$(PY) -m hack.crds --check
 	@$(PY) -m hack.audit
 
-format: setup ## let ruff format and mend what it can
+format: setup ## format with ruff and fix what it can
 	@ruff format --quiet . && ruff check --fix --quiet .
 
 crds: setup ## copy crds/ into the chart
 	@$(PY) -m hack.crds
 	@$(PY) -m hack.install
 
-test: setup ## lint, unit, component, chart, docs and e2e, each with its time
+test: setup ## lint, unit, component, chart, docs and e2e tests, each with its time
 	@$(PY) -m hack.run_tests
 
 test-unit: setup ## the pure modules alone, in seconds
@@ -57,7 +57,7 @@ test-platform: setup images ## faults, upgrades, leaders, policies, autoscaling,
 up: ## a real Kubernetes: kind where Docker runs, else one node without Docker
 	@python3 -m hack.local_cluster up
 
-down: ## stop that cluster and leave nothing behind
+down: ## stop that cluster and remove everything of it
 	@python3 -m hack.local_cluster down
 
 images: up ## build every image that changed and load it into the cluster
@@ -72,7 +72,7 @@ demo-down: ## remove what the demo installed
 bench: setup ## repeat the measurements of benchmarks/README.md
 	@$(PY) -m benchmarks $(WHAT)
 
-docs: setup ## write reference pages, dashboards and install.yaml from their sources
+docs: setup ## generate reference pages, dashboards and install.yaml
 	@$(PY) -m hack.reference
 	@$(PY) -m hack.values_reference
 	@$(PY) -m hack.dashboards

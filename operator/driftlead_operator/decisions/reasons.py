@@ -25,102 +25,102 @@ class Condition(Documented):
 
     READY = (
         "Ready",
-        "prod serves its target: every pod that counts answered a smoke prediction with the wanted version",
+        "prod serves its target: each pod that is not terminating answered a smoke prediction with it",
     )
-    AVAILABLE = "Available", "prod answers with some good version, perhaps not the wanted one"
-    RECONCILING = "Reconciling", "work is under way and will go on by itself; present only while true"
-    STALLED = "Stalled", "nothing goes on until a person changes something; present only while true"
-    CANARY_HEALTHY = "CanaryHealthy", "the canary is absent, or serves and is not worse than prod"
+    AVAILABLE = "Available", "at least one pod of prod serves, perhaps an older version than the target"
+    RECONCILING = "Reconciling", "a change is in progress and continues by itself; present only while true"
+    STALLED = "Stalled", "nothing continues until a user changes something; present only while true"
+    CANARY_HEALTHY = "CanaryHealthy", "there is no canary, or it serves and is not worse than prod"
     DRIFT_DETECTED = (
         "DriftDetected",
-        "the last check found that traffic is unlike the training data; never touches Ready",
+        "the last check found that traffic differs from the training data; does not affect Ready",
     )
-    DRIFT_CHECK_FAILED = "DriftCheckFailed", "the last check could not judge"
-    PREDICTION_LOG_HEALTHY = "PredictionLogHealthy", "predictions reach the log in time and none is dropped"
+    DRIFT_CHECK_FAILED = "DriftCheckFailed", "the last check ended without a verdict"
+    PREDICTION_LOG_HEALTHY = "PredictionLogHealthy", "predictions reach the log in time, and none are dropped"
 
 
 class Reason(Documented):
     """Why a condition is as it is."""
 
     PENDING = "Pending", "the operator has not reconciled the resource yet"
-    SERVING = "Serving", "prod serves the wanted version on all pods"
-    SCALED_TO_ZERO = "ScaledToZero", "no pod is asked for"
-    SUSPENDED = "Suspended", "spec.suspend is true: nothing is changed, what serves goes on serving"
+    SERVING = "Serving", "all pods of prod serve the target version"
+    SCALED_TO_ZERO = "ScaledToZero", "replicas is 0"
+    SUSPENDED = "Suspended", "spec.suspend is true: the operator changes nothing, pods keep serving"
     INVALID_SPEC = (
         "InvalidSpec",
-        "spec says something that cannot be carried out, which the API server could not see",
+        "spec has a value that the API server accepts but that cannot be carried out",
     )
     REGISTRY_UNKNOWN = "RegistryUnknown", "spec.registry names a registry that the chart does not declare"
-    REGISTRY_FORBIDDEN = "RegistryForbidden", "the registry is not allowed to this namespace"
+    REGISTRY_FORBIDDEN = "RegistryForbidden", "the registry is not allowed in this namespace"
     REGISTRY_UNREACHABLE = (
         "RegistryUnreachable",
-        "the registry does not answer, so that the target is not known",
+        "the registry does not answer, so the target is not known",
     )
     NAME_TAKEN = (
         "NameTaken",
-        "an object of a name that a child needs belongs to somebody else, and is left alone",
+        "an object with the name of a child exists and is not owned by the resource; it is not changed",
     )
     APPLY_REFUSED = (
         "ApplyRefused",
-        "the API server refuses a child as it is wanted, in the words of the message",
+        "the API server rejects a child object; the message has its error",
     )
     WAITING_FOR_MODEL = (
         "WaitingForModel",
-        "the registry has no version to serve yet; that is normal before the first training",
+        "the registry has no version to serve yet; this is normal before the first training",
     )
     TARGET_MISSING = (
         "TargetMissing",
-        "the wanted version is gone from the registry, or never was there; what serves goes on",
+        "the target version is not in the registry; pods keep serving",
     )
     VERSION_REJECTED = (
         "VersionRejected",
-        "the version cannot be served, in its loader's words; the last good one serves",
+        "the version cannot be served; the message is the loader's; the last good version serves",
     )
-    ABORTED = "Aborted", "a person gave the version up; the last good one serves"
-    ROLLING_OUT = "RollingOut", "pods of the wanted version or template are being started"
-    REPLICAS_NOT_READY = "ReplicasNotReady", "the version is the wanted one, but not every pod is ready"
+    ABORTED = "Aborted", "a user aborted the version; the last good version serves"
+    ROLLING_OUT = "RollingOut", "pods of the target version, or with a new template, are being started"
+    REPLICAS_NOT_READY = "ReplicasNotReady", "pods have the target version, but not all of them are ready"
     PROGRESS_DEADLINE_EXCEEDED = (
         "ProgressDeadlineExceeded",
-        "a rollout has made no progress for longer than its deadline",
+        "a rollout has made no progress for longer than the deadline",
     )
     CONNECTIONS_MISSING = (
         "ConnectionsMissing",
-        "pods do not find the Secret or ConfigMap with their connections",
+        "the Secret or ConfigMap with the connections of pods is missing",
     )
     POD_CANNOT_REACH_REGISTRY = "PodCannotReachRegistry", "a pod cannot reach the registry"
-    POD_CANNOT_REACH_ARTIFACTS = "PodCannotReachArtifacts", "a pod cannot fetch the model's artifacts"
+    POD_CANNOT_REACH_ARTIFACTS = "PodCannotReachArtifacts", "a pod cannot download the model's artifacts"
     SPOOL_UNUSABLE = "SpoolUnusable", "a pod cannot write its spool"
-    VERSION_NOT_FOUND = "VersionNotFound", "a pod does not find the version in the registry"
-    UNSCHEDULABLE = "Unschedulable", "no node takes a pod"
-    PODS_REFUSED = "PodsRefused", "the API server refuses pods: a quota, or an admission rule"
+    VERSION_NOT_FOUND = "VersionNotFound", "a pod cannot find the version in the registry"
+    UNSCHEDULABLE = "Unschedulable", "a pod cannot be scheduled on any node"
+    PODS_REFUSED = "PodsRefused", "the API server rejects pods, because of a quota or an admission policy"
     IMAGE_UNAVAILABLE = "ImageUnavailable", "a pod's image cannot be pulled"
     CONTAINER_CONFIG_ERROR = (
         "ContainerConfigError",
-        "a container cannot be made: a Secret or ConfigMap that its environment names is missing",
+        "a container cannot be created: a Secret or ConfigMap in its environment is missing",
     )
-    OUT_OF_MEMORY = "OutOfMemory", "a pod was ended for using more memory than its limit"
-    CRASHING = "Crashing", "a pod ends again and again, for a reason that does not blame the model"
-    NO_READY_PODS = "NoReadyPods", "no pod of prod answers"
-    NO_CANARY = "NoCanary", "there is no newer version to try"
+    OUT_OF_MEMORY = "OutOfMemory", "a pod was killed for using more memory than its limit"
+    CRASHING = "Crashing", "a pod ends repeatedly, for a reason that is not the model's fault"
+    NO_READY_PODS = "NoReadyPods", "no pod of prod is ready"
+    NO_CANARY = "NoCanary", "there is no newer version to try as canary"
     CANARY_STARTING = "CanaryStarting", "the canary's pods are not all ready yet"
-    CANARY_SERVING = "CanaryServing", "the canary serves; nothing says that it is worse than prod"
+    CANARY_SERVING = "CanaryServing", "the canary serves; there is no evidence that it is worse than prod"
     CANARY_NOT_WORSE = "CanaryNotWorse", "the comparison has evidence that the canary is not worse than prod"
     CANARY_WORSE = "CanaryWorse", "the comparison has evidence that the canary is worse than prod"
     DRIFT_FOUND = "DriftFound", "features of the traffic drifted"
     NO_DRIFT = "NoDrift", "no drift was found"
-    NOT_ENOUGH_DATA = "NotEnoughData", "too few rows or too short a time to judge"
+    NOT_ENOUGH_DATA = "NotEnoughData", "too few rows, or too short a window, for a verdict"
     NOT_CHECKED_YET = "NotCheckedYet", "the version that serves has not been checked yet"
     CHECK_FAILED = "CheckFailed", "the check ended without a verdict"
     CHECKED = "Checked", "the last check gave a verdict"
     DELIVERING = "Delivering", "predictions reach the log"
-    LOG_OFF = "LogOff", "spec switches the prediction log off"
-    LAGGING = "Lagging", "predictions wait in spools for longer than two minutes"
+    LOG_OFF = "LogOff", "the prediction log is off in spec"
+    LAGGING = "Lagging", "predictions have waited in spools for more than two minutes"
     DROPPING = "Dropping", "predictions were answered but not logged"
     ROWS_UNDELIVERED = (
         "RowsUndelivered",
-        "a pod vanished within the last day with rows that it had not delivered",
+        "a pod disappeared within the last day with undelivered rows",
     )
-    UNKNOWN = "Unknown", "no pod has said anything yet"
+    UNKNOWN = "Unknown", "no pod has reported yet"
 
 
 class EventReason(Documented):
@@ -132,32 +132,41 @@ class EventReason(Documented):
     ROLLED_OUT = "RolledOut", "a stage serves another version now"
     VERSION_REJECTED = (
         "VersionRejected",
-        "a version cannot be served and is given up, with the loader's words",
+        "a version cannot be served and is rejected; the message is the loader's",
     )
-    ABORTED = "Aborted", "a person gave a version up, by annotation"
+    ABORTED = "Aborted", "a user aborted a version by annotation"
     ABORT_STALE = (
         "AbortStale",
-        "the version that was to be given up is not on its way, or is all that prod has",
+        "the version to abort is not being rolled out, or prod has no other version",
     )
-    CANARY_ENDED = "CanaryEnded", "the canary is gone: promoted, or withdrawn from the registry"
-    AMBIGUOUS_STAGE = "AmbiguousStage", "several versions stand in one registry stage; the highest is served"
-    PROMOTED = "Promoted", "the registry was told of a promotion"
-    PROMOTION_PENDING = "PromotionPending", "the registry is to be told of a promotion"
-    PROMOTION_FORBIDDEN = "PromotionForbidden", "the registry may not be written; a pin holds nevertheless"
+    CANARY_ENDED = (
+        "CanaryEnded",
+        "the canary ended: it was promoted, or removed from the registry's stage or alias",
+    )
+    AMBIGUOUS_STAGE = "AmbiguousStage", "several versions are in one registry stage; the highest is served"
+    PROMOTED = "Promoted", "a promotion was written to the registry"
+    PROMOTION_PENDING = "PromotionPending", "a promotion is not yet written to the registry"
+    PROMOTION_FORBIDDEN = (
+        "PromotionForbidden",
+        "the operator may not write to the registry; a pin is served nevertheless",
+    )
     PROMOTION_SUPERSEDED = (
         "PromotionSuperseded",
-        "the registry moved on before it was told; nothing is overruled",
+        "the registry changed before a promotion was written to it; it is not overwritten",
     )
     PROMOTION_STALE = (
         "PromotionStale",
-        "the version that was to be promoted is not there, or there is nothing to promote",
+        "the version to promote does not exist, or there is nothing to promote",
     )
     DRIFT_DETECTED = "DriftDetected", "a check found drift"
-    DRIFT_CHECK_FAILED = "DriftCheckFailed", "a check could not judge"
+    DRIFT_CHECK_FAILED = "DriftCheckFailed", "a check ended without a verdict"
     ROWS_UNDELIVERED = (
         "RowsUndelivered",
-        "a pod vanished, with its node perhaps, and rows may have gone with it",
+        "a pod disappeared, perhaps with its node, and its undelivered rows may be lost",
     )
-    RETRAINING_STARTED = "RetrainingStarted", "a Job was started because of a report"
+    RETRAINING_STARTED = "RetrainingStarted", "a retraining Job was started because of a drift report"
     RETRAINING_FINISHED = "RetrainingFinished", "a retraining Job ended, with its result"
-    RETRAINING_HELD = "RetrainingHeld", "a report asks for retraining, but something holds it"
+    RETRAINING_HELD = (
+        "RetrainingHeld",
+        "a drift report calls for retraining, but a limit or setting prevents it",
+    )
