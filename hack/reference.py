@@ -117,7 +117,7 @@ def resource_page() -> str:
 
 NAMES = {
     NameKind.LABEL: ("Labels", "label"),
-    NameKind.REQUEST: ("Annotations by which people ask for something", "annotation of a ModelDeployment"),
+    NameKind.REQUEST: ("Annotations set by users", "annotation of a ModelDeployment"),
     NameKind.ANNOTATION: ("Annotations that the operator sets", "annotation"),
     NameKind.CHILD: ("Objects of a ModelDeployment", "name"),
     NameKind.CONTAINER: ("Containers", "name"),
@@ -129,7 +129,7 @@ def names_page() -> str:
     """Every label, annotation, child and container that the operator names."""
     lines = ["# Labels, annotations and names", "", NOTE]
     lines += [
-        "`{name}` stands for the name of the ModelDeployment. Other tools may select and read by these.",
+        "`{name}` stands for the name of the ModelDeployment. Other tools may use them.",
         "",
     ]
     for kind in NameKind:

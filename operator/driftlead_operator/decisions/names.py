@@ -68,7 +68,7 @@ MANAGED_BY: Final = _add(
 RESOURCE_NAME: Final = _add(
     NameKind.LABEL,
     f"{GROUP}/name",
-    "the ModelDeployment whose child it is; together with managed-by it marks an orphan as ours",
+    "the ModelDeployment that the child belongs to; with managed-by it identifies orphaned children",
 )
 STAGE: Final = _add(
     NameKind.LABEL,
@@ -88,38 +88,38 @@ POD_TEMPLATE_HASH: Final = "pod-template-hash"
 PROMOTE: Final = _add(
     NameKind.REQUEST,
     f"{GROUP}/promote",
-    "the version to move in the registry to the stage or alias that prod follows; acted upon once",
+    "the version to move in the registry to the stage or alias that prod follows; carried out once",
 )
 ABORT: Final = _add(
     NameKind.REQUEST,
     f"{GROUP}/abort",
-    "the version to give up, while it is on its way to prod or is the canary; acted upon once",
+    "the version to abort, while it is being rolled out to prod or is the canary; carried out once",
 )
 REQUESTED_AT: Final = _add(
-    NameKind.REQUEST, f"{GROUP}/requestedAt", "any new text: a version that was given up is tried once more"
+    NameKind.REQUEST, f"{GROUP}/requestedAt", "any new value: a rejected or aborted version is tried again"
 )
 INPUTS: Final = _add(
     NameKind.ANNOTATION,
     f"{GROUP}/inputs",
-    "on Deployments, and by them on ReplicaSets: the hash of what people decided about the pods, and of the"
-    " template that followed from it",
+    "on Deployments, copied to their ReplicaSets: the hash of the user's settings for the pods, and of the"
+    " template that was rendered from them",
 )
 TEMPLATE: Final = _add(
     NameKind.ANNOTATION,
     f"{GROUP}/template",
-    "on Deployments, and by them on ReplicaSets: the pod template as the operator applied it, so that an"
-    " upgrade of the operator or a step back can apply the same once more",
+    "on Deployments, copied to their ReplicaSets: the pod template as the operator applied it, so that after"
+    " an upgrade of the operator, or in a rollback, the same template can be applied again",
 )
 APPLIED: Final = _add(
     NameKind.ANNOTATION,
     f"{GROUP}/applied",
-    "on every child but Jobs: the hash of the object as applied last, by which the operator sees whether it"
-    " must apply again",
+    "on every child except Jobs: the hash of the object as last applied; if it differs, the operator applies"
+    " the object again",
 )
 HOOKS_AT: Final = _add(
     NameKind.ANNOTATION,
     f"{GROUP}/hooks-at",
-    "on the Lease: where the leader takes webhooks of registries",
+    "on the Lease: the address at which the leader accepts webhooks of registries",
 )
 REVISION: Final = "deployment.kubernetes.io/revision"
 """Kubernetes' own annotation: the number of a Deployment's revision, on it and on its ReplicaSets."""
@@ -137,7 +137,7 @@ def stable(resource: str) -> str:
 _add(
     NameKind.CHILD,
     "{name}-prod",
-    "Deployment and Service of prod; PodDisruptionBudget and HorizontalPodAutoscaler where they are wanted",
+    "Deployment and Service of prod; PodDisruptionBudget and HorizontalPodAutoscaler if needed",
 )
 _add(NameKind.CHILD, "{name}-canary", "Deployment, Service and PodDisruptionBudget of the canary")
 
@@ -167,7 +167,7 @@ _add(
     NameKind.CHILD,
     "{name}-retrain-{version}-{hash}",
     "Job that trains a challenger of a version; the hash is of the report that caused it and of the attempt,"
-    " so that one cause makes one Job",
+    " so that one report and attempt create only one Job",
 )
 
 
