@@ -25,10 +25,9 @@ Edges:
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 
@@ -36,18 +35,15 @@ from driftlead_operator import metrics
 from driftlead_operator.decisions.facts import ModelVersion, RegistryFacts, RegistryWrite
 from driftlead_operator.errors import OperatorError, RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.registry.mlflow import Declaration, Model, Registry, with_aliases
+from driftlead_operator.registry.reader import Reader, for_each
 from driftlead_operator.registry.resync import Resync
 from driftlead_operator.workqueue import backoff
 
 log = structlog.get_logger(__name__)
-A = TypeVar("A")
 
 LONGEST_BACKOFF = 120.0
 MIN_SECONDS = 0.5
 """Seconds between two polls at the least, however many hooks arrive."""
-BULK_FROM = 20
-"""Changed models from which on versions are read page by page for all models, not model by model."""
-CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,12 +76,12 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.registry = registry
+        self._reader = Reader(registry)
         self.declaration: Declaration = registry.declaration
         self._seconds, self._watched, self._changed, self._now = seconds, watched, changed, now
         self._answers: dict[str, Answer] = {}
         self._poll_now = asyncio.Event()
         self._failures = 0
-        self._pages = 1
         self.must_list = True
         """Whether the next poll must list models: nothing was read yet, or somebody waits for a change."""
         self._resync = Resync(clock)
@@ -196,11 +192,11 @@ class Poller:
         if not self.must_list and all(map(self.knows, watched)):
             known = {name for name in watched if self._answers[name].exists}
             if due := self._resync.due(known):
-                return await self._read_again(due, min(len(watched), self._pages))
+                return await self._read_again(due, min(len(watched), self._reader.pages))
         at = self._now()
-        models = await self._models(watched)
+        models = await self._reader.models(watched)
         stale = [name for name, model in models.items() if self._is_stale(name, model)]
-        versions = await self._versions(stale)
+        versions = await self._reader.versions(stale)
         changed = set()
         for name in watched:
             before = self._answers.get(name)
@@ -223,13 +219,13 @@ class Poller:
         """
         at, found = self._now(), None
         if self._resync.by_pages:
-            found = await self._all_versions(most)
+            found = await self._reader.all_versions(most)
             self._resync.by_pages = found is not None
             if found is None:
                 return set()  # what was asked was as much as a poll may ask
         read = models if found is not None else models[:most]
         if found is None:
-            found = await for_each(self._versions_of, read)
+            found = await for_each(self._reader.versions_of, read)
         self._resync.read(read)
         return {name for name in read if self._keep(name, self._again(at, name, found.get(name, ())))}
 
@@ -242,52 +238,6 @@ class Poller:
     def _is_stale(self, name: str, model: Model) -> bool:
         before = self._answers.get(name)
         return before is None or before.fingerprint != model.fingerprint
-
-    async def _models(self, watched: Collection[str]) -> Mapping[str, Model]:
-        """The watched models that exist, by whichever way takes fewer requests."""
-        if len(watched) > self._pages and (found := await self._models_by_page(len(watched))) is not None:
-            return {name: found[name] for name in watched if name in found}
-        asked = await for_each(self.registry.model, sorted(watched))
-        return {name: model for name, model in asked.items() if model}
-
-    async def _models_by_page(self, most: int) -> dict[str, Model] | None:
-        """Every model of the registry; None when that takes more than `most` requests."""
-        found: dict[str, Model] = {}
-        token = ""
-        for page in range(1, most + 1):
-            models, token = await self.registry.models_page(token)
-            found |= {model.name: model for model in models}
-            self._pages = page
-            if not token:
-                return found
-        self._pages = most + 1
-        return None
-
-    async def _versions(self, models: Sequence[str]) -> dict[str, list[ModelVersion]]:
-        """The versions of these models; a model without any has an empty list."""
-        if len(models) >= BULK_FROM and (found := await self._all_versions(len(models))) is not None:
-            return {model: found.get(model, []) for model in models}
-        return await for_each(self._versions_of, models)
-
-    async def _versions_of(self, model: str) -> list[ModelVersion]:
-        found: list[ModelVersion] = []
-        token = ""
-        while True:
-            page, token = await self.registry.versions_page(token, model=model)
-            found += page.get(model, ())
-            if not token:
-                return found
-
-    async def _all_versions(self, most: int) -> dict[str, list[ModelVersion]] | None:
-        found: dict[str, list[ModelVersion]] = {}
-        token = ""
-        for _ in range(most):
-            page, token = await self.registry.versions_page(token)
-            for model, versions in page.items():
-                found.setdefault(model, []).extend(versions)
-            if not token:
-                return found
-        return None
 
     async def write(self, write: RegistryWrite) -> None:
         """Writes, keeps what was refused for the next plan, and polls at once.
@@ -315,19 +265,3 @@ def answer(at: datetime, model: Model | None, versions: Collection[ModelVersion]
         exists=True,
         versions=with_aliases(versions, model.aliases),
     )
-
-
-async def for_each(ask: Callable[[str], Awaitable[A]], names: Sequence[str]) -> dict[str, A]:
-    """The answer for each name, a few requests at once; raises the first error."""
-    gate = asyncio.Semaphore(CONCURRENCY)
-
-    async def one(name: str) -> A:
-        async with gate:
-            return await ask(name)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = {name: group.create_task(one(name)) for name in names}
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return {name: task.result() for name, task in tasks.items()}
