@@ -57,7 +57,7 @@ async def verify(dsn: str, children: Sequence[Child]) -> dict[str, int]:
 
 async def verify_histograms(connection: asyncpg.Connection) -> None:
     """The counts are those of the rows in the log, bin by bin."""
-    rows = await connection.fetch("SELECT features_f32, prediction, latency_ms FROM inference_logs")
+    rows = await connection.fetch("SELECT features_f32, prediction, row FROM inference_logs")
     counted = await connection.fetch("SELECT * FROM drift_hist")
     assert sum(c["rows"] for c in counted) == len(rows)
     if not rows:
@@ -68,7 +68,9 @@ async def verify_histograms(connection: asyncpg.Connection) -> None:
     np.testing.assert_array_equal(sum(unpack(c["features"]) for c in counted), expected)
     predictions = base.count_prediction([r["prediction"] for r in rows])
     np.testing.assert_array_equal(sum(unpack(c["prediction"]) for c in counted), predictions)
-    assert sum(unpack_latency(c["latency"])[0].sum() for c in counted) == len(rows)
+    requests = sum(r["row"] == 0 for r in rows)
+    assert sum(c["requests"] for c in counted) == requests
+    assert sum(unpack_latency(c["latency"])[0].sum() for c in counted) == requests
 
 
 @pytest.mark.parametrize("mode", ["async", "durable"])
