@@ -28,7 +28,7 @@ class LogMode(StrEnum):
     OFF = "off"
 
 
-class SpoolFull(StrEnum):
+class WhenFull(StrEnum):
     """What happens to a prediction whose row does not fit into the spool."""
 
     DROP = "drop"
@@ -102,8 +102,8 @@ class Settings(ConnectedSettings):
         "~/.cache/driftlead.",
     )
     spool_bytes: int = Field(512 * 1024**2, ge=1024**2, description="How large the spool may grow, in bytes.")
-    spool_full: SpoolFull = Field(
-        SpoolFull.DROP,
+    spool_full: WhenFull = Field(
+        WhenFull.DROP,
         description="When the spool is full: `drop` the row and count it, or `refuse` with 503.",
     )
     log_sample: float = Field(

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings
 
 from driftlead_drift.settings import CheckSettings, CompareSettings, RetrainSettings
 from driftlead_formats.settings_source import ConnectedSettings, variable_names
-from driftlead_inference.settings import Front, LogMode, SpoolFull
+from driftlead_inference.settings import Front, LogMode, WhenFull
 from driftlead_inference.settings import Settings as ServeSettings
 from driftlead_operator.decisions.facts import Defaults, Facts, RegistryFacts
 from driftlead_operator.decisions.render import manifests, pod_template
@@ -124,7 +124,7 @@ def test_the_check_is_told_what_the_servers_do_not_log() -> None:
         ("drift.rule", get_args(CheckSettings.model_fields["rule"].annotation)),
         ("inference.front", tuple(Front)),
         ("inference.predictionLog.mode", tuple(LogMode)),
-        ("inference.predictionLog.whenFull", tuple(SpoolFull)),
+        ("inference.predictionLog.whenFull", tuple(WhenFull)),
     ],
 )
 def test_the_api_offers_what_the_component_behind_it_knows(field: str, known: tuple[str, ...]) -> None:

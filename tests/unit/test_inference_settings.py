@@ -85,7 +85,7 @@ def test_the_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "uri", ["models:/Name", "models:/Name/Production", "models:/Name/latest", "s3://x/y"]
 )
-def test_what_is_no_exact_version_is_refused(uri: str) -> None:
+def test_what_is_not_an_exact_version_is_refused(uri: str) -> None:
     with pytest.raises(StartFailed, match="models:/Name/3") as caught:
         parse_uri(uri)
     assert caught.value.code == ExitCode.USAGE

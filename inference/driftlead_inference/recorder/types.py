@@ -47,7 +47,7 @@ class RecorderSettings:
     `mode`: async (append, answer, deliver later), durable (answer after the commit), off. `dsn` is called for
     each connection, so that credentials rotate. `spool_bytes` bounds the folder; `spool_full` says what
     happens then (in mode durable always refuse: a dropped row is never committed). `flush_seconds`: a row
-    waits at most so long for others. `batch_bytes`: the most that one transaction moves. `duty`: the share
+    waits that long for others at most. `batch_bytes`: the most that one transaction moves. `duty`: the share
     of time that catching up may keep the database busy. `sample`: share of requests whose rows are logged;
     histograms count all. `redact`: names of features that are never written, `feature_names` their order.
     `pooler`: a transaction pooler is in front, so prepared statements are not kept. `store`: where a

@@ -46,7 +46,7 @@ from driftlead_log.segments import import_segments, prefix
 from driftlead_log.store import StoreUnreachable
 
 HEARTBEAT_SECONDS = 60.0
-MARGIN_SECONDS = 10.0  # a row is appended so long after its acceptance at most, prediction included
+MARGIN_SECONDS = 10.0  # from a row's acceptance to its append at most, prediction included
 BACKOFF_SECONDS = (0.1, 10.0)
 UNREACHABLE = (
     OSError, TimeoutError, ValueError,
