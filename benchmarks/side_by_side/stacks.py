@@ -18,14 +18,14 @@ REST = "other"
 WAITING = ""
 # A part of the file's name, a function or "" for any, the step. The first that fits counts.
 STEPS = [
+    ("protocols/predict.py", "encode", "encode the reply"),
     ("protocols/predict.py", "reply", "encode the reply"),
-    ("protocols/predict.py", "", "decode and validate the body"),
+    ("driftlead_inference/protocols/", "", "decode and validate the body"),
     ("driftlead_inference/rows/validation.py", "", "rows into a matrix, checked"),
     ("driftlead_inference/batching.py", "gather", "rows into a matrix, checked"),
     ("driftlead_inference/batching.py", "attempt", "predict"),
     ("driftlead_inference/batching.py", "", "gather a batch, hand it on"),
-    ("driftlead_inference/engines/onnx/engine.py", "", "predict"),
-    ("driftlead_inference/engines/base.py", "", "predict"),
+    ("driftlead_inference/engines/", "", "predict"),
     ("driftlead_inference/model/flavours.py", "", "predict"),
     ("driftlead_inference/service.py", "log_rows", "build the log's rows"),
     ("driftlead_inference/service.py", "count", "metrics"),
