@@ -181,8 +181,8 @@ async def test_without_postgres_nothing_is_acknowledged_and_no_prediction_counts
 ) -> None:
     monkeypatch.setattr(feedback_store, "SECONDS", 0.3)
     with silent() as dsn:
-        for away in ("postgresql://x@127.0.0.1:1/x", dsn):
-            answers = await send(away, GOOD)
+        for unreachable in ("postgresql://x@127.0.0.1:1/x", dsn):
+            answers = await send(unreachable, GOOD)
             assert answers.statuses == [503]
             assert "not stored: Postgres does not answer" in detail(answers.replies[0])
             assert answers.replies[0].headers["retry-after"] == "5"

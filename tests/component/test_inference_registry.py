@@ -29,7 +29,7 @@ NAME = "Demo"
 
 @pytest.fixture(scope="module")
 def neighbours() -> Iterator[tuple[ExitStack, str, dict[str, str]]]:
-    """A registry with one version in S3: closing the stack takes both away; the version's run; variables."""
+    """A registry with one version in S3: closing the stack ends both; the version's run; variables."""
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         s3: S3 = stack.enter_context(s3_server())
         for name, value in s3.environment().items():
@@ -182,12 +182,12 @@ def test_artifacts_that_are_unreachable_at_the_first_start_blame_nobody(
     neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
 ) -> None:
     _, run, environment = neighbours
-    away = f"http://127.0.0.1:{free_port()}"
-    there = {**environment, "MLFLOW_S3_ENDPOINT_URL": away, "AWS_ENDPOINT_URL_S3": away}
+    unreachable = f"http://127.0.0.1:{free_port()}"
+    there = {**environment, "MLFLOW_S3_ENDPOINT_URL": unreachable, "AWS_ENDPOINT_URL_S3": unreachable}
     code, message = failed_start(uri.format(run=run), tmp_path, **there)
     assert code == ExitCode.POD_CANNOT_REACH_ARTIFACTS
     assert message["reason"] == "PodCannotReachArtifacts"
-    assert (away if uri.startswith("models:") else "s3://mlflow") in message["message"]
+    assert (unreachable if uri.startswith("models:") else "s3://mlflow") in message["message"]
     assert not list((tmp_path / "cache").glob("*/artifact"))
 
 

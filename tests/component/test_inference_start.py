@@ -107,8 +107,8 @@ def test_a_folder_without_a_model_is_not_found(tmp_path: Path) -> None:
 
 
 def test_a_registry_that_does_not_answer_blames_nobody(tmp_path: Path) -> None:
-    away = f"http://127.0.0.1:{free_port()}"
-    code, message = failed_start("models:/Name/3", tmp_path, MLFLOW_TRACKING_URI=away)
+    unreachable = f"http://127.0.0.1:{free_port()}"
+    code, message = failed_start("models:/Name/3", tmp_path, MLFLOW_TRACKING_URI=unreachable)
     assert code == ExitCode.POD_CANNOT_REACH_REGISTRY
     assert message["version"] == "3"
 

@@ -143,7 +143,7 @@ def test_a_cached_version_is_found_and_held_against_its_digests(tmp_path: Path) 
 def test_a_download_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
     def broken(folder: Path) -> None:
         (folder / "MLmodel").write_text("half")
-        raise ConnectionError("away")
+        raise ConnectionError("unreachable")
 
     with pytest.raises(ConnectionError):
         cache.remember(tmp_path, SOURCE, broken)
