@@ -16,7 +16,7 @@ LIBRARIES = ("scikit-learn", "skl2onnx", "onnxruntime", "numpy", "mlflow-skinny"
 
 
 class PrepareRequest(msgspec.Struct, frozen=True):
-    """What the serving process asks for."""
+    """What to prepare. `conversion`: the setting `onnx`; `result`: the file for the `PrepareResult`."""
 
     uri: str
     name: str
@@ -28,7 +28,7 @@ class PrepareRequest(msgspec.Struct, frozen=True):
 
 
 class PrepareResult(msgspec.Struct, frozen=True):
-    """Where it lies now, or why it does not."""
+    """The cache entry that holds the model, or the exit code and the sentence of why there is none."""
 
     entry: str = ""
     code: int = 0
