@@ -212,7 +212,7 @@ def test_most_rows_of_a_split_go_where_onnx_runtime_finds_the_next_node_beside_i
     node = to_onnx(model, TABLE.astype(np.float32), options={"zipmap": False}).graph.node[0]
     before = trees.read(node, trees.trees_of(model))
     assert before is not None
-    after = trees.turned(before, 4)
+    after = trees.flipped(before, 4)
     split = ~after.leaf
     assert (before.samples[before.yes] > before.samples[before.no])[split].any()
     assert (after.samples[after.no] >= after.samples[after.yes])[split].all()
