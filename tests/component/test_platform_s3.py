@@ -19,16 +19,16 @@ MODEL = "Demo"
 TRY = """
 import json, os
 from driftlead_log.store import S3Store
-from driftlead_drift import storage
+from driftlead_drift.storage import s3
 bucket, said = os.environ["DRIFTLEAD_REPORT_BUCKET"], {}
-storage.put(f"s3://{bucket}/reports/a", b"report", "text/plain")
+s3.put(f"s3://{bucket}/reports/a", b"report", "text/plain")
 store = S3Store(bucket)
-store.put("handed/over", b"rows")
-said["listed"] = store.list("handed/") + store.list("reports/")
-said["read"] = [storage.get(f"s3://{bucket}/reports/a").decode(), store.get("handed/over").decode()]
-said["missing"] = [storage.get(f"s3://{bucket}/none"), store.get("none")]
-store.delete("handed/over")
-said["host"] = storage.client().generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a"})
+store.put("uploaded/segment", b"rows")
+said["listed"] = store.list("uploaded/") + store.list("reports/")
+said["read"] = [s3.get(f"s3://{bucket}/reports/a").decode(), store.get("uploaded/segment").decode()]
+said["missing"] = [s3.get(f"s3://{bucket}/none"), store.get("none")]
+store.delete("uploaded/segment")
+said["host"] = s3.client().generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a"})
 print(json.dumps(said))
 """
 """What the drift check and a dying pod do."""
@@ -58,7 +58,7 @@ def understood(done: subprocess.CompletedProcess[str]) -> str:
     """Everything worked; where the client looks for a bucket's object."""
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout)
-    assert said["listed"] == ["handed/over", "reports/a"]
+    assert said["listed"] == ["uploaded/segment", "reports/a"]
     assert said["read"] == ["report", "rows"]
     assert said["missing"] == [None, None]
     return str(said["host"]).partition("?")[0]
