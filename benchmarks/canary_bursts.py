@@ -37,7 +37,7 @@ class Run:
 
 
 Law = Callable[[np.random.Generator, int, int], np.ndarray]
-"""The chance to fail, shape (minutes, pods), for a side of so many pods."""
+"""The chance to fail, shape (minutes, pods), for a side of this number of pods."""
 
 
 def steady(share: float) -> Law:

@@ -25,10 +25,10 @@ class Counted:
     """A model that counts how often it is asked, and answers NaN where the third feature is missing."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def predict(self, table: Any) -> np.ndarray:
-        self.asked += 1
+        self.calls += 1
         return np.asarray(np.nan_to_num(table[:, 0]) + table[:, 2])
 
 
@@ -53,4 +53,4 @@ def test_each_null_and_each_huge_number_is_tried(model: Any, missing: tuple[int,
 def test_a_model_that_refuses_nothing_is_asked_once() -> None:
     model = Counted()
     accepted_missing(predictor(Loaded("sklearn", model, None), unnamed(4), "array"), ROW)
-    assert model.asked == 1
+    assert model.calls == 1

@@ -33,15 +33,15 @@ class Client(threading.Thread):
         self._port = int(server.url.rpartition(":")[2])
         self._name = name
         self.acknowledged: dict[str, int] = {}
-        self.asked = 0
+        self.calls = 0
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         try:
             while True:
-                self.asked += 1
-                identifier, count = f"{self._name}-{self.asked}", random.choice([1, 1, 3])
-                table = rows(count, seed=self.asked).tolist()
+                self.calls += 1
+                identifier, count = f"{self._name}-{self.calls}", random.choice([1, 1, 3])
+                table = rows(count, seed=self.calls).tolist()
                 body = json.dumps({"features": table[0] if count == 1 else table})
                 connection.request("POST", "/predict", body, {"X-Request-ID": identifier})
                 reply = connection.getresponse()

@@ -1,4 +1,4 @@
-"""What rooms share with the inference server as data: exit codes and connections."""
+"""What components share with the inference server as data: exit codes and connections."""
 
 import os
 from pathlib import Path

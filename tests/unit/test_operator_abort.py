@@ -86,21 +86,21 @@ def test_a_promoted_canary_is_given_up_in_both_stages(world: World) -> None:
     assert not writes(world.plan())
 
 
-@pytest.mark.parametrize("wish", ["annotation", "newer", "away and back"])
-def test_a_newer_version_or_a_person_supersedes_it(world: World, wish: str) -> None:
+@pytest.mark.parametrize("change", ["annotation", "newer", "away and back"])
+def test_a_newer_version_or_a_person_supersedes_it(world: World, change: str) -> None:
     half_rolled(world)
     world.annotate(abort="5")
     world.settle()
-    if wish == "annotation":
+    if change == "annotation":
         world.annotate(requestedAt="again")
-    elif wish == "newer":
+    elif change == "newer":
         world.register("6", stage="Production")
     else:
         world.transition("3", "Production")
         world.settle()
         world.transition("5", "Production")
     world.settle()
-    assert world.serving("prod") == ["6" if wish == "newer" else "5"] * 2
+    assert world.serving("prod") == ["6" if change == "newer" else "5"] * 2
     assert world.ready()[0] == "True" and "rejected" not in world.status["prod"]
 
 

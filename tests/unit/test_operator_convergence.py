@@ -159,7 +159,7 @@ class Walk(RuleBasedStateMachine):
         assert not any(each.ref == Ref("Deployment", "demo-prod") for each in first.delete)
         assert world.serving("prod") == served_before  # writing objects takes no pod away
         if first.registry_writes or first.create or world.status.get("handled") != handled:
-            world.carry_out(world.plan())  # what was written is seen, and a wish is heard once
+            world.carry_out(world.plan())  # what was written is seen, and a request is acted upon once
         second = world.plan()
         assert not writes(second), second
         if self.wiped_since is not None:

@@ -24,7 +24,7 @@ class Registry:
         self.models = models
         self.aliases: dict[str, dict[str, str]] = {}
         self.changes: Counter[str] = Counter()
-        self.asked: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.error: Exception | None = None
         self.pages_of_versions = 1
 
@@ -35,7 +35,7 @@ class Registry:
     def _count(self, call: str) -> None:
         if self.error:
             raise self.error
-        self.asked[call] += 1
+        self.calls[call] += 1
 
     async def model(self, name: str) -> Model | None:
         self._count("model")
@@ -97,21 +97,21 @@ async def test_a_poll_without_news_asks_once_a_model_or_once_a_page_whichever_is
     names = [f"m{number:02}" for number in range(watched)]
     assert await asks.poll(names) == set(names)
     for _ in range(3):
-        registry.asked.clear()
+        registry.calls.clear()
         assert await asks.poll(names) == set()
-        assert registry.asked.total() <= most
-        assert registry.asked["versions_page"] == 0
+        assert registry.calls.total() <= most
+        assert registry.calls["versions_page"] == 0
 
 
 async def test_only_the_model_that_moved_is_read_again_and_told() -> None:
     registry = Registry({"a": [version(1)], "b": [version(1)]})
     asks = poller(registry)
     await asks.poll(["a", "b"])
-    registry.asked.clear()
+    registry.calls.clear()
     registry.models["a"] = [version(1, "Archived"), version(2, "Production")]
     registry.changes["a"] += 1
     assert await asks.poll(["a", "b"]) == {"a"}
-    assert registry.asked["versions_page"] == 1
+    assert registry.calls["versions_page"] == 1
     facts = asks.facts("a", "team")
     assert [(each.version, each.stage) for each in facts.versions] == [("2", "Production"), ("1", "Archived")]
 
@@ -217,10 +217,10 @@ async def test_reading_versions_again_costs_no_more_than_a_listing_and_reaches_e
         registry.models[name] = [version(1), version(2, "Production")]  # and nothing tells of it
     for poll in range(61 + 6 * watched):
         clock.seconds += 10
-        registry.asked.clear()
+        registry.calls.clear()
         await asks.poll_once()
-        assert registry.asked.total() <= most
-        assert poll >= 59 or not registry.asked["versions_page"]
+        assert registry.calls.total() <= most
+        assert poll >= 59 or not registry.calls["versions_page"]
     assert all(len(asks.facts(name, "team").versions) == 2 for name in names)
 
 
@@ -229,12 +229,12 @@ async def test_a_poll_that_a_hook_asked_for_lists_and_the_next_one_reads_again()
     asks, clock = watching(registry, ["a"])
     await asks.poll_once()
     clock.seconds = 700.0
-    registry.asked.clear()
+    registry.calls.clear()
     asks.must_list = True
     await asks.poll_once()
-    assert registry.asked == {"model": 1}
+    assert registry.calls == {"model": 1}
     await asks.poll_once()
-    assert registry.asked == {"model": 1, "versions_page": 1}
+    assert registry.calls == {"model": 1, "versions_page": 1}
 
 
 async def test_versions_that_are_read_again_keep_their_aliases() -> None:
@@ -245,7 +245,7 @@ async def test_versions_that_are_read_again_keep_their_aliases() -> None:
     clock.seconds = 700.0
     registry.models["a"].append(version(3))
     assert await asks.poll(["a"]) == {"a"}
-    assert registry.asked == {"model": 1, "versions_page": 2}  # the second reading was no listing
+    assert registry.calls == {"model": 1, "versions_page": 2}  # the second reading was no listing
     facts = asks.facts("a", "team")
     assert [(each.version, each.aliases) for each in facts.versions] == [
         ("3", ()),

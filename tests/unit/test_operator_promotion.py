@@ -1,4 +1,4 @@
-"""What the registry is told, by whose wish, and above all when it is not."""
+"""What the registry is told, at whose request, and above all when it is not."""
 
 from datetime import timedelta
 

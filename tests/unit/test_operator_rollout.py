@@ -123,17 +123,17 @@ def test_a_broken_prod_never_blocks_a_fix() -> None:
     assert world.serving("prod") == ["2", "2"]
 
 
-@pytest.mark.parametrize("wish", ["annotation", "spec", "target"])
-def test_a_rejected_version_is_tried_again_only_when_something_changed(world: World, wish: str) -> None:
+@pytest.mark.parametrize("change", ["annotation", "spec", "target"])
+def test_a_rejected_version_is_tried_again_only_when_something_changed(world: World, change: str) -> None:
     world.register("2", stage="Production", exit_code=3)
     world.settle()
     world.versions["2"].exit_code = 0
     world.now += timedelta(hours=5)
     world.settle()
     assert world.serving("prod") == ["1", "1"]
-    if wish == "annotation":
+    if change == "annotation":
         world.annotate(requestedAt="2026-11-24T13:00:00Z")
-    elif wish == "spec":
+    elif change == "spec":
         world.patch(inference__resources={"limits": {"memory": "2Gi"}})
     else:
         world.transition("1", "Production")

@@ -47,6 +47,6 @@ def _of_stretches(n: NDArray[np.float64], k: NDArray[np.float64], share: float, 
     if cells < 1 or expected <= 0:
         return 1.0
     value = float(((bad - requests * share) ** 2).sum()) / expected * (cells + 1) / cells
-    # Of a variance on so many cells, and of counts so rare that their own kurtosis is felt.
+    # Of a variance on that number of cells, and of counts so rare that their own kurtosis is felt.
     error = np.sqrt(2 / cells + 1 / expected)
     return value if value > 1 + SURELY * error else 1.0

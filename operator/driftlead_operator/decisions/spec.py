@@ -84,7 +84,7 @@ class PredictionLog(Part):
 
     @property
     def redacted(self) -> str:
-        """The names as every room reads them."""
+        """The names as every component reads them."""
         return ",".join(self.redact)
 
 
