@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from driftlead_formats.summaries import CanaryAssessment
+from driftlead_formats.verdicts import CanaryVerdict
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Facts, Plan
@@ -15,6 +17,7 @@ from hack.ports import free_port
 from neighbours.operators import decisions, own_names, resource, running_operator, until
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
+JUDGED = CanaryAssessment(verdict=CanaryVerdict.NON_INFERIOR)
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ async def server() -> AsyncIterator[tuple[int, dict[str, Any]]]:
         return web.json_response(answer)
 
     async def verdict(_: web.Request) -> web.Response:
-        return web.json_response({"verdict": "non-inferior"})
+        return web.json_response(JUDGED.dump())
 
     app = web.Application()
     app.add_routes([web.get("/health", health), web.get("/verdict", verdict)])
@@ -65,7 +68,7 @@ async def get(api: ApiServer, path: str) -> Any:
         return None
 
 
-async def test_answers_of_pods_and_of_the_judge_reach_the_facts_and_a_changed_one_gives_a_turn(
+async def test_answers_of_pods_and_of_the_judge_reach_the_facts_and_a_changed_one_gives_a_reconcile(
     api: ApiServer, where: str, registries: Path, server: tuple[int, dict[str, Any]]
 ) -> None:
     port, answer = server
@@ -83,9 +86,9 @@ async def test_answers_of_pods_and_of_the_judge_reach_the_facts_and_a_changed_on
         )  # an address that nobody has
         await run_pod(api, where, "answers", component="prod", address="127.0.0.1", port=port)
         await run_pod(api, where, "judge", component="judge", address="127.0.0.1", port=port)
-        await until(lambda: "answers" in seen[-1].health and seen[-1].verdict, seconds=10)
+        await until(lambda: "answers" in seen[-1].health and seen[-1].canary_verdict, seconds=10)
         assert dict(seen[-1].health) == {"answers": {"status": "ok", "model_version": "3"}}
-        assert seen[-1].verdict == {"verdict": "non-inferior"}
+        assert seen[-1].canary_verdict == JUDGED
         answer["model_version"] = "4"
         await until(lambda: seen[-1].health["answers"]["model_version"] == "4", seconds=10)
 
