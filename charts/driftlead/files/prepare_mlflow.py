@@ -15,7 +15,7 @@ from botocore.config import Config
 DEADLINE = time.monotonic() + 300
 
 
-def patiently(what: str, attempt: Callable[[], None]) -> None:
+def retry(what: str, attempt: Callable[[], None]) -> None:
     """Tries until it works; after five minutes ends with the last words of the other side."""
     while True:
         try:
@@ -52,5 +52,5 @@ def upgrade_schema() -> None:
         subprocess.run(["mlflow", "db", "upgrade", uri], check=True)
 
 
-patiently("database", upgrade_schema)
-patiently("bucket", make_bucket)
+retry("database", upgrade_schema)
+retry("bucket", make_bucket)

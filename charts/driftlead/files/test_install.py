@@ -184,12 +184,12 @@ def prediction() -> str:
         registry.transition_model_version_stage(
             model_name, version, "Production", archive_existing_versions=True
         )
-        patiently(lambda: served(url, version))
+        retry(lambda: served(url, version))
         token = text(CONNECTIONS / "DRIFTLEAD_REQUIRES_TOKEN")
         answer = ask(f"{url}/predict", {"features": [3.0, 0.0]}, credentials=token and f"Bearer {token}")
         if str(answer["model_version"]) != version or int(answer["prediction"]) != 1:
             raise Refused(f"version {version} should answer 1 for a=3, and {url} answered {answer}")
-        patiently(lambda: logged(answer["request_id"]))
+        retry(lambda: logged(answer["request_id"]))
     finally:
         registry.delete_registered_model(model_name)
     return f"version {version} answered {answer['prediction']}, and the answer is in inference_logs"
@@ -209,7 +209,7 @@ def logged(request_id: str) -> None:
         raise Refused(f"inference_logs holds {rows} rows of request {request_id}, wanted 1")
 
 
-def patiently(attempt: Callable[[], None]) -> None:
+def retry(attempt: Callable[[], None]) -> None:
     """Tries until it works. Raises the last Refused when that takes too long."""
     deadline = time.monotonic() + float(os.environ.get("TEST_SECONDS", "240"))
     while True:

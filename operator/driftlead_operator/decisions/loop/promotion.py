@@ -136,7 +136,7 @@ def _annotated(before: Promotion, request: Request) -> Promotion:
         return before if version else replace(before, handled="")
     after = replace(before, handled=version)
     if not request.memory.observed_generation:
-        return after  # an annotation that came with the manifest is no request of now
+        return after  # an annotation that came with the manifest is not a request of now
     wrong = _why_stale(version, request)
     if wrong:
         event = Event(reason=EventReason.PROMOTION_STALE, message=wrong, type="Warning")

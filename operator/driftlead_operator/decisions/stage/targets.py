@@ -51,7 +51,7 @@ def resolve(stage: Stage, registry: RegistryFacts) -> Target:
 def remembered(stage: Stage, before: StageMemory) -> Target:
     """The target that status holds, while the registry has not answered since this operator started.
 
-    A pin that is another by now cannot be looked up, so it is no target yet.
+    A pin that is another by now cannot be looked up, so it is not a target yet.
     """
     known = before.target
     if not number(known.version) or (stage.version and stage.version != known.version):
