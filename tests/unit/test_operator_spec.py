@@ -40,6 +40,10 @@ def test_an_unknown_field_of_a_newer_version_is_left_alone() -> None:
     ("changes", "sentence"),
     [
         ({"model": None}, "spec.model: input should be a valid string, seen: 'None'"),
+        (
+            {"retraining": {"function": "m:f", "cooldown": "999999999w"}},
+            "spec.retraining.cooldown: 999999999w is longer than ten years; write for example 12h",
+        ),
         ({"prod": {"replicas": "two"}}, "spec.prod.replicas: input should be a valid integer"),
         ({"prod": {"version": "abc"}}, "spec.prod.version: string should match pattern"),
         ({"prod": {"stage": "A", "alias": "b"}}, "spec.prod names both stage A and alias b; leave one out"),

@@ -7,16 +7,26 @@ for what no rule there can say. Nothing here raises, whatever is in the resource
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
+from driftlead_formats.durations import seconds
 from driftlead_operator.decisions import cron, objects
 from driftlead_operator.decisions.facts import Manifest, StageName
 
 DEFAULT_CONNECTIONS = "driftlead-connections"
 
 Version = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,11}$")]
-Length = Annotated[str, StringConstraints(pattern=r"^(0s|[1-9][0-9]{0,8}[smhdw])$")]
+LONGEST = 3650 * 86400  # seconds: longer ones are typing errors, and the calendar ends somewhere
+
+
+def _bounded(length: str) -> str:
+    if seconds(length) > LONGEST:
+        raise ValueError(f"{length} is longer than ten years; write for example 12h or 7d")
+    return length
+
+
+Length = Annotated[str, StringConstraints(pattern=r"^(0s|[1-9][0-9]{0,8}[smhdw])$"), AfterValidator(_bounded)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -173,7 +183,8 @@ def parse(resource: Manifest) -> tuple[Spec | None, Sequence[str]]:
 def _sentence(error: Any) -> str:
     where = ".".join(["spec", *(str(step) for step in error["loc"])])
     seen = "" if error["type"] == "missing" else f", seen: {str(error['input'])[:80]!r}"
-    return f"{where}: {str(error['msg'])[:1].lower()}{str(error['msg'])[1:]}{seen}"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}{seen}"
 
 
 def _beyond_the_schema(spec: Spec) -> Sequence[str]:
