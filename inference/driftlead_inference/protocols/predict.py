@@ -28,7 +28,7 @@ decode_table = msgspec.json.Decoder(list[list[float | None]]).decode
 class PredictRequest(Request, kw_only=True):
     """`many`: a list of rows was sent, so a list is answered."""
 
-    many: bool
+    many: bool = False
 
 
 def decode(body: bytes, validator: RowValidator, limit: int) -> PredictRequest:
@@ -50,7 +50,7 @@ def decode(body: bytes, validator: RowValidator, limit: int) -> PredictRequest:
             return decode_other(bytes(raw), validator, limit)
         if len(row) != validator.width:
             raise validator.wrong_width(row)
-        return PredictRequest([row], [bytes(raw)], many=False)
+        return PredictRequest([row], [bytes(raw)])
     return decode_other(bytes(raw), validator, limit)
 
 
