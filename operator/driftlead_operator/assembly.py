@@ -13,6 +13,7 @@ from driftlead_operator.cluster.audit import Audit
 from driftlead_operator.cluster.cache import Cache
 from driftlead_operator.cluster.discovery import Discovery
 from driftlead_operator.cluster.leader import LEASE, LeaderElector
+from driftlead_operator.cluster.namespaces import Namespaces
 from driftlead_operator.cluster.watch import Watch
 from driftlead_operator.events import Events
 from driftlead_operator.fleet import Fleet
@@ -69,14 +70,16 @@ class Operator:
             namespaces=settings.namespaces, lease=LEASE, lease_namespace=settings.pod_namespace
         )
         self.discovery = Discovery(cluster=self.cluster, changed=self.watch.set_kinds)
+        self.namespaces = Namespaces(settings.namespaces, readable_changed=self.watch.set_namespaces)
         self.audit = Audit(
             cache=self.cache,
             cluster=self.cluster,
             discovery=self.discovery,
-            namespaces=settings.namespaces,
+            namespaces=self.namespaces,
             seconds=settings.audit_seconds,
             on_deleted=self.queue.add,
             on_synced=lambda: self.router.update_gate(),  # noqa: PLW0108 - made below
+            on_released=lambda each: self.router.namespace_released(each),  # noqa: PLW0108 - made below
         )
         self.router = Router(
             queue=self.queue,
@@ -133,6 +136,7 @@ class Operator:
             carry_out=carry_out,
             events=self.events,
             refresh=self.router.refresh,
+            is_held=self.namespaces.is_held,
             workers=self.settings.workers,
             seconds=self.settings.reconcile_seconds,
         )
@@ -164,15 +168,23 @@ class Operator:
             await self._serve(stack)
             self.watch.start(self.router.watch_event)
             stack.push_async_callback(self.watch.stop)
-            parts = [self.leader.run(), self.audit.run(), self.reconciler.run()]
+            parts = [self._lead(), self.audit.run(), self.reconciler.run()]
             parts += [self.events.run(), self.scraper.run()]
             parts += [poller.run() for poller in self.pollers.all.values()]
             await self.lifecycle.run(parts)
+
+    async def _lead(self) -> None:
+        """Seeks the Lease only once it could work: before, another replica may be the one that can."""
+        await self.audit.wait_synced()
+        await self.leader.run()
 
     async def _drain(self) -> None:
         self.queue.set_open(False)
         await self.queue.idle()
         await self.events.written()
+
+    def _fleet(self) -> Fleet:
+        return Fleet(self.cache.unpackers(RESOURCE, without=self.namespaces.is_held), utcnow())
 
     async def _serve(self, stack: contextlib.AsyncExitStack) -> None:
         """Answers probes, Prometheus, and the webhook if there is a secret for it."""
@@ -180,7 +192,7 @@ class Operator:
             alive=self.faults,
             ready=lambda: self.audit.synced,
             queue=lambda: (len(self.queue), self.queue.oldest),
-            fleet=lambda: Fleet(self.cache.unpackers(RESOURCE), utcnow()) if self.is_leader() else None,
+            fleet=lambda: self._fleet() if self.is_leader() else None,
         )
         runner = await serve(probes.app(), self.settings.port)
         stack.push_async_callback(runner.cleanup)

@@ -1,9 +1,42 @@
 """Structured logs: JSON where a machine reads, colours where a person does."""
 
 import logging
+import re
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
+
+RETRY = re.compile(r"will retry: (\w+ [^ ?]+)")
+"""What kopf logs at each failed try of a watch, with the request that it tries again."""
+QUIET_SECONDS = 60.0
+
+
+class OnceAMinute:
+    """Says whether something that goes on happening is to be logged now."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def may(self, subject: str) -> bool:
+        """True at first, and then once a minute for each subject."""
+        now = self._clock()
+        self._said = {each: at for each, at in self._said.items() if now - at < QUIET_SECONDS}
+        return self._said.setdefault(subject, now) == now
+
+
+class OneLineOfRetries(logging.Filter):
+    """Lets one line a minute through of each watch that kopf tries again without end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._say = OnceAMinute()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        found = RETRY.search(record.getMessage()) if record.name.startswith("kopf") else None
+        return found is None or self._say.may(found[1])
 
 
 def configure(level: str, *, terminal: bool | None = None) -> None:
@@ -34,6 +67,7 @@ def configure(level: str, *, terminal: bool | None = None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(OneLineOfRetries())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())

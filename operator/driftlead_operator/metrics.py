@@ -7,7 +7,7 @@ REGISTRY = CollectorRegistry()
 RECONCILES = Counter(
     "driftlead_operator_reconciles_total",
     "Reconciles by result: unchanged, changed, conflict, refused, unreachable, lost_leadership, failed, "
-    "deleted.",
+    "deleted, held.",
     ["result"],
     registry=REGISTRY,
 )
@@ -74,7 +74,18 @@ WATCH_MISSED = Counter(
     ["kind"],
     registry=REGISTRY,
 )
-LEADER = Gauge("driftlead_operator_leader", "1 while this process leads.", registry=REGISTRY)
+NAMESPACE_UNREADABLE = Gauge(
+    "driftlead_operator_namespace_unreadable",
+    "1 while a namespace of watch.namespaces cannot be read, so that nothing in it is reconciled.",
+    ["namespace"],
+    registry=REGISTRY,
+)
+SYNCED = Gauge(
+    "driftlead_operator_synced",
+    "1 once this process has seen all that there is in the namespaces that it can read.",
+    registry=REGISTRY,
+)
+LEADER = Gauge("driftlead_operator_leader", "1 while this process leads and reconciles.", registry=REGISTRY)
 LEASE_RENEWED = Gauge(
     "driftlead_operator_lease_renewed_timestamp_seconds",
     "When this process last renewed its Lease.",

@@ -22,6 +22,8 @@ When a key comes back:
 - Refused: the API server understood and said no. No sooner than `REFUSED_SECONDS`, unless its words are new:
   then after the usual backoff, so that status soon shows them to the person who must act.
 - Lost leadership: no failure of the key, whose count of failures stays as it was.
+- Held: its namespace cannot be read, so nothing is decided. It is queued again when its namespace is
+  released (`cluster.namespaces`).
 - Any other exception is a fault of ours: it is logged with its traceback, and an event says so on the
   resource, once in a row of failures.
 """
@@ -70,6 +72,7 @@ class Result(StrEnum):
     LOST_LEADERSHIP = "lost_leadership"
     FAILED = "failed"
     DELETED = "deleted"
+    HELD = "held"
 
 
 class Reconciler:
@@ -84,11 +87,12 @@ class Reconciler:
         carry_out: CarryOut,
         events: Events,
         refresh: Callable[[Key], Awaitable[None]],
+        is_held: Callable[[str], bool],
         workers: int,
         seconds: float,
     ) -> None:
         self._queue, self._observer, self._plan, self._carry_out = queue, observer, plan, carry_out
-        self._events = events
+        self._events, self._is_held = events, is_held
         self._refresh, self._workers, self._seconds = refresh, workers, seconds
         self._writes_in_a_row: dict[Key, int] = {}
 
@@ -140,6 +144,9 @@ class Reconciler:
             return Result.FAILED
 
     async def _reconcile(self, key: Key) -> Result:
+        if self._is_held(key.namespace):
+            self._queue.succeed(key)
+            return Result.HELD
         facts = await self._observer.observe(key)
         if facts is None:
             self._observer.forget(key)

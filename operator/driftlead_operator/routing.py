@@ -114,6 +114,10 @@ class Router:
             self._enqueue(self._cache.keys())
             self._pollers.poll_now()
 
+    def namespace_released(self, namespace: str) -> None:
+        """Queues every resource of a namespace that can be read again."""
+        self._enqueue([key for key in self._cache.keys() if key.namespace == namespace])  # noqa: SIM118
+
     def _enqueue(self, keys: Collection[Key]) -> None:
         for key in keys:
             self._queue.add(key)

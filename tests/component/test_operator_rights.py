@@ -11,7 +11,8 @@ from driftlead_operator import metrics
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.kinds import RESOURCE
-from neighbours.operators import resource, running_operator, until
+from neighbours import operators
+from neighbours.operators import FOLLOW, resource, running_operator, serves, until
 from neighbours.rights import act_as, install_rights
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
@@ -72,3 +73,36 @@ async def test_the_rights_of_the_chart_are_enough_for_all_that_the_operator_does
         await until(gone)
         await asyncio.sleep(1)
     assert refused() == before
+
+
+async def test_a_named_namespace_without_rights_does_not_stop_the_others_and_is_taken_up_when_they_come(
+    api: ApiServer,
+    where: str,
+    registries: Path,
+    tmp_path: Path,
+    kubeconfig: Path,
+) -> None:
+    deleted = await operators.namespace(api, f"{where}-x")
+    values = {
+        "registries": [{"name": "default", "trackingURI": "http://mlflow"}],
+        "fullnameOverride": f"op-{where[-6:]}",
+    }
+    account = await install_rights(api, {**values, "watch": {"namespaces": [where, deleted]}})
+    bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{deleted}/rolebindings"
+    binding = (await api.request("list", "RoleBinding", "GET", bindings))["items"][0]
+    await api.request("delete", "RoleBinding", "DELETE", f"{bindings}/{binding['metadata']['name']}")
+    for namespace in (where, deleted):
+        await api.create(resource(namespace, "demo", model=where))
+    settings: dict[str, Any] = {"pod_namespace": "driftlead", "watch_namespaces": f"{where},{deleted}"}
+    settings |= {"registries_dir": registries, "audit_seconds": 1.0}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(await act_as(api, account, kubeconfig, tmp_path)))
+        async with running_operator(FOLLOW, **settings) as operator:
+            await until(serves(api, where, "1"))
+            assert operator.is_leader()
+            assert operator.namespaces.is_held(deleted)
+            assert await api.get("Service", deleted, "demo") is None
+            del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
+            await api.request("create", "RoleBinding", "POST", bindings, body=binding)
+            await until(serves(api, deleted, "1"), seconds=30)
+            assert not operator.namespaces.is_held(deleted)

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import structlog
 
+from driftlead_operator import metrics
 from driftlead_operator.cluster.api_server import Listed
 from driftlead_operator.cluster.audit import Audit
 from driftlead_operator.cluster.cache import Cache
 from driftlead_operator.cluster.discovery import Discovery
+from driftlead_operator.cluster.namespaces import Namespaces
 from driftlead_operator.decisions import names
-from driftlead_operator.errors import NotFoundError, UnreachableError
+from driftlead_operator.errors import NotFoundError, RefusedError, UnreachableError
 from driftlead_operator.kinds import KINDS, RESOURCE, Key, Kind
 
+UNREADABLE = "driftlead_operator_namespace_unreadable"
 ROUTE = Kind("Route", "routes.example", "v1", "routes", optional=True)
 
 
@@ -30,6 +34,7 @@ class Server:
         self.served: set[str] = {name for name, kind in KINDS.items() if not kind.optional}
         self.calls: Counter[str] = Counter()
         self.error: Exception | None = None
+        self.refuses: set[str] = set()
 
     async def serves(self, kind: str) -> bool:
         self.calls[f"serves {kind}"] += 1
@@ -37,8 +42,10 @@ class Server:
             raise self.error
         return kind in self.served
 
-    async def list_metadata(self, kind: str, _: str | None, __: str = "") -> Listed:
+    async def list_metadata(self, kind: str, namespace: str | None, _: str = "") -> Listed:
         self.calls[f"list {kind}"] += 1
+        if namespace in self.refuses:
+            raise RefusedError(f"list {kind} {namespace}: 403 forbidden")
         if kind not in self.served:
             raise NotFoundError(f"list {kind}: 404 page not found")
         return Listed(self.objects.get(kind, []), 100)
@@ -52,8 +59,11 @@ def thing(name: str, version: int) -> dict[str, Any]:
 class Case:
     """A cache, its audit, and what both told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *named: str) -> None:
         self.server, self.cache = Server(), Cache()
+        self.released: list[str] = []
+        self.readable: list[Sequence[str]] = []
+        self.namespaces = Namespaces(named, readable_changed=self.readable.append)
         self.deleted: list[Key] = []
         self.watched: list[Sequence[str]] = []
         self.discovery = Discovery(cluster=self.server, changed=self.watched.append)  # type: ignore[arg-type]
@@ -61,10 +71,11 @@ class Case:
             cache=self.cache,
             cluster=self.server,  # type: ignore[arg-type]
             discovery=self.discovery,
-            namespaces=(),
+            namespaces=self.namespaces,
             seconds=300,
             on_deleted=self.deleted.append,
             on_synced=lambda: None,
+            on_released=self.released.append,
         )
 
 
@@ -150,3 +161,52 @@ async def test_an_api_server_that_cannot_be_asked_changes_nothing_of_an_optional
     assert not await case.audit.compare()
     assert case.cache.names("Route")
     assert len(case.watched) == 1
+
+
+async def test_a_namespace_that_refuses_is_held_and_the_others_are_compared() -> None:
+    case = Case("team", "deleted")
+    case.server.refuses = {"deleted"}
+    case.server.objects["Service"] = [thing("demo", 90)]
+    assert await case.audit.compare()
+    assert list(case.audit.missed) == [("Service", "team", "demo")]
+    assert (case.namespaces.is_held("deleted"), case.namespaces.is_held("team")) == (True, False)
+    assert case.readable == [["team"]]
+    assert metrics.REGISTRY.get_sample_value(UNREADABLE, {"namespace": "deleted"}) == 1
+    assert metrics.REGISTRY.get_sample_value(UNREADABLE, {"namespace": "team"}) == 0
+
+
+async def test_a_namespace_is_released_once_it_is_read_again_and_all_of_it_was_told() -> None:
+    case = Case("team", "other")
+    case.server.refuses = {"team"}
+    await case.audit.compare()
+    assert not case.namespaces.release(())
+    case.server.refuses = set()
+    case.server.objects["Service"] = [thing("demo", 90)]
+    assert await case.audit.compare()
+    assert case.readable == [["other"], ["team", "other"]]
+    assert not case.namespaces.release({name[1] for name in case.audit.missed})
+    assert case.namespaces.is_held("team")
+    case.cache.put("Service", thing("demo", 90))
+    await case.audit.compare()
+    case.audit._drop_told()
+    assert case.namespaces.release({name[1] for name in case.audit.missed}) == ["team"]
+    assert not case.namespaces.is_held("team")
+
+
+@pytest.mark.parametrize("named", [("team", "other"), ()])
+async def test_when_everything_refuses_nothing_is_concluded(named: Sequence[str]) -> None:
+    case = Case(*named)
+    case.server.refuses = {"team", "other", None}  # type: ignore[arg-type]
+    assert not await case.audit.compare()
+    assert not case.readable
+    assert not case.namespaces.is_held("team")
+
+
+async def test_a_namespace_that_goes_on_refusing_is_logged_once_a_minute() -> None:
+    now = [100.0]
+    namespaces = Namespaces(("team", "deleted"), clock=lambda: now[0])
+    with structlog.testing.capture_logs() as lines:
+        for second in range(125):
+            now[0] = 100.0 + second
+            namespaces.note({"deleted": "403"})
+    assert [line["namespace"] for line in lines] == ["deleted"] * 3

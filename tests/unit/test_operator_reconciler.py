@@ -44,7 +44,7 @@ async def test_children_that_change_together_are_reconciled_once_and_the_resourc
     assert operator.queue.pop() is None and operator.queue.add_due() is None
 
 
-async def reconcile(error: Exception) -> tuple[str, WorkQueue[Key]]:
+async def reconcile(error: Exception, key: Key = KEY) -> tuple[str, WorkQueue[Key]]:
     """How a reconcile ends whose write fails so, and the queue afterwards."""
     queue: WorkQueue[Key] = WorkQueue()
     reconciler = Reconciler(
@@ -54,10 +54,11 @@ async def reconcile(error: Exception) -> tuple[str, WorkQueue[Key]]:
         carry_out=AsyncMock(side_effect=error),
         events=Mock(),
         refresh=AsyncMock(),
+        is_held=lambda namespace: namespace == "deleted",
         workers=1,
         seconds=5.0,
     )
-    return await reconciler.reconcile_once(KEY), queue
+    return await reconciler.reconcile_once(key), queue
 
 
 async def test_a_reconcile_after_leadership_was_lost_is_no_failure_of_its_key() -> None:
@@ -67,6 +68,12 @@ async def test_a_reconcile_after_leadership_was_lost_is_no_failure_of_its_key() 
     assert wait is not None and 0.5 < wait <= 1.0
     result, queue = await reconcile(UnreachableError("nobody there"))
     assert (result, queue.failures(KEY)) == ("unreachable", 1)
+
+
+async def test_what_is_in_a_namespace_that_cannot_be_read_is_not_reconciled_and_does_not_fail() -> None:
+    key = Key("deleted", "demo")
+    result, queue = await reconcile(UnreachableError("nobody there"), key)
+    assert (result, queue.failures(key), queue.add_due()) == ("held", 0, None)
 
 
 async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others_alone() -> None:

@@ -16,6 +16,8 @@ An object that the cache has and the listing lacks is dropped only if its versio
 listing's: newer ones were created while the listing was under way. Versions can be compared like this because
 they only grow (by contract since Kubernetes 1.35, before in fact).
 
+A namespace that refuses to be listed does not keep the others waiting: see `cluster.namespaces`.
+
 A watch that stays stale cannot be mended from inside; `stale_for` lets the liveness probe restart the
 process. Until then the operator goes on with what it has: deletions come from listings, changes with the next
 event.
@@ -23,7 +25,7 @@ event.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
@@ -32,8 +34,11 @@ from driftlead_operator import metrics
 from driftlead_operator.cluster.api_server import Cluster
 from driftlead_operator.cluster.cache import Cache, version_of
 from driftlead_operator.cluster.discovery import Discovery
-from driftlead_operator.errors import OperatorError
+from driftlead_operator.cluster.namespaces import Namespaces
+from driftlead_operator.errors import OperatorError, RefusedError
 from driftlead_operator.kinds import KINDS, Key
+from driftlead_operator.logs import OnceAMinute
+from driftlead_operator.workqueue import backoff
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +47,9 @@ SETTLE_SECONDS = 3.0
 """How long a listing is put off after a watch was restarted, so that its own listing is through."""
 RECHECK_SECONDS = 15.0
 CATCH_UP_SECONDS = 10.0
+LONGEST_START_PAUSE = 5.0
+UNREADABLE_SECONDS = 60.0
+"""How soon a namespace that refuses is tried again."""
 
 Name = tuple[str, str, str]
 """Kind, namespace, name."""
@@ -63,20 +71,31 @@ class Audit:
         cache: Cache,
         cluster: Cluster,
         discovery: Discovery,
-        namespaces: Collection[str],
+        namespaces: Namespaces,
         seconds: float,
         on_deleted: Callable[[Key], None],
         on_synced: Callable[[], None],
+        on_released: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cache, self._cluster, self._namespaces = cache, cluster, tuple(namespaces) or (None,)
+        self._cache, self._cluster, self._namespaces = cache, cluster, namespaces
         self._discovery, self._seconds, self._clock = discovery, seconds, clock
-        self._on_deleted, self._on_synced = on_deleted, on_synced
+        self._on_deleted, self._on_synced, self._on_released = on_deleted, on_synced, on_released
+        self._say = OnceAMinute(clock)
         self.missed: dict[Name, Missed] = {}
         self._counted: set[Name] = set()
         self._compared = 0.0
         self._soon = asyncio.Event()
-        self.synced = False
+        self._synced = asyncio.Event()
+
+    @property
+    def synced(self) -> bool:
+        """Whether the watches have told all that there was at the start."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        """Returns once the watches have told all that there was at the start."""
+        await self._synced.wait()
 
     def stale_for(self) -> float:
         """Seconds in which the watch has not told what a listing showed; 0 if it told all.
@@ -94,18 +113,37 @@ class Audit:
     async def run(self) -> None:
         await self._start()
         while True:
-            await self._wait(RECHECK_SECONDS if self.missed else self._seconds)
+            await self._wait(self._interval())
             self._drop_told()
             self._count_missed()
-            await self.compare()
+            if await self.compare() and self._namespaces.recovering:
+                await self._caught_up()
+            self._release()
+
+    def _interval(self) -> float:
+        if self.missed:
+            return RECHECK_SECONDS
+        return min(self._seconds, UNREADABLE_SECONDS) if self._namespaces.refused else self._seconds
 
     async def _start(self) -> None:
         """Until the watches have told all that one listing showed."""
-        while not self.synced:
-            self.synced = await self.compare() and await self._caught_up()
-            await self._pause()
+        failures = 0
+        while True:
+            complete = await self.compare()
+            if complete and await self._caught_up():
+                break
+            failures = 0 if complete else failures + 1
+            longer = backoff(failures, first=CATCH_UP_EVERY, longest=LONGEST_START_PAUSE, jitter=1.0)
+            await asyncio.sleep(longer if failures else CATCH_UP_EVERY)
+        self._synced.set()
+        metrics.SYNCED.set(1)
         log.info("cache synced", objects=len(self._cache))
         self._on_synced()
+
+    def _release(self) -> None:
+        """Has the namespaces reconciled again that are wholly known again."""
+        for namespace in self._namespaces.release({name[1] for name in self.missed}):
+            self._on_released(namespace)
 
     async def _caught_up(self) -> bool:
         deadline = self._clock() + CATCH_UP_SECONDS
@@ -142,18 +180,39 @@ class Audit:
         self._counted = set(self.missed)
 
     async def compare(self) -> bool:
-        """Lists each kind once; whether all could be listed. A kind that is absent counts as listed."""
-        complete, there = await self._discover(), set[Name]()
-        for kind in self._discovery.present:
-            for namespace in self._namespaces:
-                try:
-                    there |= await self._compare(kind, namespace)
-                except OperatorError as error:
-                    complete = False
-                    log.warning("cannot compare", kind=kind, namespace=namespace or "all", error=str(error))
-        if complete:
+        """Lists each kind once; whether all could be listed.
+
+        A kind that is absent counts as listed, and so does a namespace that refuses while another does not.
+        """
+        complete, there, refused = await self._discover(), set[Name](), dict[str, str]()
+        for namespace in self._namespaces.listed:
+            try:
+                complete &= await self._compare_namespace(namespace, there)
+            except RefusedError as error:
+                refused[namespace or ""] = str(error)
+        # Without names there is only "all of them", and when that is refused nothing was read.
+        if self._namespaces.note(refused) and complete and "" not in refused:
             self._compared = self._clock()
-            self.missed = {name: missed for name, missed in self.missed.items() if name in there}
+            self.missed = {
+                name: missed
+                for name, missed in self.missed.items()
+                if name in there and name[1] not in refused
+            }
+            return True
+        return False
+
+    async def _compare_namespace(self, namespace: str | None, there: set[Name]) -> bool:
+        """Adds what there is of each kind; whether each could be listed. Raises RefusedError."""
+        complete = True
+        for kind in self._discovery.present:
+            try:
+                there |= await self._compare(kind, namespace)
+            except RefusedError:
+                raise
+            except OperatorError as error:
+                complete = False
+                if self._say.may(f"{kind} {namespace}"):
+                    log.warning("cannot compare", kind=kind, namespace=namespace or "all", error=str(error))
         return complete
 
     async def _discover(self) -> bool:

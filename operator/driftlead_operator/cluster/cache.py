@@ -170,9 +170,14 @@ class Cache:
             if name[0] != RESOURCE:
                 yield name[0], self._entries[name].unpack()
 
-    def unpackers(self, kind: str) -> list[Callable[[], Json]]:
-        """A way to each known object of a kind, as it is now; may be used in another thread."""
-        return [entry.unpack for name, entry in self._entries.items() if name[0] == kind]
+    def unpackers(self, kind: str, *, without: Callable[[str], bool]) -> list[Callable[[], Json]]:
+        """A way to each known object of a kind, as it is now, `without` those of some namespaces.
+
+        May be used in another thread.
+        """
+        return [
+            entry.unpack for name, entry in self._entries.items() if name[0] == kind and not without(name[1])
+        ]
 
     def keys(self) -> list[Key]:
         """Every resource that is known."""

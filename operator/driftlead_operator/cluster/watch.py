@@ -1,4 +1,4 @@
-"""Runs kopf in a thread and loop of its own, and starts it again when it ends or is to watch other kinds.
+"""Runs kopf in a thread and loop of its own, and starts it again when it ends or is to watch something else.
 
 Apart, because kopf takes signals and every task of its loop for its own, and because one unexpected error in
 a watch ends the whole of it. Events cross over to the loop of the operator one by one, in their order
@@ -6,14 +6,15 @@ a watch ends the whole of it. Events cross over to the loop of the operator one 
 known objects has it compare soon.
 
 Kopf finds out which kinds exist only when it starts (to watch for CRDs it would need rights to all of them),
-so other kinds mean another start.
+so other kinds mean another start. So do other namespaces: one that cannot be read any more is left out, as
+kopf would try each of its kinds again every few seconds without end.
 """
 
 import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 import uvloop
@@ -29,12 +30,19 @@ RESTART_SECONDS = 1.0
 STOP_SECONDS = 5.0
 
 
+class Scope(NamedTuple):
+    """What is watched: the kinds, and the namespaces, of which none means all."""
+
+    kinds: tuple[str, ...]
+    namespaces: tuple[str, ...]
+
+
 class Watch:
     """The watches of resources, children and our Lease."""
 
     def __init__(self, *, namespaces: Collection[str], lease: str, lease_namespace: str) -> None:
-        self._namespaces, self._lease, self._lease_namespace = tuple(namespaces), lease, lease_namespace
-        self._kinds = tuple(watched_kinds(optional=False))
+        self._lease, self._lease_namespace = lease, lease_namespace
+        self._scope = Scope(tuple(watched_kinds(optional=False)), tuple(namespaces))
         self.sink: Sink = lambda *_: None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -56,8 +64,16 @@ class Watch:
 
     def set_kinds(self, kinds: Collection[str]) -> None:
         """Has these kinds watched from now on."""
-        if self._kinds != tuple(kinds):
-            self._kinds = tuple(kinds)
+        self._set(tuple(kinds), self._scope.namespaces)
+
+    def set_namespaces(self, namespaces: Collection[str]) -> None:
+        """Has these namespaces watched from now on; none means all."""
+        self._set(self._scope.kinds, tuple(namespaces))
+
+    def _set(self, kinds: tuple[str, ...], namespaces: tuple[str, ...]) -> None:
+        scope = Scope(kinds, namespaces)
+        if self._scope != scope:
+            self._scope = scope
             self._interrupt()
 
     @property
@@ -72,16 +88,16 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            kinds = self._kinds
+            scope = self._scope
             try:
-                uvloop.run(self._watch(kinds))
+                uvloop.run(self._watch(scope))
             except Exception:
                 log.exception("watching failed")
-            if kinds == self._kinds and not self._stop.wait(RESTART_SECONDS):
+            if scope == self._scope and not self._stop.wait(RESTART_SECONDS):
                 metrics.WATCH_RESTARTS.inc()
                 log.warning("watching ended and starts again")
 
-    async def _watch(self, kinds: Collection[str]) -> None:
+    async def _watch(self, scope: Scope) -> None:
         """Both operators of kopf, until one of them ends or is interrupted."""
         end, loop = asyncio.Event(), asyncio.get_running_loop()
 
@@ -92,11 +108,11 @@ class Watch:
                 loop.call_soon_threadsafe(end.set)
 
         self._interrupt = interrupt
-        if self._stop.is_set() or kinds != self._kinds:  # changed before there was anything to interrupt
+        if self._stop.is_set() or scope != self._scope:  # changed before there was anything to interrupt
             return
-        where = {"namespaces": self._namespaces} if self._namespaces else {"clusterwide": True}
+        where = {"namespaces": scope.namespaces} if scope.namespaces else {"clusterwide": True}
         tasks = [
-            asyncio.create_task(self._kopf(kinds, end, **where)),
+            asyncio.create_task(self._kopf(scope.kinds, end, **where)),
             asyncio.create_task(
                 self._kopf(("Lease",), end, self._lease, namespaces=(self._lease_namespace,))
             ),
