@@ -59,12 +59,23 @@ def settings(home: Path, **changes: str) -> dict[str, str]:
 
 
 @contextmanager
-def inference_server(model: str | Path, home: Path | None = None, **changes: str) -> Iterator[Inference]:
+def inference_server(
+    model: str | Path, home: Path | None = None, *, python: str | Path = sys.executable, **changes: str
+) -> Iterator[Inference]:
     """A server that answers; ended afterwards. `changes` are variables; `home` keeps its files."""
     with tempfile.TemporaryDirectory(prefix="driftlead-inference-") as folder:
         home, port = home or Path(folder), free_port()
         url, log = f"http://127.0.0.1:{port}", home / "inference.log"
-        command = [*COMMAND, "--model", str(model), "--port", str(port), "--host", "127.0.0.1"]
+        command = [
+            str(python),
+            *COMMAND[1:],
+            "--model",
+            str(model),
+            "--port",
+            str(port),
+            "--host",
+            "127.0.0.1",
+        ]
         with running(
             command,
             log=log,
@@ -75,10 +86,12 @@ def inference_server(model: str | Path, home: Path | None = None, **changes: str
             yield Inference(url, process, log)
 
 
-def failed_start(model: str | Path, home: Path, **changes: str) -> tuple[int, dict[str, str]]:
+def failed_start(
+    model: str | Path, home: Path, *, python: str | Path = sys.executable, **changes: str
+) -> tuple[int, dict[str, str]]:
     """Exit code and termination message of a start that must fail."""
     done = subprocess.run(
-        [*COMMAND, "--model", str(model), "--port", str(free_port()), "--host", "127.0.0.1"],
+        [str(python), *COMMAND[1:], "--model", str(model), "--port", str(free_port()), "--host", "127.0.0.1"],
         env={**os.environ, **settings(home, **changes)},
         cwd=home,
         check=False,

@@ -44,14 +44,17 @@ class LoadedEngine:
         self.loaded = loaded
         self.signature = signature
         self.takes = takes
+        # Arrays of float64 are what the batch holds already.
+        self.as_it_is = takes == "array" and signature.array_dtype == "float64"
         self.labels = {text: number for number, text in enumerate(labels)}
 
     def predict(self, rows: Rows, matrix: Matrix | None, *, probabilities: bool = False) -> Outputs:
-        if self.takes == "array":
-            data: Any = matrix
+        if self.as_it_is:
+            answers, likely = self.loaded.predict(matrix, probabilities)
         else:
-            from driftlead_inference.model.flavours import frame  # noqa: PLC0415 - imports MLflow, where it serves anyway
+            from driftlead_inference.model import frames  # noqa: PLC0415 - not where ONNX Runtime serves
 
-            data = frame(self.signature, rows)
-        answers, likely = self.loaded.predict(data, probabilities)
+            answers, likely = frames.predict(
+                self.loaded, self.signature, self.takes, rows, probabilities=probabilities
+            )
         return outputs(answers, likely, self.labels)

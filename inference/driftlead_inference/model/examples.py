@@ -1,6 +1,7 @@
-"""A row for the smoke prediction: the input example, a typical row of the baseline, or zeros."""
+"""Rows for the smoke prediction: the input example, a typical row of the baseline, or zeros."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from driftlead_inference.problems import Refused
 from driftlead_inference.rows.signature import Feature, Signature
 from driftlead_inference.rows.validation import RowValidator
 
+MOST = 20  # rows of an example that are looked at
 NEUTRAL: dict[str, Any] = {
     "float": 0.0,
     "integer": 0,
@@ -18,13 +20,13 @@ NEUTRAL: dict[str, Any] = {
 }
 
 
-def example(folder: Path, signature: Signature) -> tuple[list[Any], str]:
-    """The row and where it is from; the most telling one that there is."""
-    for kind, find in (("input example", input_example), ("baseline", typical_row)):
-        row = find(folder, signature)
-        if row is not None:
-            return row, kind
-    return zeros(signature), "zeros"
+def example(folder: Path, signature: Signature) -> tuple[list[list[Any]], str]:
+    """Rows and where they are from: the most telling ones that there are, the first without a gap first."""
+    given = input_example(folder, signature)
+    if given:
+        return sorted(given, key=lambda row: None in row), "input example"
+    typical = typical_row(folder, signature)
+    return ([typical], "baseline") if typical is not None else ([zeros(signature)], "zeros")
 
 
 def zeros(signature: Signature) -> list[Any]:
@@ -37,44 +39,53 @@ def neutral(feature: Feature) -> Any:
     return NEUTRAL[feature.kind]
 
 
-def input_example(folder: Path, signature: Signature) -> list[Any] | None:
-    """The first row that the model was logged with, where it fits the signature."""
+def input_example(folder: Path, signature: Signature) -> list[list[Any]]:
+    """The rows that the model was logged with, where they fit the signature."""
     files = ("serving_input_example.json", "input_example.json")
     for file in (folder / name for name in files):
         try:
             document = json.loads(file.read_text())
         except (OSError, ValueError):
             continue
-        row = first_row(document, signature)
-        if row is not None:
-            return row
-    return None
+        if rows := stored_rows(document, signature):
+            return rows
+    return []
 
 
-def first_row(document: Any, signature: Signature) -> list[Any] | None:
-    """The first row of what MLflow stores: split, records, tensors; None when it does not fit the
-    signature."""
+def stored_rows(document: Any, signature: Signature) -> list[list[Any]]:
+    """The rows of what MLflow stores: split, records, tensors; those that fit the signature."""
     if isinstance(document, dict):
         document = (
             document.get("dataframe_split") or document.get("inputs") or document.get("instances") or document
         )
     if isinstance(document, dict) and "data" in document:
         rows = document["data"]
-        if "columns" in document and rows and signature.named:
-            rows = [dict(zip(document["columns"], rows[0], strict=False))]
+        if "columns" in document and signature.named and isinstance(rows, list):
+            columns = document["columns"]
+            rows = [dict(zip(columns, row, strict=False)) for row in rows if isinstance(row, list)]
     else:
         rows = document
-    if not isinstance(rows, list) or not rows:
-        return None
-    return fitting(rows[0], signature)
+    if not isinstance(rows, list):
+        return []
+    fits = [fitting(row, signature) for row in rows[:MOST]]
+    return [row for row in fits if row is not None]
 
 
 def fitting(row: Any, signature: Signature) -> list[Any] | None:
     """The row as the model gets it, missing values allowed; None when it does not fit the signature."""
+    if isinstance(row, dict):
+        row = {name: given(value) for name, value in row.items()}
+    elif isinstance(row, list):
+        row = [given(value) for value in row]
     try:
         return RowValidator(signature, frozenset(range(len(signature.features)))).admit_row(row)
     except Refused:
         return None
+
+
+def given(value: Any) -> Any:
+    """A value as a request would hold it: MLflow writes a gap as NaN."""
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def read_baseline(folder: Path) -> Baseline | None:

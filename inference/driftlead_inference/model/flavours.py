@@ -2,7 +2,7 @@
 purpose here."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.rows.signature import Signature
+from driftlead_inference.model.frames import Answers
 
 BOOSTERS = ("xgboost", "lightgbm")  # flavours of MLflow that may hold an estimator of scikit-learn's kind
-Answers = tuple[NDArray[Any], NDArray[np.float64] | None]
 
 
 @dataclass(frozen=True)
@@ -133,25 +132,3 @@ def requirements(folder: Path) -> list[tuple[str, str]]:
         met = wanted.specifier.contains(here, prereleases=True)
         states.append((line, "met" if met else here))
     return states
-
-
-def frame(signature: Signature, rows: Sequence[Sequence[object]]) -> Any:
-    """A DataFrame of rows (each in the signature's order) with the signature's names and types.
-
-    A null makes an integer or boolean column float64 (NaN), as it was when the training frame had one.
-    """
-    import pandas as pd  # noqa: PLC0415
-
-    columns = {}
-    for at, feature in enumerate(signature.features):
-        values = [row[at] for row in rows]
-        dtype = feature.dtype
-        if dtype not in ("object", "datetime64[ns]", "float32") and any(value is None for value in values):
-            dtype = "float64"
-        name = feature.name if signature.named else at
-        columns[name] = (
-            pd.to_datetime(pd.Series(values))
-            if feature.kind == "datetime"
-            else pd.Series(values, dtype=dtype)
-        )
-    return pd.DataFrame(columns)

@@ -31,6 +31,7 @@ from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
 from driftlead_inference.prepare import fetching, probing
+from driftlead_inference.prepare.missing import with_missing
 from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
 from driftlead_inference.rows.validation import RowValidator
 
@@ -120,9 +121,9 @@ def study(
     started = time.monotonic()
     loaded = flavours.load(folder)
     seconds["load"] = time.monotonic() - started
-    signature = signature_of(folder, loaded)
-    row, kind = example(folder, signature)
-    takes = "array" if probing.takes_arrays(loaded, signature, row) else "frame"
+    signature = with_missing(signature_of(folder, loaded), loaded.estimator, folder)
+    (row, *more), kind = example(folder, signature)
+    takes = "array" if probing.takes_arrays(loaded, signature, row, *more) else "frame"
     predict = probing.predictor(loaded, signature, takes)
     notes = [*skew(folder), *smoke(predict, row, kind)]
     started = time.monotonic()

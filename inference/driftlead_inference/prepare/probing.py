@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_inference.model.flavours import Loaded, frame
-from driftlead_inference.rows.signature import Signature
+from driftlead_inference.model import frames
+from driftlead_inference.model.flavours import Loaded
+from driftlead_inference.model.frames import frame
+from driftlead_inference.rows.signature import Feature, Signature
 
 HUGE = 1e39  # finite, and beyond float32
 Predict = Callable[[Sequence[Sequence[object]]], NDArray[Any]]
+LARGE = 2**53 + 1  # the first whole number that float64 cannot hold
+CLOSE = 1e-9  # arithmetic over rows or over columns of memory differs in the last digits
 
 
 def matrix(rows: Sequence[Sequence[object]]) -> NDArray[np.float64]:
@@ -21,41 +25,109 @@ def matrix(rows: Sequence[Sequence[object]]) -> NDArray[np.float64]:
 
 def predictor(loaded: Loaded, signature: Signature, takes: str) -> Predict:
     """How rows are given to the model."""
-    if takes == "array":
-        return lambda rows: loaded.predict(matrix(rows))[0]
-    return lambda rows: loaded.predict(frame(signature, rows))[0]
+    return lambda rows: frames.predict(loaded, signature, takes, rows)[0]
 
 
-def takes_arrays(loaded: Loaded, signature: Signature, example: Sequence[object]) -> bool:
+def takes_arrays(
+    loaded: Loaded, signature: Signature, example: Sequence[object], *more: Sequence[object]
+) -> bool:
     """Whether the model answers an array exactly as it answers a frame with the signature's names and types.
 
-    Tried, not concluded: a `ColumnTransformer` by name refuses an array, others do not mind.
+    Tried, not concluded: a `ColumnTransformer` by name refuses an array, others do not mind, and a step that
+    reads numbers as text sees 94110 in one and 94110.0 in the other.
     """
     if not signature.numeric or loaded.estimator is None:
         return False
     if not signature.named:
         return True
-    rows = variants(signature, example)
+    rows = variants(signature, example, more=more)
     try:
-        by_name = loaded.predict(frame(signature, rows))[0]
-        by_place = loaded.predict(matrix(rows))[0]
+        return all(
+            same(ask(frame(signature, rows)), ask(matrix(rows))) for ask in questions(loaded.estimator)
+        )
     except Exception:
-        return False
-    return by_name.dtype == by_place.dtype and bool(np.array_equal(by_name, by_place))
+        return one_by_one(loaded, signature, rows)
 
 
-def variants(signature: Signature, example: Sequence[object], count: int = 64) -> list[list[object]]:
-    """The example, and rows around it: its fractions changed a little and a lot, whole numbers as they
-    are."""
+def one_by_one(loaded: Loaded, signature: Signature, rows: Sequence[Sequence[object]]) -> bool:
+    """The same where some row is refused: it must be refused either way, and some row must be answered."""
+    good = 0
+    for row in rows:
+        for ask in questions(loaded.estimator):
+            by_name, by_place = tried(ask, frame(signature, [row])), tried(ask, matrix([row]))
+            if (by_name is None) != (by_place is None):
+                return False
+            if by_name is not None:
+                good += 1
+                if not same(by_name, by_place):
+                    return False
+    return good > 0
+
+
+def tried(ask: Callable[[Any], Any], data: Any) -> Any:
+    """An answer, None where there is none."""
+    try:
+        return ask(data)
+    except Exception:
+        return None
+
+
+def questions(estimator: Any) -> list[Callable[[Any], Any]]:
+    """All that tells what an estimator made of its rows: labels alone hide most of it."""
+    names = ("predict", "predict_proba", "decision_function")
+    asked = [getattr(estimator, name) for name in names if hasattr(estimator, name)]
+    if hasattr(estimator, "steps") and len(estimator.steps) > 1:
+        front = estimator[:-1]
+        asked.append(front.transform)
+    return asked
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two answers are of one type and equal, but for the last digits."""
+    if isinstance(one, list):  # probabilities of several outputs
+        return len(one) == len(other) and all(map(same, one, other))
+    one, other = (np.asarray(each.toarray() if hasattr(each, "toarray") else each) for each in (one, other))
+    if one.shape != other.shape or one.dtype.kind != other.dtype.kind:
+        return one.dtype.kind in "iub" and other.dtype.kind == "f" and bool(np.array_equal(one, other))
+    if one.dtype.kind == "f":
+        return bool(np.allclose(one, other, rtol=CLOSE, atol=CLOSE * 1e-3, equal_nan=True))
+    return bool(np.array_equal(one, other))
+
+
+def variants(
+    signature: Signature,
+    example: Sequence[object],
+    count: int = 64,
+    more: Sequence[Sequence[object]] = (),
+) -> list[list[object]]:
+    """The example's rows, and rows around them in which every kind of value is another."""
     rng = np.random.default_rng(1)
+    rows = [list(example), *map(list, more)]
     moved = [
         [
-            value * (1 + shift) + shift if feature.kind == "float" and isinstance(value, float) else value
-            for feature, value, shift in zip(signature.features, example, noise.tolist(), strict=True)
+            moved_value(feature, value, shift, at)
+            for feature, value, shift in zip(signature.features, rows[at % len(rows)], noise, strict=True)
         ]
-        for noise in rng.normal(size=(count, len(example)))
+        for at, noise in enumerate(rng.normal(size=(count, len(example))).tolist())
     ]
-    return [list(example), *moved]
+    return [*rows, *moved]
+
+
+def moved_value(feature: Feature, value: object, shift: float, at: int) -> object:
+    """A value near another one: a little off, or (every eighth row) far or whole."""
+    if value is None:
+        return None
+    far = at % 8 == 7
+    if feature.kind == "boolean":
+        return bool(value) != (shift > 0)
+    if feature.kind == "integer" and isinstance(value, int):
+        if far and feature.dtype == "int64":
+            return LARGE + at
+        return int(value + (round(shift * 3) if at % 2 else round(shift * max(3, abs(value)))))
+    if feature.kind == "float" and isinstance(value, int | float):
+        number = value * (1 + shift) + shift
+        return float(round(number)) if far else number
+    return value
 
 
 def answered(predict: Predict, rows: Sequence[Sequence[object]]) -> list[bool] | None:

@@ -43,7 +43,7 @@ def decode(body: bytes, validator: RowValidator, limit: int) -> PredictRequest:
         ) from error
     except UNREADABLE as error:
         raise invalid_json(body, error) from error
-    if validator.numeric:
+    if validator.floats:
         try:
             row = decode_numbers(raw)
         except UNREADABLE:
@@ -57,7 +57,7 @@ def decode(body: bytes, validator: RowValidator, limit: int) -> PredictRequest:
 def decode_other(raw: bytes, validator: RowValidator, limit: int) -> PredictRequest:
     """Everything but one list of numbers: several rows, names, text, and what must be refused with a
     sentence."""
-    if validator.numeric:
+    if validator.floats:
         try:
             table = decode_table(raw)
         except UNREADABLE:

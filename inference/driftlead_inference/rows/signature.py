@@ -25,12 +25,13 @@ class Unservable(Exception):  # noqa: N818 - a property of the model, in a sente
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One input: `dtype` is the pandas type that the model gets."""
+    """One input: `dtype` is the pandas type that the model gets; `missing`: what a missing text is to it."""
 
     name: str
     kind: Kind = "float"
     dtype: str = "float64"
     required: bool = True
+    missing: Literal["nan", "none"] = "nan"
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -48,6 +49,21 @@ class Signature(msgspec.Struct, frozen=True):
     def numeric(self) -> bool:
         """Whether a row is numbers alone, so that an array of float64 holds it."""
         return all(feature.kind in NUMERIC for feature in self.features)
+
+    @property
+    def whole(self) -> list[int]:
+        """The positions of integer and boolean columns, whose types hold no null."""
+        return [at for at, feature in enumerate(self.features) if feature.kind in ("integer", "boolean")]
+
+    @property
+    def array_dtype(self) -> str:
+        """The type of the array that the model takes: its tensor's own, float64 for columns by name."""
+        return "float64" if self.named else self.features[0].dtype
+
+    def exact(self, takes: str) -> bool:
+        """Whether whole numbers must reach the model without a detour by float64, which cuts beyond 2**53."""
+        wide = any(feature.kind == "integer" for feature in self.features)
+        return wide and (takes != "array" or not self.named)
 
 
 def unnamed(count: int, dtype: str = "float64") -> Signature:

@@ -3,7 +3,6 @@ Pure."""
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from math import isfinite
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
 from driftlead_inference.rows.signature import Feature, Signature
+from driftlead_inference.rows.times import nanoseconds
 
 Row = list[Any]
 FLOAT32_MAX = float(np.finfo(np.float32).max)
@@ -21,7 +21,7 @@ EXPECTED = {
     "integer": "a whole number",
     "boolean": "true or false",
     "string": "a string",
-    "datetime": "an ISO 8601 time",
+    "datetime": "an ISO 8601 time of the years 1678 to 2261",
 }
 
 
@@ -29,17 +29,23 @@ class RowValidator:
     """Checks rows against the signature and what was probed at load. `width`: values in a row.
 
     `accepts_missing` holds the positions whose null the model answers; `accepts_huge` says whether numbers
-    beyond float32's range reach it (trees refuse them). Nothing of it changes once it is made.
+    beyond float32's range reach it (trees refuse them); `exact` whether integers must not become floats on
+    the way. Nothing of it changes once it is made.
     """
 
     def __init__(
-        self, signature: Signature, accepts_missing: frozenset[int], accepts_huge: bool = False
+        self,
+        signature: Signature,
+        accepts_missing: frozenset[int],
+        accepts_huge: bool = False,
+        exact: bool = False,
     ) -> None:
         features = signature.features
         self.signature = signature
         self.accepts_missing = accepts_missing
         self.accepts_huge = accepts_huge
         self.numeric = signature.numeric
+        self.floats = signature.numeric and not exact  # a request may be read as floats
         self.width = len(features)
         # What the checks of a batch need, laid out once.
         refuses = [at not in accepts_missing for at in range(self.width)]
@@ -224,11 +230,7 @@ def as_datetime(value: object) -> str | None:
     """An ISO 8601 time, kept as text."""
     if not isinstance(value, str):
         return None
-    try:
-        datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return value
+    return None if nanoseconds(value) is None else value
 
 
 CONVERSIONS: Mapping[str, Callable[[object], object]] = {

@@ -1,0 +1,98 @@
+"""What a missing text was in training: NaN, as pandas reads files, or None. JSON's null is either.
+
+scikit-learn keeps the two apart: an encoder that learned NaN takes None for a category it has never seen. The
+fitted parts know best, then the input example; without a word from either it is NaN, which pandas makes of
+an empty cell.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from driftlead_inference.rows.signature import Signature
+
+Missing = Literal["nan", "none"]
+INNER = ("best_estimator_", "estimator_", "regressor_", "classifier_")  # of estimators around another one
+
+
+def with_missing(signature: Signature, estimator: Any, folder: Path) -> Signature:
+    """The signature with what a missing text is, column by column."""
+    known = {**of_example(folder), **dict(of_parts(estimator, signature.names))}
+    features = [
+        msgspec.structs.replace(feature, missing=known.get(feature.name, "nan"))
+        if feature.kind == "string"
+        else feature
+        for feature in signature.features
+    ]
+    return msgspec.structs.replace(signature, features=tuple(features))
+
+
+def of_parts(part: Any, columns: Sequence[Any]) -> Iterator[tuple[str, Missing]]:
+    """What the encoders and imputers within an estimator learned, with the column's name."""
+    if hasattr(part, "steps"):
+        for _, step in part.steps:
+            if getattr(step, "n_features_in_", len(columns)) != len(columns):
+                return  # the columns behind a step that made others have no names
+            yield from of_parts(step, columns)
+    elif hasattr(part, "transformers_"):
+        for _, inner, chosen in part.transformers_:
+            yield from of_parts(inner, selected(chosen, columns))
+    elif hasattr(part, "transformer_list"):
+        for _, inner in part.transformer_list:
+            yield from of_parts(inner, columns)
+    elif inner := next((getattr(part, name) for name in INNER if hasattr(part, name)), None):
+        yield from of_parts(inner, columns)
+    else:
+        yield from of_one(part, columns)
+
+
+def of_one(part: Any, columns: Sequence[Any]) -> Iterator[tuple[str, Missing]]:
+    """What one fitted transformer holds."""
+    if type(part).__name__ == "SimpleImputer" and part.missing_values is None:
+        yield from ((str(name), "none") for name in columns)
+    categories = getattr(part, "categories_", None)
+    if isinstance(categories, list) and len(categories) == len(columns):
+        for name, values in zip(columns, categories, strict=True):
+            kinds = (
+                {kind_of(value) for value in values.tolist()} if isinstance(values, np.ndarray) else {None}
+            )
+            if kind := "nan" if "nan" in kinds else "none" if "none" in kinds else None:
+                yield str(name), kind  # type: ignore[misc]
+
+
+def kind_of(value: Any) -> Missing | None:
+    """Which of the two a value is, if any."""
+    if value is None:
+        return "none"
+    return "nan" if isinstance(value, float) and math.isnan(value) else None
+
+
+def selected(chosen: Any, columns: Sequence[Any]) -> list[Any]:
+    """The names of a column transformer's choice: names, positions, a slice or a mask."""
+    if isinstance(chosen, slice) and not isinstance(chosen.start or chosen.stop, str):
+        return list(columns[chosen])
+    names = [chosen] if isinstance(chosen, str | int) else list(np.ravel(np.asarray(chosen)).tolist())
+    if names and all(isinstance(name, bool) for name in names):
+        return [name for name, wanted in zip(columns, names, strict=False) if wanted]
+    return [
+        columns[name] if isinstance(name, int) and -len(columns) <= name < len(columns) else name
+        for name in names
+    ]
+
+
+def of_example(folder: Path) -> dict[str, Missing]:
+    """What the stored example holds, where it is a table: MLflow writes NaN and null apart."""
+    try:
+        document = json.loads((folder / "input_example.json").read_text())
+        columns, rows = document["columns"], document["data"]
+        cells = [
+            (str(name), kind_of(value)) for row in rows for name, value in zip(columns, row, strict=True)
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {name: kind for name, kind in cells if kind is not None}
