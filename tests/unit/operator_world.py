@@ -247,7 +247,7 @@ class World:
     # What Kubernetes does
 
     def step(self) -> bool:
-        """One turn of every controller and kubelet; whether anything moved."""
+        """One step of every controller and kubelet; whether anything moved."""
         moved = False
         for ref, deployment in list(self.children.items()):
             if ref.kind == "Deployment":
@@ -257,7 +257,7 @@ class World:
         return moved
 
     def settle(self, rounds: int = 60) -> None:
-        """Turns until nothing moves, the operator in between."""
+        """Steps until nothing moves, the operator in between."""
         for _ in range(rounds):
             made = self.reconcile()
             self.now += timedelta(seconds=2)

@@ -18,7 +18,7 @@ STAGES = st.sampled_from(["Production", "Staging", "Archived", "None"])
 
 
 class Walk(RuleBasedStateMachine):
-    """Each rule is something that happens; the operator and Kubernetes take turns in between, or do not."""
+    """Each rule is something that happens; the operator and Kubernetes alternate in between, or do not."""
 
     @initialize()
     def begin(self) -> None:
@@ -126,22 +126,22 @@ class Walk(RuleBasedStateMachine):
         version = str(self.world.status.get("prod", {}).get("version"))
         self.world.drift_run(verdict, report=f"r{self.reports}", version=version)
 
-    # Turns
+    # Time
 
-    @rule(turns=st.integers(min_value=1, max_value=4))
-    def kubernetes_and_operator_take_turns(self, turns: int) -> None:
-        for _ in range(turns):
+    @rule(rounds=st.integers(min_value=1, max_value=4))
+    def kubernetes_and_operator_alternate(self, rounds: int) -> None:
+        for _ in range(rounds):
             self._reconcile()
             self.world.step()
 
-    @rule(turns=st.integers(min_value=2, max_value=6))
-    def a_while_passes(self, turns: int) -> None:
-        self.kubernetes_and_operator_take_turns(turns)
+    @rule(rounds=st.integers(min_value=2, max_value=6))
+    def a_while_passes(self, rounds: int) -> None:
+        self.kubernetes_and_operator_alternate(rounds)
 
     @rule(hours=st.integers(min_value=1, max_value=30))
     def hours_pass(self, hours: int) -> None:
         self.world.now += timedelta(hours=hours)
-        self.kubernetes_and_operator_take_turns(3)
+        self.kubernetes_and_operator_alternate(3)
 
     @rule()
     def kubernetes_goes_on_alone(self) -> None:

@@ -30,7 +30,7 @@ def dig(value: Any, *path: str) -> Any:
 
 def metadata(manifest: Any) -> Mapping[str, Any]:
     """An object's metadata."""
-    return mapping(dig(manifest, "metadata"))
+    return mapping(mapping(manifest).get("metadata"))
 
 
 def name(manifest: Any) -> str:

@@ -33,9 +33,9 @@ from driftlead_operator.decisions.stage.stage_view import Children, StageView
 from driftlead_operator.decisions.stage.targets import Target
 
 # Seconds after which the registry's answer is looked at again while it is to be told something.
-TELL_AGAIN = 10.0
+REGISTRY_WRITE_SECONDS = 10.0
 # The registry's first answer is an event; this is for the case that it gets lost.
-FIRST_ANSWER = 10.0
+FIRST_ANSWER_SECONDS = 10.0
 
 
 def plan(facts: Facts) -> Plan:
@@ -44,7 +44,7 @@ def plan(facts: Facts) -> Plan:
         return Plan()
     spec, faults = parse(facts.resource)
     if spec is not None and _awaits_first_answer(facts):
-        return Plan(retry_after=FIRST_ANSWER)
+        return Plan(retry_after=FIRST_ANSWER_SECONDS)
     memory = Memory.read(facts.resource.get("status"))
     if spec is None:
         return _with_status(facts, status.of_unreadable(memory, facts, faults))
@@ -161,7 +161,7 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
         retraining=retraining.decide(
             facts, context, memory.retraining, served=prod.served, report=check.last
         ),
-        losses=undelivered.decide(facts, memory.undelivered),
+        undelivered=undelivered.decide(facts, memory.undelivered),
         handled=_handled(facts, spec, memory.handled, promoted.handled),
         stale_requests=abort.events(inputs.abort, prod, canary_stage),
     )
@@ -273,7 +273,8 @@ def _is_judged(context: Context, prod: StageDecision, canary_stage: StageDecisio
     """Whether there are two versions that serve and are logged, to be compared."""
     logged = context.spec.inference.prediction_log.mode != "off"
     both = prod.served is not None and canary_stage.served is not None and canary_stage.manifest is not None
-    return both and logged and prod.served != canary_stage.served and canary_stage.block.judge.enabled
+    wanted = context.spec.canary is not None and context.spec.canary.judge.enabled
+    return both and logged and prod.served != canary_stage.served and wanted
 
 
 def _retained(facts: Facts, context: Context) -> set[Ref]:
@@ -288,13 +289,13 @@ def _retained(facts: Facts, context: Context) -> set[Ref]:
 def _retry_after(assessment: Assessment) -> float | None:
     """When time alone may change the decision."""
     now = assessment.facts.now
-    moments = [assessment.retraining.again_at, assessment.losses.again_at]
+    moments = [assessment.retraining.retry_at, assessment.undelivered.retry_at]
     if assessment.spec.inference.image_update == "Rolling" and assessment.prod.outdated:
         opens = rollout.slot_opens(assessment.context)
         # In its slot and not rolled all the same: something else holds it, and the next round is soon enough.
         moments.append(opens if opens > now else opens + rollout.ROUND)
     waits = [_until(moment, now) for moment in moments if moment is not None]
-    return min([*waits, *([TELL_AGAIN] if assessment.promotion.again else [])], default=None)
+    return min([*waits, *([REGISTRY_WRITE_SECONDS] if assessment.promotion.retry else [])], default=None)
 
 
 def _until(moment: datetime, now: datetime) -> float:

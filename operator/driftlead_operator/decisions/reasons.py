@@ -126,7 +126,7 @@ class Reason(Documented):
 class EventReason(Documented):
     """An event on the resource.
 
-    Besides these, a reason of Ready that is trouble comes as a warning of that name.
+    Besides these, a reason for which Ready is false comes as a warning of that name.
     """
 
     ROLLED_OUT = "RolledOut", "a stage serves another version now"

@@ -62,25 +62,48 @@ class Judge(Part):
 
 
 class Stage(Part):
-    """What a stage follows, and how many pods serve it."""
+    """What prod and canary have in common: what a stage follows, and how many pods serve it."""
 
     stage: str = ""
     alias: str = ""
     version: Version | None = None
     replicas: Count = 1
-    autoscaling: Autoscaling | None = None
     log_as: str = ""
-    judge: Judge = Judge()
 
     @property
-    def fewest(self) -> int:
-        """How many pods are asked for before an autoscaler has spoken."""
-        return self.autoscaling.min_replicas if self.autoscaling else self.replicas
+    def autoscaled(self) -> bool:
+        """Whether an autoscaler decides how many pods there are."""
+        return False
+
+    @property
+    def initial_replicas(self) -> int:
+        """How many pods there are to be, under an autoscaler before it has decided."""
+        return self.replicas
 
     @property
     def followed(self) -> str:
         """What is followed in the registry, in words; empty when nothing is."""
         return f"stage {self.stage}" if self.stage else f"alias {self.alias}" if self.alias else ""
+
+
+class ProdStage(Stage):
+    """Prod: the only stage that scales with its load."""
+
+    autoscaling: Autoscaling | None = None
+
+    @property
+    def autoscaled(self) -> bool:
+        return self.autoscaling is not None
+
+    @property
+    def initial_replicas(self) -> int:
+        return self.autoscaling.min_replicas if self.autoscaling else self.replicas
+
+
+class CanaryStage(Stage):
+    """The canary: the only stage that is judged."""
+
+    judge: Judge = Judge()
 
 
 class PredictionLog(Part):
@@ -111,7 +134,7 @@ class Inference(Part):
 
 
 class Drift(Part):
-    """When and how drift is looked for."""
+    """When and how traffic is checked for drift."""
 
     schedule: str
     window: Length = "7d"
@@ -153,8 +176,8 @@ class Spec(Part):
     model: str = Field(min_length=1)
     registry: str = "default"
     connections: Connections = Connections()
-    prod: Stage
-    canary: Stage | None = None
+    prod: ProdStage
+    canary: CanaryStage | None = None
     inference: Inference = Inference()
     drift: Drift | None = None
     retraining: Retraining | None = None

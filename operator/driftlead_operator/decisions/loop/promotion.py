@@ -33,7 +33,7 @@ class Promotion:
     handled: str = ""
     writes: Sequence[RegistryWrite] = ()
     events: Sequence[Event] = ()
-    again: bool = False
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +199,12 @@ def _tell(before: Promotion, record: PromotionRecord, request: Request) -> Promo
         forbidden = replace(record, outcome=PromotionOutcome.FORBIDDEN)
         return replace(before, record=forbidden, events=(*before.events, event))
     if registry.unreachable_since is not None or not _answered_since(record.told_at, registry):
-        return replace(before, again=True)
+        return replace(before, retry=True)
     write = RegistryWrite(
         model=spec.model, version=record.version, stage=spec.prod.stage, alias=spec.prod.alias
     )
     told = replace(record, told_at=request.facts.now)
-    return replace(before, record=told, writes=(write,), again=True)
+    return replace(before, record=told, writes=(write,), retry=True)
 
 
 def _answered_since(told_at: datetime | None, registry: RegistryFacts) -> bool:

@@ -36,7 +36,7 @@ class RetrainingDecision:
     last: RetrainingMemory | None = None
     create: Sequence[Manifest] = ()
     events: Sequence[Event] = ()
-    again_at: datetime | None = None
+    retry_at: datetime | None = None
 
 
 def decide(
@@ -110,7 +110,7 @@ def _consider(
         return RetrainingDecision(
             last=replace(before, message=held),
             events=[event] if held != before.message else [],
-            again_at=midnight,
+            retry_at=midnight,
         )
     report = request.report.report
     cause = objects.digest([report, request.attempts + 1], 5)
@@ -206,7 +206,7 @@ def _missing(
         return RetrainingDecision(last=before)
     champion = names.champion_of(context.name, name)
     job = manifests.retrain_job(context, retraining, name=name, champion=champion, report=before.last_report)
-    return RetrainingDecision(last=before, create=[job], again_at=deadline)
+    return RetrainingDecision(last=before, create=[job], retry_at=deadline)
 
 
 def _finish(

@@ -19,27 +19,27 @@ MOST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LossDecision:
+class UndeliveredDecision:
     """The losses that status shows, what is new of them, and when the oldest is shown no longer."""
 
     shown: tuple[Undelivered, ...] = ()
     events: Sequence[Event] = ()
-    again_at: datetime | None = None
+    retry_at: datetime | None = None
 
 
-def decide(facts: Facts, before: Sequence[Undelivered]) -> LossDecision:
+def decide(facts: Facts, before: Sequence[Undelivered]) -> UndeliveredDecision:
     """Adds what was seen to what is shown already, newest first, and drops what is older than a day."""
     known = {each.pod for each in before}
     new = [each for each in facts.undelivered if each.pod not in known and facts.now - each.at < SHOWN]
     recent = [each for each in (*new, *before) if each.at + SHOWN > facts.now]
     # By whole seconds, which is what status remembers: the order is the same in the next reconcile.
     shown = sorted(recent, key=lambda each: objects.stamp(each.at), reverse=True)[:MOST]
-    return LossDecision(
+    return UndeliveredDecision(
         shown=tuple(shown),
         events=[
             Event(reason=EventReason.ROWS_UNDELIVERED, message=words(each), type="Warning") for each in new
         ],
-        again_at=min((each.at + SHOWN for each in shown), default=None),
+        retry_at=min((each.at + SHOWN for each in shown), default=None),
     )
 
 

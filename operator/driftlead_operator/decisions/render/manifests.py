@@ -9,7 +9,7 @@ from driftlead_operator.decisions.facts import Manifest, Ref, StageName
 from driftlead_operator.decisions.memory.status import last_job
 from driftlead_operator.decisions.render import pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
-from driftlead_operator.decisions.spec import Drift, Retraining, Stage
+from driftlead_operator.decisions.spec import CanaryStage, Drift, Retraining
 from driftlead_operator.kinds import KINDS, RESOURCE
 
 # Beyond this an annotation is a burden; the template is then rendered again each time.
@@ -131,7 +131,7 @@ def autoscaler(context: Context) -> dict[str, Any] | None:
 def disruption_budget(context: Context, stage: StageName) -> dict[str, Any] | None:
     """One pod at a time may be evicted, where there may be more than one; broken pods may always go."""
     block = context.spec.stage(stage)
-    if block is None or (block.replicas < 2 and block.autoscaling is None):
+    if block is None or (block.replicas < 2 and not block.autoscaled):
         return None
     spec = {
         "maxUnavailable": 1,
@@ -143,7 +143,7 @@ def disruption_budget(context: Context, stage: StageName) -> dict[str, Any] | No
 
 def judge(context: Context, *, canary: str) -> dict[str, Any]:
     """The Deployment that compares this canary with prod and answers /verdict; each canary gets its own."""
-    block = context.spec.canary or Stage()
+    block = context.spec.canary or CanaryStage()
     values = {
         **pod_template.identity(context),
         "DRIFTLEAD_MODEL": context.spec.model,

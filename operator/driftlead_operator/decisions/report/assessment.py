@@ -10,7 +10,7 @@ from driftlead_operator.decisions.facts import Event, Facts, Ref
 from driftlead_operator.decisions.loop.drift import DriftDecision
 from driftlead_operator.decisions.loop.promotion import Promotion
 from driftlead_operator.decisions.loop.retraining import RetrainingDecision
-from driftlead_operator.decisions.loop.undelivered import LossDecision
+from driftlead_operator.decisions.loop.undelivered import UndeliveredDecision
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.render import manifests
@@ -55,7 +55,7 @@ class Assessment:
     promotion: Promotion = field(default_factory=Promotion)
     drift: DriftDecision = field(default_factory=DriftDecision)
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
-    losses: LossDecision = field(default_factory=LossDecision)
+    undelivered: UndeliveredDecision = field(default_factory=UndeliveredDecision)
     handled: Handled = field(default_factory=Handled)
     stale_requests: Sequence[Event] = ()
 

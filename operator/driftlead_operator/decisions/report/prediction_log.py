@@ -26,9 +26,9 @@ def the_log_is_off(assessment: Assessment) -> ConditionValue | None:
 
 def a_pod_took_rows_with_it(assessment: Assessment) -> ConditionValue | None:
     """A pod vanished within the last day with rows that it had not delivered."""
-    if not assessment.losses.shown:
+    if not assessment.undelivered.shown:
         return None
-    words = "; ".join(map(undelivered.words, assessment.losses.shown))
+    words = "; ".join(map(undelivered.words, assessment.undelivered.shown))
     return ConditionValue(Reason.ROWS_UNDELIVERED, words)
 
 

@@ -47,7 +47,7 @@ def of(assessment: Assessment, ready: ConditionValue) -> Memory:
         promotion=assessment.promotion.record,
         drift=_drift(assessment) if assessment.spec.drift else None,
         retraining=assessment.retraining.last,
-        undelivered=assessment.losses.shown,
+        undelivered=assessment.undelivered.shown,
         rollout=RolloutMemory(
             phase=_phase(assessment, ready), message=ready.message[: conditions.LONGEST_MESSAGE]
         ),
@@ -194,7 +194,7 @@ def events(assessment: Assessment, ready: ConditionValue, after: Memory) -> list
         *assessment.promotion.events,
         *assessment.drift.events,
         *assessment.retraining.events,
-        *assessment.losses.events,
+        *assessment.undelivered.events,
         *assessment.stale_requests,
         *(event for stage in assessment.stages for event in _stage_events(assessment, stage)),
         *_not_ready(assessment.memory, ready),

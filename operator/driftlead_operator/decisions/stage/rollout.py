@@ -94,7 +94,7 @@ def reject(
 ) -> Rejection | None:
     """Whether the target is given up: it was, for this generation, or a pod's end blames the model.
 
-    A template that served once on all pods is never given up: what ails it then is not the model.
+    A template that served once on all pods is never given up: the model is not to blame then.
     """
     if target.version is None:
         return None
@@ -178,7 +178,7 @@ def _template(
         return _of_replica_set(back)
     if rejection is None and version == target.version:
         return render(context, view.name, view, version)
-    return kept(view) or render(context, view.name, view, version)
+    return applied_template(view) or render(context, view.name, view, version)
 
 
 def _last_good(view: StageView, before: StageMemory) -> LastGood | None:
@@ -189,16 +189,16 @@ def _last_good(view: StageView, before: StageMemory) -> LastGood | None:
 
 def _replicas(block: Stage, view: StageView) -> int:
     """How many pods to ask for; under an autoscaler as many as there are."""
-    if block.autoscaling and view.deployment is not None and view.desired_replicas:
+    if block.autoscaled and view.deployment is not None and view.desired_replicas:
         return view.desired_replicas
-    return block.fewest
+    return block.initial_replicas
 
 
 def _leave_scaling_to_others(manifest: Mapping[str, Any], block: Stage, view: StageView) -> Mapping[str, Any]:
     """Leaves replicas out under an autoscaler once another manager owns them; before, it would reset them."""
     owners = objects.items(objects.metadata(view.deployment).get("managedFields"))
     others = [each for each in owners if each.get("manager") != names.MANAGER and _owns_replicas(each)]
-    if not block.autoscaling or not others or not view.desired_replicas:
+    if not block.autoscaled or not others or not view.desired_replicas:
         return manifest
     return {**manifest, "spec": {key: value for key, value in manifest["spec"].items() if key != "replicas"}}
 
@@ -213,7 +213,7 @@ def render(context: Context, stage: StageName, view: StageView, version: str) ->
     With Rolling, another rendering by this operator counts as a change too, in the resource's own slot.
     """
     inputs = pod_template.inputs(context, stage, version)
-    template, stood_for = kept(view) or ({}, "")
+    template, stood_for = applied_template(view) or ({}, "")
     rolls = context.spec.inference.image_update == "Rolling" and slot_opens(context) <= context.now
     if template and stood_for == inputs and not rolls:
         return template, inputs
@@ -227,8 +227,8 @@ def slot_opens(context: Context) -> datetime:
     """
     mine = int(objects.digest(context.uid), 16) % SLOTS
     second = int(context.now.timestamp())
-    away = (mine - second // SLOT_SECONDS) % SLOTS
-    wait = away * SLOT_SECONDS - second % SLOT_SECONDS if away else 0
+    slots = (mine - second // SLOT_SECONDS) % SLOTS
+    wait = slots * SLOT_SECONDS - second % SLOT_SECONDS if slots else 0
     return context.now + timedelta(seconds=wait)
 
 
@@ -238,14 +238,14 @@ def image_of(manifest: Any) -> str:
     return next((str(each.get("image")) for each in containers if each.get("name") == names.SERVER), "")
 
 
-def kept(view: StageView) -> tuple[Template, str] | None:
+def applied_template(view: StageView) -> tuple[Template, str] | None:
     """The template that we applied last, and the inputs it stood for."""
-    return _annotated(view.deployment) or (_bare(view.deployment) if view.deployment else None)
+    return _annotated(view.deployment) or (_live_template(view.deployment) if view.deployment else None)
 
 
 def _of_replica_set(replica_set: ReplicaSet) -> tuple[Template, str]:
     """The template that made the ReplicaSet, so that its pods stay: Deployments hand annotations down."""
-    return _annotated(replica_set.manifest) or _bare(replica_set.manifest)
+    return _annotated(replica_set.manifest) or _live_template(replica_set.manifest)
 
 
 def _annotated(manifest: Any) -> tuple[Template, str] | None:
@@ -255,7 +255,7 @@ def _annotated(manifest: Any) -> tuple[Template, str] | None:
     return dict(template), manifests.input_hash(manifest)
 
 
-def _bare(manifest: Any) -> tuple[Template, str]:
+def _live_template(manifest: Any) -> tuple[Template, str]:
     """A live template without what controllers add to it."""
     template = objects.mapping(objects.dig(manifest, "spec", "template"))
     meta = {
