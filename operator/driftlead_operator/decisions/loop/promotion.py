@@ -1,10 +1,16 @@
 """Promotions that the operator tells the registry, each once: by a pin that changed, or by annotation.
 
+The registry and the cluster cannot be written in one transaction, and people move versions in between. So an
+intent is saved in status first, with what the registry said at that time, and only then the registry is
+written. Killed between the two, the next operator finds the intent and tells it; killed after the write, it
+finds that the registry says so already, and concludes. An intent is acted upon only while the registry still
+says what it said: a move by a person in between wins, and the promotion is superseded. Whether a write
+arrived is read from an answer that was asked for after it; an older answer proves nothing.
+
 A pin is told once its version serves on all pods, so that the registry never names a version as production's
-that does not load. An intent is saved in status with what the registry said at that time, before the registry
-is written. It is acted upon only as long as the registry still says that; a move by a person in between wins.
-Without a status (a new resource, a restored one, one whose status was wiped) nothing is ever written: what is
-found is taken for what was already so.
+that does not load. An annotation is told at once, because its version cannot serve before the registry names
+it. Without a status (a new resource, a restored one, one whose status was wiped) nothing is ever written:
+what is found is taken for what was already so.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,15 @@
 """Whether an object of the cluster is what we want it to be, so that nothing is written when it is.
 
-An object is as wanted when it carries the hash of what we applied last (so that a field we no longer set is
-noticed) and holds each wanted field (so that an edit by hand is noticed). Defaults and fields of others do
-not count.
+The API server fills in defaults, other managers add their fields, amounts come back written otherwise: a
+plain comparison would differ for ever, and the operator would write at every reconcile, which wakes itself.
+To apply always and let the server find that nothing changed would be right too, but costs a request for each
+child of each resource at each event.
+
+So an object is as wanted when it carries the hash of what we applied last (a field that we no longer set is
+noticed, which a comparison of wanted fields alone cannot see) and holds each wanted field (an edit by hand is
+noticed, which the hash alone cannot see). Defaults and fields of others do not count. Should a comparison
+here be wrong, the object is applied once more, and the version that was seen is sent along, so that a write
+upon an old sight is refused.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,12 @@
-"""What a stage's Deployment and its pods show.
+"""What a stage's Deployment and its pods show: which versions serve, which pods fail, and with which words.
 
-Which versions serve, which pods fail, and with which words.
+Caches of different kinds lag behind one another: a Deployment may be seen with a template whose ReplicaSet is
+not there yet, pods after their ReplicaSet is gone, a status that is about the spec before. So nothing is
+taken for settled unless the controller's observedGeneration, its counts and the pods agree; in doubt a stage
+is on its way, and the next event tells more.
+
+Pods count by the chain of owners' uids and never by labels or names, which anybody may give to a pod of their
+own. A pod on its way out counts no longer: its container may be ending in any manner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
