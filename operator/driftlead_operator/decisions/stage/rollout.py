@@ -1,20 +1,22 @@
-"""Which version and which template a stage gets: forward to its target, back to its last good one, or as it is.
+"""Which version and template a stage gets: forward to its target, back to its last good one, or as it is.
 
 The Deployment's controller does the rolling, with maxUnavailable 0: old pods stay until new ones have
 answered a smoke prediction, so a version that cannot be served costs nothing but pods beside those that
 serve. What is decided here is the template, and three things make that less plain than it looks.
 
-- *Who is to blame.* Only exit codes of our server blame a model, and only of pods of the present template: a pod
-  of the template before may still be ending when the new one is judged. A template that once served on all
-  pods is never given up, whatever its pods do later; by then it is the node, the registry or a quota.
-- *Which template is the good one.* Status remembers its pod-template-hash, the ReplicaSet holds it. To go back
-  means to apply the same template byte for byte, so that Kubernetes finds that ReplicaSet and its pods stay;
-  a template that was rendered again by a newer operator would roll every pod of a version that is just being
-  rescued. Where status was lost, a ReplicaSet whose pods are available has to do.
-- *What an upgrade of the operator may change.* It renders templates otherwise, and must not roll a fleet at
-  once for that. So the template as applied stands in an annotation, with a hash of what people had decided:
-  while that is the same, the old template stays until the next rollout. With imageUpdate Rolling it is replaced
-  in a slot of time that follows from the resource's uid, so that a fleet rolls bit by bit without any memory.
+*Who is to blame.* Only exit codes of our server blame a model, and only of pods of the present template: a
+pod of the template before may still be ending when the new one is judged. A template that once served on all
+pods is never given up, whatever its pods do later; by then it is the node, the registry or a quota.
+
+*Which template is the good one.* Status remembers its pod-template-hash, the ReplicaSet holds it. To go back
+means to apply the same template byte for byte, so that Kubernetes finds that ReplicaSet and its pods stay; a
+template that was rendered again by a newer operator would roll every pod of a version that is just being
+rescued. Where status was lost, a ReplicaSet whose pods are available has to do.
+
+*What an upgrade of the operator may change.* It renders templates otherwise, and must not roll a fleet at once
+for that. So the template as applied stands in an annotation, with a hash of what people had decided: while
+that is the same, the old template stays until the next rollout. With imageUpdate Rolling it is replaced in a
+slot of time that follows from the resource's uid, so that a fleet rolls bit by bit without any memory.
 
 Replicas are left out once an autoscaler owns them: to apply them would scale back what it has scaled.
 """
@@ -31,10 +33,7 @@ from driftlead_operator.decisions.memory.stages import LastGood, StageMemory
 from driftlead_operator.decisions.render import manifests, pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Stage
-from driftlead_operator.decisions.stage.stage_view import (
-    ReplicaSet,
-    StageView,
-)
+from driftlead_operator.decisions.stage.stage_view import ReplicaSet, StageView
 from driftlead_operator.decisions.stage.targets import Target
 
 # A round of five minutes, in which each resource has half a minute of its own.
