@@ -12,9 +12,10 @@ A new operator has no answer of the registry yet. It changes nothing before the 
 that does not answer at all: then it goes by the target that status remembers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
@@ -47,13 +48,13 @@ def plan(facts: Facts) -> Plan:
         return Plan(retry_after=FIRST_ANSWER_SECONDS)
     memory = Memory.read(facts.resource.get("status"))
     if spec is None:
-        return _with_status(facts, status.of_unreadable(memory, facts, faults))
+        return Plan(status=_if_new(facts, status.of_unreadable(memory, facts, faults)))
     assessment, writes = _assess(facts, spec, faults, memory)
     ready = READY.value(assessment)
     after = status.of(assessment, ready)
     frozen = spec.suspend
-    return replace(
-        _with_status(facts, after),
+    return Plan(
+        status=_if_new(facts, after),
         registry_writes=assessment.promotion.writes,
         apply=() if frozen else writes.apply,
         create=() if frozen else assessment.retraining.create,
@@ -70,10 +71,10 @@ def _awaits_first_answer(facts: Facts) -> bool:
     return usable and registry.answered_at is None and registry.unreachable_since is None
 
 
-def _with_status(facts: Facts, after: Memory) -> Plan:
+def _if_new(facts: Facts, after: Memory) -> Mapping[str, Any] | None:
     """The status where it is another one than now."""
     wanted = after.write()
-    return Plan(status=wanted if wanted != objects.mapping(facts.resource.get("status")) else None)
+    return wanted if wanted != objects.mapping(facts.resource.get("status")) else None
 
 
 class Writes:

@@ -73,7 +73,8 @@ def _drift(assessment: Assessment) -> DriftMemory | None:
     if last is None:
         return None
     other = last.version and judged and last.version != judged
-    return replace(last, display=UNCHECKED if other else str(last.verdict or ""))
+    display = UNCHECKED if other else str(last.verdict or "")
+    return last if last.display == display else replace(last, display=display)
 
 
 def _url(assessment: Assessment, service: str) -> str:

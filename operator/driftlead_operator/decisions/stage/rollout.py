@@ -13,7 +13,7 @@ means to apply the same template byte for byte, so that Kubernetes finds that Re
 template that was rendered again by a newer operator would roll every pod of a version that is just being
 rescued. Where status was lost, a ReplicaSet whose pods are available has to do.
 
-*What an upgrade of the operator may change.* It renders templates otherwise, and must not roll a fleet at once
+*What an upgrade may change.* A newer operator renders templates otherwise, and must not roll a fleet at once
 for that. So the template as applied stands in an annotation, with a hash of what people had decided: while
 that is the same, the old template stays until the next rollout. With imageUpdate Rolling it is replaced in a
 slot of time that follows from the resource's uid, so that a fleet rolls bit by bit without any memory.
