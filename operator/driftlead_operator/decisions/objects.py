@@ -9,6 +9,8 @@ import orjson
 
 from driftlead_operator.decisions.facts import Manifest, Ref
 
+_EMPTY: tuple[Any, ...] = ("", [], {})
+
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """`value` where it is a mapping, else an empty one."""
@@ -147,4 +149,4 @@ def moment(text: Any) -> datetime | None:
 
 def without_empty(value: Mapping[str, Any]) -> dict[str, Any]:
     """The mapping without what says nothing: None, empty text, empty lists and mappings."""
-    return {key: each for key, each in value.items() if each is not None and each not in ("", [], {})}
+    return {key: each for key, each in value.items() if each or (each is not None and each not in _EMPTY)}

@@ -24,7 +24,7 @@ from driftlead_operator.decisions.memory.stages import StageMemory
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.render import apply_diff, manifests
 from driftlead_operator.decisions.render.pod_template import Context
-from driftlead_operator.decisions.report import status
+from driftlead_operator.decisions.report import prediction_log, status
 from driftlead_operator.decisions.report.assessment import Assessment
 from driftlead_operator.decisions.report.ready import READY
 from driftlead_operator.decisions.spec import Spec, parse
@@ -48,13 +48,13 @@ def plan(facts: Facts) -> Plan:
         return Plan(retry_after=FIRST_ANSWER_SECONDS)
     memory = Memory.read(facts.resource.get("status"))
     if spec is None:
-        return Plan(status=_if_new(facts, status.of_unreadable(memory, facts, faults)))
+        return Plan(status=_if_new(facts, memory, status.of_unreadable(memory, facts, faults)))
     assessment, writes = _assess(facts, spec, faults, memory)
     ready = READY.value(assessment)
     after = status.of(assessment, ready)
     frozen = spec.suspend
     return Plan(
-        status=_if_new(facts, after),
+        status=_if_new(facts, memory, after),
         registry_writes=assessment.promotion.writes,
         apply=() if frozen else writes.apply,
         create=() if frozen else assessment.retraining.create,
@@ -71,8 +71,10 @@ def _awaits_first_answer(facts: Facts) -> bool:
     return usable and registry.answered_at is None and registry.unreachable_since is None
 
 
-def _if_new(facts: Facts, after: Memory) -> Mapping[str, Any] | None:
-    """The status where it is another one than now."""
+def _if_new(facts: Facts, before: Memory, after: Memory) -> Mapping[str, Any] | None:
+    """The status where it is another one than now; at rest it need not even be written out."""
+    if after == before:
+        return None
     wanted = after.write()
     return wanted if wanted != objects.mapping(facts.resource.get("status")) else None
 
@@ -85,7 +87,7 @@ class Writes:
     """
 
     def __init__(
-        self, children: Children, wanted: Sequence[Manifest], retained: set[Ref], refs: set[Ref]
+        self, children: Children, wanted: Sequence[Manifest], retained: set[Ref], refs: Sequence[Ref]
     ) -> None:
         hashed = {objects.ref(each): apply_diff.with_applied_hash(each) for each in wanted}
         free = {ref: each for ref, each in hashed.items() if ref not in children.taken}
@@ -98,7 +100,7 @@ class Writes:
         self.delete = tuple(
             Deletion(ref=ref, uid=objects.uid(live))
             for ref, live in sorted(children.ours.items())
-            if ref in refs - set(hashed) - retained and not objects.terminating(live)
+            if ref in refs and ref not in hashed and ref not in retained and not objects.terminating(live)
         )
         going = {ref for ref in free if objects.terminating(children.ours.get(ref))}
         self.out_of_sync = frozenset({objects.ref(each) for each in self.apply} | going)
@@ -132,19 +134,19 @@ class Inputs:
 
 def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> tuple[Assessment, Writes]:
     context = Context.of(facts, spec)
-    refs = {ref for ref in manifests.child_refs(facts.resource) if ref.kind != "Job"}
+    refs = manifests.fixed_refs(context.name)
     inputs = Inputs(
         facts=facts,
         context=context,
         memory=memory,
-        children=stage_view.sort_children(facts, sorted(refs)),
+        children=stage_view.sort_children(facts, refs),
         abort=abort.abort_request(facts, spec, memory.handled),
         retry=_retry_requested(facts, spec, memory),
     )
     prod = _prod(inputs)
     canary_stage = _canary(inputs, prod)
     retained = _retained(facts, context)
-    wanted = [each for each in _children(context, prod, canary_stage) if objects.ref(each) not in retained]
+    wanted = list(_children(context, prod, canary_stage, retained))
     writes = Writes(inputs.children, wanted, retained, refs)
     promoted = promotion.decide(facts, spec, memory, prod.target, serves=prod.serves, aborted=inputs.abort)
     check = drift.decide(facts, memory.drift, inputs.child("CronJob", names.drift_check(context.name)))
@@ -162,6 +164,7 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
         retraining=retraining.decide(
             facts, context, memory.retraining, served=prod.served, report=check.last
         ),
+        logs=prediction_log.logs_of(facts, [each for each in (prod, canary_stage) if each]),
         undelivered=undelivered.decide(facts, memory.undelivered),
         handled=_handled(facts, spec, memory.handled, promoted.handled),
         stale_requests=abort.events(inputs.abort, prod, canary_stage),
@@ -251,7 +254,7 @@ def _rejection(inputs: Inputs, stage: StageInputs, wanted: str) -> rollout.Rejec
 
 
 def _children(
-    context: Context, prod: StageDecision, canary_stage: StageDecision | None
+    context: Context, prod: StageDecision, canary_stage: StageDecision | None, retained: set[Ref]
 ) -> Iterator[Manifest]:
     """Every child as wanted. Services stand as long as their block; the rest needs something to serve."""
     yield manifests.stable_service(context)
@@ -266,7 +269,7 @@ def _children(
         yield from filter(None, [manifests.autoscaler(context)])
     if canary_stage is not None and _is_judged(context, prod, canary_stage):
         yield manifests.judge(context, canary=str(canary_stage.served))
-    if context.spec.drift:
+    if context.spec.drift and Ref("CronJob", names.drift_check(context.name)) not in retained:
         yield manifests.drift_cronjob(context, context.spec.drift, version=prod.judged)
 
 

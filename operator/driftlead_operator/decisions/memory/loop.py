@@ -10,7 +10,7 @@ from driftlead_formats.summaries import TopFeature
 from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Undelivered
-from driftlead_operator.decisions.memory import values
+from driftlead_operator.decisions.memory.values import number, text, time, word
 
 
 class PromotionOutcome(StrEnum):
@@ -61,17 +61,17 @@ class PromotionRecord:
     def read(cls, value: Any) -> Self | None:
         """From status; None where a later release wrote what cannot be understood here."""
         found = objects.mapping(value)
-        source = values.word(PromotionSource, found.get("by"))
-        outcome = values.word(PromotionOutcome, found.get("outcome"))
+        source = word(PromotionSource, found.get("by"))
+        outcome = word(PromotionOutcome, found.get("outcome"))
         if source is None or outcome is None:
             return None
         return cls(
-            version=values.text(found.get("version")),
-            from_version=values.text(found.get("from")),
+            version=text(found.get("version")),
+            from_version=text(found.get("from")),
             source=source,
             outcome=outcome,
-            at=values.text(found.get("at")),
-            told_at=values.time(found.get("toldAt")),
+            at=text(found.get("at")),
+            told_at=time(found.get("toldAt")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -109,20 +109,20 @@ class DriftMemory:
         found = objects.mapping(value)
         if not found:
             return None
-        verdict = values.text(found.get("verdict"))
+        verdict = text(found.get("verdict"))
         return cls(
-            last_run=values.time(found.get("lastRunTime")),
-            report=values.text(found.get("report")),
-            version=values.text(found.get("version")),
-            verdict=values.word(DriftVerdict, verdict) or (DriftVerdict.ERROR if verdict else None),
-            exit_code=values.number(found.get("exitCode")),
-            consecutive=values.number(found.get("consecutive")),
-            rows=values.number(found.get("rows")),
-            message=values.text(found.get("message")),
-            report_uri=values.text(found.get("reportURI")),
+            last_run=time(found.get("lastRunTime")),
+            report=text(found.get("report")),
+            version=text(found.get("version")),
+            verdict=word(DriftVerdict, verdict) or (DriftVerdict.ERROR if verdict else None),
+            exit_code=number(found.get("exitCode")),
+            consecutive=number(found.get("consecutive")),
+            rows=number(found.get("rows")),
+            message=text(found.get("message")),
+            report_uri=text(found.get("reportURI")),
             top_features=tuple(map(_read_feature, objects.items(found.get("topFeatures")))),
             independence_assumed=found.get("independenceAssumed") is True,
-            display=values.text(found.get("display")),
+            display=text(found.get("display")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class DriftMemory:
 
 
 def _read_feature(found: Mapping[str, Any]) -> TopFeature:
-    name, value, low, high = (values.text(found.get(key)) for key in ("name", "psi", "low", "high"))
+    name, value, low, high = (text(found.get(key)) for key in ("name", "psi", "low", "high"))
     return TopFeature(name=name, value=value, low=low, high=high)
 
 
@@ -178,17 +178,17 @@ class RetrainingMemory:
         found = objects.mapping(value)
         if not found:
             return None
-        state = values.text(found.get("lastResult"))
+        state = text(found.get("lastResult"))
         return cls(
-            last_job=values.text(found.get("lastJob")),
-            last_report=values.text(found.get("lastReport")),
-            state=values.word(RetrainingState, state) or (RetrainingState.FAILED if state else None),
-            last_version=values.text(found.get("lastVersion")),
-            message=values.text(found.get("message")),
-            started_at=values.time(found.get("startedAt")),
-            day=values.text(found.get("day")),
+            last_job=text(found.get("lastJob")),
+            last_report=text(found.get("lastReport")),
+            state=word(RetrainingState, state) or (RetrainingState.FAILED if state else None),
+            last_version=text(found.get("lastVersion")),
+            message=text(found.get("message")),
+            started_at=time(found.get("startedAt")),
+            day=text(found.get("day")),
             attempts_today=objects.whole(found.get("attemptsToday")),
-            not_before=values.time(found.get("notBefore")),
+            not_before=time(found.get("notBefore")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -210,9 +210,9 @@ class RetrainingMemory:
 
 def read_undelivered(value: Any) -> tuple[Undelivered, ...]:
     """The losses whose time can be told; the others are older than anything shown."""
-    found = [(each, values.time(each.get("at"))) for each in objects.items(value)]
+    found = [(each, time(each.get("at"))) for each in objects.items(value)]
     return tuple(
-        Undelivered(pod=values.text(each.get("pod")), rows=objects.whole(each.get("rows")), at=at)
+        Undelivered(pod=text(each.get("pod")), rows=objects.whole(each.get("rows")), at=at)
         for each, at in found
         if at is not None
     )

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.memory import values
+from driftlead_operator.decisions.memory.values import number, sequence, text, word
 
 
 class LoadState(StrEnum):
@@ -30,9 +30,9 @@ class TargetMemory:
         """From status."""
         found = objects.mapping(value)
         return cls(
-            version=values.text(found.get("version")),
-            source=values.text(found.get("source")),
-            run_id=values.text(found.get("runID")),
+            version=text(found.get("version")),
+            source=text(found.get("source")),
+            run_id=text(found.get("runID")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -52,8 +52,8 @@ class LastGood:
     def read(cls, value: Any) -> Self | None:
         """From status; None where no template is named."""
         found = objects.mapping(value)
-        template = values.text(found.get("template"))
-        return cls(version=values.text(found.get("version")), template=template) if template else None
+        template = text(found.get("template"))
+        return cls(version=text(found.get("version")), template=template) if template else None
 
     def write(self) -> dict[str, Any]:
         """As status."""
@@ -72,7 +72,7 @@ class Rejected:
     def read(cls, value: Any) -> Self | None:
         """From status; None where no version is named."""
         found = objects.mapping(value)
-        version = values.text(found.get("version"))
+        version = text(found.get("version"))
         if not version:
             return None
         generation = objects.whole(found.get("generation"))
@@ -98,15 +98,15 @@ class Failure:
     def read(cls, value: Any) -> Self | None:
         """From status; None where no version is named."""
         found = objects.mapping(value)
-        version = values.text(found.get("version"))
+        version = text(found.get("version"))
         if not version:
             return None
         return cls(
             version=version,
-            reason=values.text(found.get("reason")),
-            message=values.text(found.get("message")),
-            exit_code=values.number(found.get("exitCode")),
-            at=values.text(found.get("at")),
+            reason=text(found.get("reason")),
+            message=text(found.get("message")),
+            exit_code=number(found.get("exitCode")),
+            at=text(found.get("at")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ class Pin:
     def read(cls, value: Any) -> Self | None:
         """From status; None where no version is named."""
         found = objects.mapping(value)
-        version = values.text(found.get("version"))
+        version = text(found.get("version"))
         if not version:
             return None
         generation = objects.whole(found.get("generation"))
@@ -171,16 +171,16 @@ class StageMemory:
             return None
         return cls(
             target=TargetMemory.read(found.get("target")),
-            version=values.text(found.get("version")) or None,
-            display=values.text(found.get("display")),
-            run_id=values.text(found.get("runID")),
+            version=text(found.get("version")) or None,
+            display=text(found.get("display")),
+            run_id=text(found.get("runID")),
             replicas=objects.whole(found.get("replicas")),
             ready_replicas=objects.whole(found.get("readyReplicas")),
-            selector=values.text(found.get("selector")),
+            selector=text(found.get("selector")),
             outdated=found.get("outdated") is True,
-            load_state=values.word(LoadState, found.get("loadState")),
-            url=values.text(found.get("url")),
-            ambiguous=tuple(filter(None, map(values.text, values.sequence(found.get("ambiguous"))))),
+            load_state=word(LoadState, found.get("loadState")),
+            url=text(found.get("url")),
+            ambiguous=tuple(filter(None, map(text, sequence(found.get("ambiguous"))))),
             last_failure=Failure.read(found.get("lastFailure")),
             rejected=Rejected.read(found.get("rejected")),
             last_good=LastGood.read(found.get("lastGood")),

@@ -30,8 +30,10 @@ def word(words: type[_Word], value: Any) -> _Word | None:
 def time(value: Any) -> datetime | None:
     """A time in UTC and whole seconds, None for what is none or lies at the ends of the calendar."""
     moment = objects.moment(value)
+    if moment is None or (moment.tzinfo is UTC and not moment.microsecond):
+        return moment  # as we write them
     try:
-        return moment and moment.astimezone(UTC).replace(microsecond=0)
+        return moment.astimezone(UTC).replace(microsecond=0)
     except OverflowError:
         return None
 

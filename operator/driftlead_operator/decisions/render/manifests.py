@@ -1,6 +1,7 @@
 """The children of a ModelDeployment, one function each: plain mappings with only the fields that are ours."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from driftlead_formats.durations import seconds
@@ -22,18 +23,26 @@ MISSED_START = 600
 FINISHED_JOB_SECONDS = 7 * 86400
 
 
+@lru_cache(maxsize=4096)
+def fixed_refs(name: str) -> tuple[Ref, ...]:
+    """Every name that a child could have but for Jobs, sorted; made once for each resource."""
+    return tuple(
+        sorted(
+            {
+                Ref("Service", names.stable(name)),
+                *(Ref(kind, names.of_stage(name, stage)) for stage in STAGES for kind in OF_EACH_STAGE),
+                Ref("HorizontalPodAutoscaler", names.of_stage(name, "prod")),
+                Ref("Deployment", names.judge(name)),
+                Ref("CronJob", names.drift_check(name)),
+            }
+        )
+    )
+
+
 def child_refs(resource: Manifest) -> set[Ref]:
     """Every name of the namespace that could be a child of this resource, whatever its spec says."""
-    name = objects.name(resource)
     job = last_job(resource)
-    return {
-        Ref("Service", names.stable(name)),
-        *(Ref(kind, names.of_stage(name, stage)) for stage in STAGES for kind in OF_EACH_STAGE),
-        Ref("HorizontalPodAutoscaler", names.of_stage(name, "prod")),
-        Ref("Deployment", names.judge(name)),
-        Ref("CronJob", names.drift_check(name)),
-        *([Ref("Job", job)] if job else []),
-    }
+    return {*fixed_refs(objects.name(resource)), *([Ref("Job", job)] if job else [])}
 
 
 def _child(context: Context, kind: str, name: str, component: str, spec: Mapping[str, Any]) -> dict[str, Any]:

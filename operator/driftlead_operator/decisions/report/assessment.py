@@ -1,9 +1,9 @@
 """All that was decided about a resource, for the chains of checks and for its status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Event, Facts, Ref
@@ -41,7 +41,7 @@ class Assessment:
     """What was decided; `memory` is what status said before.
 
     `out_of_sync` names the children that are not as wanted yet, `taken` those whose names strangers hold,
-    `stale_requests` tells of annotations that came to nothing.
+    `stale_requests` tells of annotations that came to nothing, `logs` what pods say of their logs, by name.
     """
 
     facts: Facts
@@ -56,6 +56,7 @@ class Assessment:
     drift: DriftDecision = field(default_factory=DriftDecision)
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
     undelivered: UndeliveredDecision = field(default_factory=UndeliveredDecision)
+    logs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     handled: Handled = field(default_factory=Handled)
     stale_requests: Sequence[Event] = ()
 

@@ -11,9 +11,11 @@ from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 
+_NO_CHECK = DriftMemory()
+
 
 def _last(assessment: Assessment) -> DriftMemory:
-    return assessment.drift.last or DriftMemory()
+    return assessment.drift.last or _NO_CHECK
 
 
 def _checks_are_wanted(assessment: Assessment) -> bool:

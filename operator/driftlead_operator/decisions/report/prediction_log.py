@@ -3,14 +3,16 @@
 Amounts are rounded, so that status stands still.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.facts import Facts
 from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity
+from driftlead_operator.decisions.stage.rollout import StageDecision
 
 # Delivery takes seconds; two minutes mean that Postgres does not take rows. It is one of health.LAG_STEPS.
 LAG_SECONDS = 120
@@ -34,7 +36,7 @@ def a_pod_took_rows_with_it(assessment: Assessment) -> ConditionValue | None:
 
 def no_pod_has_said_anything(assessment: Assessment) -> ConditionValue | None:
     """Pods have not been asked yet; what was said before stands as long as pods serve."""
-    if _logs(assessment):
+    if assessment.logs:
         return None
     before = assessment.memory.condition(Condition.PREDICTION_LOG_HEALTHY)
     reason = next((each for each in SAID_BY_PODS if before and each == before.reason), None)
@@ -45,7 +47,7 @@ def no_pod_has_said_anything(assessment: Assessment) -> ConditionValue | None:
 
 def a_pod_drops_rows(assessment: Assessment) -> ConditionValue | None:
     """Predictions were answered and not logged."""
-    counts = {pod: _number(log.get("dropped")) for pod, log in _logs(assessment).items()}
+    counts = {pod: _number(log.get("dropped")) for pod, log in assessment.logs.items()}
     dropped = [f"{pod} dropped {_rounded(count)}" for pod, count in counts.items() if count]
     if not dropped:
         return None
@@ -55,7 +57,7 @@ def a_pod_drops_rows(assessment: Assessment) -> ConditionValue | None:
 
 def rows_wait_too_long(assessment: Assessment) -> ConditionValue | None:
     """Spools are not emptied."""
-    logs = _logs(assessment).items()
+    logs = assessment.logs.items()
     late = [pod for pod, log in logs if _number(log.get("lag_seconds")) > LAG_SECONDS]
     if not late:
         return None
@@ -82,12 +84,12 @@ PREDICTION_LOG_HEALTHY = Chain(
 )
 
 
-def _logs(assessment: Assessment) -> Mapping[str, Mapping[str, Any]]:
+def logs_of(facts: Facts, stages: Sequence[StageDecision]) -> Mapping[str, Mapping[str, Any]]:
     """What the pods of both stages say of their logs, by their names."""
-    stages = [assessment.prod, *([assessment.canary] if assessment.canary else [])]
+    if not facts.health:
+        return {}
     pods = sorted(pod.name for stage in stages for pod in stage.view.pods)
-    health = assessment.facts.health
-    logs = {pod: objects.mapping(objects.dig(health.get(pod), "log")) for pod in pods}
+    logs = {pod: objects.mapping(objects.dig(facts.health.get(pod), "log")) for pod in pods}
     return {pod: log for pod, log in logs.items() if log}
 
 
