@@ -57,7 +57,7 @@ def test_every_package_stands_in_layers_and_no_other_is_left_out_of_the_contract
     for contract in tools["importlinter"]["contracts"]:
         if contract["type"] == "layers":
             names = [each.strip() for layer in contract["layers"] for each in layer.split("|")]
-            within = [name.split(".")[0] for name in names if "." in name]
-            layered |= set(contract.get("containers", within))
+            within = contract.get("containers", [name for name in names if "." in name])
+            layered |= {name.split(".")[0] for name in within}
     assert set(tools["importlinter"]["root_packages"]) == packages
     assert layered == packages
