@@ -38,6 +38,6 @@ def test_an_example_says_what_it_shows_and_comes_to_serve(path: Path) -> None:
     world.versions["4"].aliases = {"challenger"}
     world.settle()
     assert world.ready() == ("True", "Serving")
-    assert world.serving("prod") == ["3"] * parsed.prod.fewest
+    assert world.serving("prod") == ["3"] * parsed.prod.initial_replicas
     assert world.serving("canary") == (["4"] if parsed.canary else [])
     assert (Ref("HorizontalPodAutoscaler", f"{name}-prod") in world.children) == bool(parsed.prod.autoscaling)
