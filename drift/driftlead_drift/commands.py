@@ -3,36 +3,26 @@
 from driftlead_drift.command_result import CommandResult
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings, MigrateSettings
-from driftlead_drift.traffic.files import epoch_seconds, read_table
+from driftlead_drift.traffic.training_rows import training_rows
 from driftlead_formats.baseline import BaselineError, build
 from driftlead_formats.verdicts import CommandExit
 
 
 def make_baseline_file(settings: BaselineSettings) -> CommandResult:
     """Reads training rows and writes `baseline.json`. Raises CannotJudgeError."""
-    table = read_table(settings.data)
-    special = [settings.time_column, settings.group_column, settings.prediction_column]
-    named = [*(name for name in special if name), *settings.exclude, *settings.calendar]
-    unknown = [name for name in named if name not in table.names]
-    if unknown:
-        raise CannotJudgeError(
-            f"{settings.data} has no column {', '.join(unknown)}; it has {', '.join(table.names[:20])}"
-        )
-    columns = table.columns()
-    chosen = [columns.pop(name) if name else None for name in special]
-    for name in settings.exclude:
-        columns.pop(name, None)
+    rows = training_rows(settings)
     try:
         baseline = build(
-            columns,
-            time=None if chosen[0] is None else epoch_seconds(chosen[0], settings.time_column or ""),
-            groups=chosen[1],
-            prediction=chosen[2],
+            rows.columns,
+            time=rows.time,
+            groups=rows.groups,
+            prediction=rows.prediction,
             calendar=settings.calendar,
         )
         _write(settings, baseline.to_json())
     except BaselineError as error:
-        raise CannotJudgeError(f"{settings.data} cannot be a baseline: {error}") from error
+        notes = "".join(f"; {note}" for note in rows.notes)
+        raise CannotJudgeError(f"{settings.data} cannot be a baseline: {error}{notes}") from error
     dependence = {
         "time": "dependence between rows is known from their times",
         "groups": "dependence between rows is known from their groups",
@@ -43,8 +33,10 @@ def make_baseline_file(settings: BaselineSettings) -> CommandResult:
         "sha256": baseline.sha256,
         "rows": baseline.rows,
         "features": len(baseline.features),
+        "notes": list(rows.notes),
     }
     words = f"{settings.out}: {baseline.rows:,} rows of {len(baseline.features)} features; {dependence}"
+    words = "\n".join([words, *(f"note: {note}" for note in rows.notes)])
     return CommandResult(CommandExit.NO_DRIFT, words, summary)
 
 

@@ -176,6 +176,9 @@ class BaselineSettings(Connections):
     exclude: CommaList = Field(
         (), description="Columns to leave out (comma-separated), for example the target"
     )
+    text_columns: CommaList = Field(
+        (), description="Columns to read as text (comma-separated), whatever their cells look like"
+    )
 
 
 class CompareSettings(Connections):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from driftlead_drift.traffic.files import epoch_seconds
+from driftlead_drift.traffic.times import epoch_seconds
 from driftlead_formats.baseline import ARTIFACT, Baseline, build
 from driftlead_formats.classes import TAG, from_tag, numbered, to_tag
 

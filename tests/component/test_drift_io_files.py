@@ -188,7 +188,7 @@ def test_a_parquet_file_whose_text_is_no_text_ends_with_1(
     ("arguments", "sentence"),
     [
         (["--baseline", "{}/nowhere.json", "--data", "{}/same.csv"], "cannot be read"),
-        (["--baseline", "{}/same.csv", "--data", "{}/same.csv"], "no JSON"),
+        (["--baseline", "{}/same.csv", "--data", "{}/same.csv"], "not valid JSON"),
         (["--baseline", "{}/baseline.json", "--data", "{}/nowhere.csv"], "cannot be read"),
         (["--baseline", "{}/baseline.json", "--data", "{}"], "cannot be read"),
         (["--data", "{}/same.csv"], "no baseline"),

@@ -164,10 +164,13 @@ def test_too_few_rows_are_insufficient_and_it_is_said_how_many_are_needed(rows: 
     assert ("no rows" if rows == 0 else f"{rows} rows") in verdict.summary
 
 
-def test_few_rows_that_all_lie_elsewhere_are_severe_all_the_same() -> None:
+def test_few_rows_that_all_lie_elsewhere_are_drift_and_from_100_rows_on_severe() -> None:
     data = {k: v[:60] for k, v in fresh().items()}
     data["x0"] = data["x0"] + 5
-    assert judge(BASELINE, window(data), ONE).status == "severe"
+    assert judge(BASELINE, window(data), ONE).status == "drift"
+    more = {k: v[:100] for k, v in fresh().items()}
+    more["x0"] = more["x0"] + 5
+    assert judge(BASELINE, window(more), ONE).status == "severe"
     three = {k: v[:3] for k, v in data.items()}
     assert judge(BASELINE, window(three), ONE).status == "insufficient"
 

@@ -204,4 +204,9 @@ def result(settings: CheckSettings, outcome: WrittenReport) -> CommandResult:
         code = CommandExit.NO_DRIFT
     if summary.verdict == DriftVerdict.ERROR:
         return CommandResult(code, "", summary.dump(), error=summary.message)
-    return CommandResult(code, page.words(outcome.report, outcome.uri), summary.dump())
+    aside = ""
+    if settings.data and summary.verdict == DriftVerdict.INSUFFICIENT:
+        aside = "insufficient: this is not a verdict on the data" + (
+            "" if settings.strict else "; the exit code is 0, with --strict it is 1"
+        )
+    return CommandResult(code, page.words(outcome.report, outcome.uri), summary.dump(), error=aside)

@@ -1,9 +1,11 @@
 """A check's window from a file."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from driftlead_drift.check import runs
 from driftlead_drift.check.gathered import Gathered
@@ -16,12 +18,16 @@ from driftlead_drift.traffic.counting import Counter
 from driftlead_drift.traffic.files import (
     Columns,
     Table,
+    all_numbers,
     check_columns,
-    coded,
-    epoch_seconds,
+    notation,
     read_table,
+    reading_of_numbers,
 )
+from driftlead_drift.traffic.number_text import Profile, Reading
+from driftlead_drift.traffic.times import epoch_seconds, left_out
 from driftlead_formats.baseline import PREDICTION, Baseline
+from driftlead_formats.baseline.bulk import in_bulk
 
 
 def gather(settings: CheckSettings, subject: Subject) -> Gathered:
@@ -66,26 +72,68 @@ def _count(
 ) -> tuple[Counter, tuple[float, float] | None, list[str]]:
     prediction = settings.prediction_column or (PREDICTION if PREDICTION in table.names else None)
     special = [name for name in (settings.time_column, prediction) if name]
-    additional = [
-        name for name in check_columns(table, [*baseline.names, *special]) if name not in baseline.names
-    ]
+    additional = check_columns(table, [*baseline.names, *special])
     notes = (
         [f"columns that the baseline does not have were left out: {', '.join(additional[:10])}"]
         if additional
         else []
     )
-    kinds = {feature.name: str(feature.kind) for feature in baseline.features}
-    text = {name for name, kind in kinds.items() if kind == "categorical"}
-    counter, first, last = Counter(baseline), np.inf, -np.inf
-    for chunk in table.chunks(text=text):
-        columns = coded(chunk, kinds, table.path)
-        answers = chunk[prediction] if prediction else np.full(len(next(iter(chunk.values()))), np.nan)
-        counter.add(_matrix(columns, baseline), answers)
-        if settings.time_column:
-            times = epoch_seconds(chunk[settings.time_column], settings.time_column)
-            first, last = min(first, float(np.nanmin(times))), max(last, float(np.nanmax(times)))
-    span = (first, np.nextafter(last, np.inf)) if np.isfinite(first) else None
+    profiles = table.profiles({*baseline.names, *special})
+    readings = _readings(table, baseline, profiles, prediction)
+    kept, span = _times(table, profiles, settings.time_column, notes)
+    counter, seen = Counter(baseline), 0
+    for chunk in table.chunks(readings):
+        rows = len(next(iter(chunk.values())))
+        answers = chunk[prediction] if prediction in readings else np.full(rows, np.nan)
+        inside = slice(None) if kept is None else kept[seen : seen + rows]
+        counter.add(_matrix(chunk, baseline)[inside], answers[inside])
+        seen += rows
     return counter, span, notes
+
+
+def _readings(
+    table: Table, baseline: Baseline, profiles: Mapping[str, Profile], prediction: str | None
+) -> dict[str, Reading]:
+    """How the columns are read, by what the baseline holds; the text of its codes is text."""
+    others = notation(profiles)
+    wanted = {bins.name: bins for bins in baseline.features}
+    if prediction and baseline.prediction is not None:
+        wanted[prediction] = baseline.prediction
+    return {
+        name: Reading.TEXT
+        if bins.kind == "categorical" and not all_numbers(bins.categories)
+        else _codes(profiles[name])
+        if bins.kind == "categorical"
+        else reading_of_numbers(table, name, profiles[name], others)
+        for name, bins in wanted.items()
+    }
+
+
+def _codes(profile: Profile) -> Reading:
+    """Codes of the baseline are numbers where the file's are, so that gaps among them are gaps."""
+    plain = profile.plain == profile.present and not profile.codes
+    return Reading.PLAIN if plain else Reading.TEXT
+
+
+def _times(
+    table: Table, profiles: Mapping[str, Profile], name: str | None, notes: list[str]
+) -> tuple[NDArray[np.bool_] | None, tuple[float, float] | None]:
+    """Which rows count, and from when to when they are; `notes` gets what is left out."""
+    if name is None:
+        return None, None
+    profile, parts, seen = profiles[name], [], 0
+    reading = Reading.PLAIN if profile.plain == profile.present else Reading.TEXT
+    for chunk in table.chunks({name: reading}):
+        parts.append(epoch_seconds(chunk[name], name, seen + 1))
+        seen += len(parts[-1])
+    seconds = np.concatenate(parts) if parts else np.empty(0)
+    kept = in_bulk(seconds)
+    if seen and not kept.any():
+        raise CannotJudgeError(f"column '{name}' of {table.path} holds no time in any row; name another one")
+    notes += left_out(seconds, kept, name)
+    if not seen:
+        return kept, None
+    return kept, (float(seconds[kept].min()), float(np.nextafter(seconds[kept].max(), np.inf)))
 
 
 def _matrix(columns: Columns, baseline: Baseline) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

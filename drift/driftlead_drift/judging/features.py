@@ -20,6 +20,9 @@ from driftlead_drift.statistics.quality import Finding, findings
 from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.verdicts import DriftVerdict
 
+SEVERE_ROWS: Final = 100  # rows below which nothing is called severe: ten curls of one row are no traffic
+BEYOND: Final = 0.9  # share of rows where training had none, from which that alone is drift
+FEWEST_BEFORE: Final = 100  # training rows below which what they did not have says little
 FEWEST: Final = 20  # rows below which PSI does not follow its law, whatever the shift
 STATISTIC: Final[Statistic] = PopulationStability()  # the one that decides
 
@@ -35,7 +38,8 @@ class FeatureJudgement:
     in words.
     `dof`: occupied bins less one, `noise`: 1/n + 1/m. `phi`: expected value without drift over that of
     independent rows (1 where they are), `tau2`: the additive variance between blocks. `missing`: share
-    without a value, before and now.
+    without a value, before and now. `beyond`: nearly every row lies where training had none, which decides by
+    itself. `tested`: False where neither a shift nor its absence can be seen, as in an identifier.
     """
 
     name: str
@@ -59,6 +63,8 @@ class FeatureJudgement:
     calendar: bool
     findings: tuple[Finding, ...]
     sentence: str
+    beyond: bool = False
+    tested: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,7 @@ def judge_features(
             status = decide(
                 extent, significant=bool(p <= policy.q), enough=enough, tau=tau, severe=policy.severe
             )
+            status = _bounded(status, rows, beyond=is_beyond(each))
         out.append(_written(each, extent, status, p=float(p), policy=policy, tests=len(measured)))
     return tuple(out)
 
@@ -140,12 +147,44 @@ def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe:
     return DriftVerdict.STABLE if extent.high < tau else DriftVerdict.INSUFFICIENT
 
 
+def _bounded(status: DriftVerdict, rows: int, *, beyond: bool) -> DriftVerdict:
+    """Severe needs rows; and rows beyond all of training are drift, however much periods vary.
+
+    How much traffic varies between periods is estimated from training, so that it cannot tell of what
+    training never had: with few periods it would hide that every row is new.
+    """
+    few = rows < SEVERE_ROWS
+    if beyond or status == DriftVerdict.SEVERE:
+        return DriftVerdict.DRIFT if few else DriftVerdict.SEVERE
+    return status
+
+
+def is_beyond(each: Measured) -> bool:
+    """Whether nearly every row lies beyond the extremes of training, or holds what it never had."""
+    share = float(each.counts[list(each.bins.open_bins)].sum()) / max(int(each.counts.sum()), 1)
+    before = int(each.bins.counts.sum()) - each.bins.missing
+    return before >= FEWEST_BEFORE and share >= BEYOND
+
+
+def untested(each: Measured) -> str:
+    """Why neither a shift nor its absence can be seen in a feature; empty where it can."""
+    unbinned = [found.sentence for found in findings(each.bins, each.counts) if found.kind == "unbinned"]
+    if unbinned:
+        return unbinned[0]
+    empty = each.bins.missing == int(each.bins.counts.sum())
+    now = int(each.counts[each.bins.missing_bin]) == int(each.counts.sum())
+    return "no row has a value, now as in training" if empty and now else ""
+
+
 def _written(
     each: Measured, extent: Size, status: DriftVerdict, *, p: float, policy: Policy, tests: int
 ) -> FeatureJudgement:
     independent = STATISTIC.law(each.index).mean
     n, m = max(int(each.reference.sum()), 1), max(int(each.counts.sum()), 1)
     bin_missing = each.bins.missing_bin
+    why = "" if status.is_drift or status == DriftVerdict.CHANGED else untested(each)
+    if why:
+        status = DriftVerdict.INSUFFICIENT
     return FeatureJudgement(
         name=each.bins.name,
         kind=each.bins.kind,
@@ -167,7 +206,11 @@ def _written(
         labels=each.bins.labels,
         calendar=each.bins.calendar,
         findings=findings(each.bins, each.counts),
-        sentence=words.feature(
+        beyond=is_beyond(each),
+        tested=not why,
+        sentence=f"Not tested: {why}."
+        if why
+        else words.feature(
             STATISTIC.title,
             each.bins,
             each.reference,

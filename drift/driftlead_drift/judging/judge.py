@@ -12,7 +12,9 @@ What is easily taken for drift, or hides it:
 - A window that sees part of a season differs from the whole baseline whatever happens. It is held against the
   same hours of other weeks where the baseline has enough of them; else it is insufficient and never alarms.
 - No alarm is not the same as stable: with few rows nothing is significant. Stable means that a large shift is
-  excluded in most features, and with too few rows only a surely large shift is believed.
+  excluded in most features that were tested, and with too few rows only a surely large shift is believed.
+- Where nearly every row holds what training never had, that decides by itself: how much periods vary is known
+  from training only, and cannot tell of it.
 - Overlapping windows are the same rows seen twice. Only disjoint windows of the same version count for
   persistence, and only scheduled runs: nobody advances a verdict by calling the command again and again.
 - Features that follow the calendar are reported and never decide.
@@ -151,10 +153,11 @@ def _mismatch(baseline: Baseline, window: WindowCounts) -> str:
 
 
 def _conclude(found: WindowFindings, history: Sequence[PastRun]) -> Judgement:
-    severe = [f for f in found.deciding if f.status == DriftVerdict.SEVERE]
-    large = [f for f in found.deciding if f.status.is_drift]
-    broad = _broad(found)
-    alarm = bool(large or broad) and not found.unseasoned
+    # A season explains shares, and not what training never had.
+    large = [f for f in found.deciding if f.status.is_drift and (f.beyond or not found.unseasoned)]
+    severe = [f for f in large if f.status == DriftVerdict.SEVERE]
+    broad = _broad(found) and not found.unseasoned
+    alarm = bool(large or broad)
     window = found.window
     consecutive = 1 + consecutive_before(history, window.start, window.end, window.version) if alarm else 0
     drifted = alarm and (bool(severe) or consecutive >= found.policy.persistence)
@@ -166,7 +169,7 @@ def _conclude(found: WindowFindings, history: Sequence[PastRun]) -> Judgement:
         status=status,
         exit_code=CommandExit.DRIFT if drifted else CommandExit.NO_DRIFT,
         summary=window_findings.summary(found, status, reasons, consecutive),
-        what_to_do=window_findings.what_to_do(status, alarm=alarm),
+        what_to_do=window_findings.what_to_do(found, status, alarm=alarm),
         rows=window.rows,
         alarm=alarm,
         broad=broad,
@@ -194,9 +197,9 @@ def _broad(found: WindowFindings) -> bool:
 
 def _calm(found: WindowFindings, *, alarm: bool) -> DriftVerdict:
     """What a window is called that does not exit 2."""
-    if found.unseasoned:
+    if found.unseasoned and not alarm:
         return DriftVerdict.INSUFFICIENT
-    statuses = [f.status for f in found.deciding]
+    statuses = [f.status for f in found.tested]
     if alarm or any(s in SHIFTED for s in statuses):
         return DriftVerdict.CHANGED
     known = sum(s == DriftVerdict.STABLE for s in statuses)

@@ -31,6 +31,10 @@ ASSUMED: Final = (
     "independence assumed: the baseline has neither times nor groups, so rows are taken as independent of "
     "one another; write it with a time column to have variation between periods estimated"
 )
+TOO_FEW: Final = (
+    "independence assumed: stretches of {} hold too few rows of the baseline to estimate the variation "
+    "between them; take a longer window, or state that rows are independent (--assume-independent)"
+)
 
 Independence = Literal["time", "groups", "live", "assumed", "stated"]
 
@@ -101,7 +105,7 @@ def _components(baseline: Baseline, strata: Sequence[Sequence[NDArray[Any]]]) ->
 def _between(
     baseline: Baseline, policy: Policy, length: float, rows: int, window_blocks: Sequence[NDArray[Any]] | None
 ) -> tuple[_Components, Independence, str]:
-    blocks = baseline.blocks
+    blocks, assumed = baseline.blocks, ASSUMED
     nothing: _Components = (None,) * len(_everything(baseline))
     if policy.assume_independent:
         return nothing, "stated", "rows are independent of one another, as stated by the setting"
@@ -123,11 +127,12 @@ def _between(
                 "time",
                 f"{OVERDISPERSION} from {_most(found)} stretches of {_days(seconds)} of the training data",
             )
+        assumed = TOO_FEW.format(_days(seconds))
     if window_blocks is not None and len(window_blocks) == len(nothing):
         found = _components(baseline, [[b] for b in window_blocks])
         if any(found):
             return found, "live", f"{OVERDISPERSION} from {_most(found)} stretches of the window itself"
-    return nothing, "assumed", ASSUMED
+    return nothing, "assumed", assumed
 
 
 def _most(found: _Components) -> int:

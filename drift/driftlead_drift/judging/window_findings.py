@@ -33,6 +33,11 @@ class WindowFindings:
         return [f for f in self.judged if not f.calendar]
 
     @property
+    def tested(self) -> list[FeatureJudgement]:
+        """Of the deciding ones those in which a shift could be seen."""
+        return [f for f in self.deciding if f.tested]
+
+    @property
     def unseasoned(self) -> bool:
         """The window sees part of a season and could not be matched. The plain rule does not ask."""
         known = self.reference.matched or self.policy.rule == "psi"
@@ -53,13 +58,16 @@ def summary(found: WindowFindings, status: DriftVerdict, reasons: Sequence[str],
     if status == DriftVerdict.CHANGED:
         changed = [f.name for f in found.deciding if f.status == DriftVerdict.CHANGED]
         return f"{words.listed(changed)} changed by more than chance in {rows}, but by little"
-    unknown = [f.name for f in found.deciding if f.status == DriftVerdict.INSUFFICIENT]
+    unknown = [f.name for f in found.tested if f.status == DriftVerdict.INSUFFICIENT]
     open_ = f"; of {words.listed(unknown)} a shift cannot be excluded" if unknown else ""
     return f"no drift in {rows}{open_}"
 
 
 def _why_insufficient(found: WindowFindings) -> str:
     window, policy = found.window, found.policy
+    if not found.tested:
+        reasons = [f"{f.name}: {f.sentence.removeprefix('Not tested: ')}" for f in found.deciding]
+        return f"nothing could be tested. {' '.join(reasons[:3])}".rstrip()
     if found.unseasoned and window.start is not None and window.end is not None and policy.period:
         return (
             f"the window covers {words.span(window.end - window.start)}, less than its season of "
@@ -74,14 +82,21 @@ def _why_insufficient(found: WindowFindings) -> str:
     if window.rows < found.needed:
         needed = f"{max(found.needed, FEWEST):,} are needed to tell a shift of PSI {policy.tau}"
         return f"{window.rows:,} rows, {needed}"
+    if not any(found.reference.between):
+        return (
+            f"with {window.rows:,} rows a large shift can be neither seen nor excluded in most features; "
+            "more rows tell"
+        )
     return (
         "the traffic varies so much between periods that in most features a large shift can be neither "
         "seen nor excluded"
     )
 
 
-def what_to_do(status: DriftVerdict, *, alarm: bool) -> str:
+def what_to_do(found: WindowFindings, status: DriftVerdict, *, alarm: bool) -> str:
     """What a person should do now."""
+    if not found.tested:
+        return words.NAME_FEATURES
     if status.is_drift:
         return words.RETRAIN
     if status == DriftVerdict.INSUFFICIENT:
@@ -94,7 +109,7 @@ def what_to_do(status: DriftVerdict, *, alarm: bool) -> str:
 def not_tested(found: WindowFindings) -> tuple[str, ...]:
     """What the verdict does not cover, in words."""
     out = [f"{f.name} follows the calendar: reported, it does not decide" for f in found.judged if f.calendar]
-    out += [f"{f.name}: {x.sentence}" for f in found.judged for x in f.findings if x.kind == "unbinned"]
+    out += [f"{f.name}: {f.sentence.removeprefix('Not tested: ')}" for f in found.judged if not f.tested]
     if not found.with_prediction:
         side = "the baseline" if found.baseline.prediction is None else "the window"
         out.append(f"the prediction: {side} has none")

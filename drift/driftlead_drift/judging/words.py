@@ -18,6 +18,7 @@ from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionSh
 MISMATCH: Final = "check against the baseline of the version that made these rows"
 NO_ROWS: Final = "insufficient: no rows in the window"
 WAIT: Final = "wait for traffic, or look at a longer window"
+NAME_FEATURES: Final = "write a baseline of the columns that the model uses, without identifiers"
 LOOK: Final = "nothing to do; keep an eye on the features named"
 NOTHING: Final = "nothing to do"
 RETRAIN: Final = "look at the features named: repair the data if it is broken, else retrain on newer data"

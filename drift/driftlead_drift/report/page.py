@@ -104,7 +104,8 @@ def words(report: Mapping[str, Any], uri: str) -> str:
     """The verdict for a terminal."""
     verdict, window = report["verdict"], report["window"]
     told = verdict["summary"].startswith(verdict["status"])
-    lines = [verdict["summary"] if told else f"{verdict['status']}: {verdict['summary']}"]
+    summary = svg.visible(verdict["summary"], 2000)
+    lines = [summary if told else f"{verdict['status']}: {summary}"]
     for feature in sorted(report["features"], key=_rank)[:5]:
         low, high = (svg.number(end) for end in feature["psi_ci90"])
         lines.append(
@@ -115,7 +116,8 @@ def words(report: Mapping[str, Any], uri: str) -> str:
     timed = window["from"] != window["to"]
     when = f"{_utc(window['from'])} to {_utc(window['to'])}" if timed else "without times"
     lines.append(f"{window['rows']:,} rows, {when}; {verdict['what_to_do']}")
-    lines += [f"note: {note}" for note in report["notes"]]
+    lines += [f"note: {svg.visible(note, 400)}" for note in report["notes"]]
+    lines += [f"not tested: {svg.visible(each, 200)}" for each in _untested(report)]
     if verdict["independence_assumed"]:
         lines.append(f"note: {report['baseline']['reference']}")
     if report["policy"]["rule"] == "psi":
@@ -123,6 +125,12 @@ def words(report: Mapping[str, Any], uri: str) -> str:
             f"note: rule psi; expected false alarms {verdict['expected_false_alarm_rate']:.3g} per window"
         )
     return "\n".join([*lines, f"report: {uri}"] if uri else lines)
+
+
+def _untested(report: Mapping[str, Any], most: int = 10) -> list[str]:
+    """What the verdict does not cover; assumed independence is a note of its own."""
+    found = [each for each in report["not_tested"] if "independence assumed" not in each]
+    return found if len(found) <= most else [*found[:most], f"{len(found) - most} more, see report.json"]
 
 
 def _utc(text: str) -> str:

@@ -1,66 +1,122 @@
 """Rows from CSV and Parquet files, in chunks, so that memory does not grow with the file.
 
-CSV needs nothing but the standard library and numpy; Parquet needs pyarrow (the extra `train`).
+CSV needs nothing but the standard library and numpy; Parquet needs pyarrow (the extra `train`). Both are
+read twice: `number_text` says from all cells how a column of text is meant, then the cells are read so. CSV,
+Parquet and the log give one reading of the same data.
 """
 
 import csv
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.traffic import csv_dialect, number_text
+from driftlead_drift.traffic.csv_dialect import Dialect
+from driftlead_drift.traffic.number_text import MeantOtherwiseError, Profile, Reading
+from driftlead_drift.traffic.parquet import index_columns, open_parquet, parquet_chunks
 
 Columns = dict[str, NDArray[Any]]
-CHUNK_ROWS = 50_000
-NO_VALUE = frozenset({"", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "null", "NULL", "None"})
-TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+CHUNK_ROWS: Final = 50_000
+CHUNK_VALUES: Final = 5_000_000
+MOST_COLUMNS: Final = 20_000
+MOST_ROWS: Final = 200_000_000
+MOST_VALUES: Final = 200_000_000  # of a table that is held whole: 1.6 GB of numbers
+UNNAMED: Final = re.compile(r"Unnamed: \d+([._]\d+)*|__index_level_\d+__")
+NUMBERING: Final = frozenset(
+    {"index", "row", "rows", "row_id", "rowid", "row_number", "rownumber", "rowname", "rownames", "level_0",
+     "id", "idx", "nr", "no", "#"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file whose header was read and checked. `chunks` reads it again each time."""
+    """A file whose header was read and checked. `chunks` reads it again each time.
+
+    `dialect`: of a CSV file, None for Parquet. `index`: columns that hold row numbers by their name, or by
+    pandas' own note.
+    """
 
     path: Path
     names: tuple[str, ...]
-    parquet: bool
-    delimiter: str = ","
+    dialect: Dialect | None
+    index: frozenset[str] = frozenset()
 
-    def chunks(self, *, text: Collection[str] = ()) -> Iterator[Columns]:
-        """Columns of up to 50,000 rows at a time; CSV columns named in `text` are never read as numbers.
+    @property
+    def parquet(self) -> bool:
+        """Whether it is a Parquet file."""
+        return self.dialect is None
 
-        A CSV column is float64 where every cell of the chunk is a number or without value, else objects
-        (str, bool or None). Raises CannotJudgeError with the line, where the file is broken.
-        """
-        if self.parquet:
-            yield from _parquet_chunks(self.path)
+    def _raw(self) -> Iterator[tuple[Columns | Mapping[str, Sequence[str]], Sequence[int]]]:
+        """Chunks as they stand in the file, and the line (of Parquet the row) of each."""
+        most = max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(len(self.names), 1)))
+        seen = 0
+        if self.dialect is None:
+            for columns in parquet_chunks(self.path, most):
+                rows = len(next(iter(columns.values()))) if columns else 0
+                seen = self._bounded(seen + rows)
+                yield columns, range(seen - rows + 1, seen + 1)
             return
-        with _opened(self.path) as file:
-            reader = csv.reader(file, delimiter=self.delimiter)
+        with csv_dialect.reader(self.path, self.dialect) as reader:
             next(reader)
-            while rows := _some_rows(reader, self):
-                yield {
-                    name: cells(column, text=name in text)
-                    for name, column in zip(self.names, zip(*rows, strict=True), strict=True)
-                }
+            while True:
+                cells, lines = _some_rows(reader, self, most)
+                if not cells:
+                    return
+                seen = self._bounded(seen + len(cells))
+                yield dict(zip(self.names, zip(*cells, strict=True), strict=True)), lines
 
-    def columns(self) -> Columns:
-        """The whole file; a column is either numbers or text, whatever its chunks looked like."""
-        text: set[str] = set()
-        while True:
-            parts: dict[str, list[NDArray[Any]]] = {name: [] for name in self.names}
-            for chunk in self.chunks(text=text):
-                for name, column in chunk.items():
-                    parts[name].append(column)
-            mixed = {name for name, each in parts.items() if len({_family(part) for part in each}) > 1} - text
-            if self.parquet or not mixed:
-                return {name: np.concatenate(each) if each else np.empty(0) for name, each in parts.items()}
-            text |= mixed
+    def _bounded(self, rows: int) -> int:
+        if rows > MOST_ROWS:
+            raise CannotJudgeError(f"{self.path} has more than {MOST_ROWS:,} rows; take a part of them")
+        return rows
+
+    def profiles(self, names: Collection[str]) -> dict[str, Profile]:
+        """What the cells of each named column have in common, where they are text."""
+        found = {name: Profile() for name in names}
+        for chunk, lines in self._raw():
+            for name, profile in found.items():
+                cells = chunk[name]
+                if isinstance(cells, np.ndarray):
+                    cells, places = _texts(cells, lines)
+                    profile.add(cells, places)
+                else:
+                    profile.add(cells, lines)
+        return found
+
+    def chunks(self, readings: Mapping[str, Reading]) -> Iterator[Columns]:
+        """Columns of up to 50,000 rows at a time, those that have a reading.
+
+        A column is float64, datetime64, or objects (str, bool or None). Raises CannotJudgeError with the
+        line, where the file is broken.
+        """
+        read = {name: number_text.converter(reading) for name, reading in readings.items()}
+        for chunk, _ in self._raw():
+            yield {name: _read(chunk[name], readings[name], convert) for name, convert in read.items()}
+
+    def columns(self, readings: Mapping[str, Reading]) -> Columns:
+        """The whole file. Raises CannotJudgeError where that is too much to hold."""
+        parts: dict[str, list[NDArray[Any]]] = {name: [] for name in readings}
+        held = 0
+        for chunk in self.chunks(readings):
+            for name, column in chunk.items():
+                parts[name].append(column)
+                held += len(column)
+            if held > MOST_VALUES:
+                raise CannotJudgeError(
+                    f"{self.path} has more than {MOST_VALUES:,} values, which are not held at once; a "
+                    "baseline of 100,000 rows drawn at random from it says as much"
+                )
+        return {name: np.concatenate(each) if each else np.empty(0) for name, each in parts.items()}
+
+    def refused(self, name: str, error: MeantOtherwiseError, advice: str = "") -> CannotJudgeError:
+        """The sentence on a column that is not written as it may be meant."""
+        return CannotJudgeError(f"column '{name}' of {self.path} {error}{advice}")
 
 
 def read_table(path: Path) -> Table:
@@ -72,53 +128,55 @@ def read_table(path: Path) -> Table:
         raise CannotJudgeError(
             f"the file {path} cannot be read: {error.strerror or error}; check its path"
         ) from error
+    dialect, noted = None, frozenset[str]()
     if magic == b"PAR1":
-        names, delimiter = tuple(_parquet(path).schema_arrow.names), ","
+        parquet = open_parquet(path)
+        names, noted = tuple(parquet.schema_arrow.names), index_columns(parquet)
     elif path.suffix.lower() in (".parquet", ".pq"):
         raise CannotJudgeError(
             f"the file {path} is named as Parquet but begins with {magic!r}, not PAR1; write it again"
         )
     else:
-        names, delimiter = _header(path)
-    twice = sorted({name for name in names if names.count(name) > 1})
+        names, dialect = _csv_header(path)
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise CannotJudgeError(
             f"the file {path} has several columns named {_quoted(twice)}; rename them, each name once"
         )
-    return Table(path, names, magic == b"PAR1", delimiter)
-
-
-def cells(column: Sequence[str], *, text: bool = False) -> NDArray[Any]:
-    """The cells of a CSV column: float64 where all are numbers, bools where all are truth values, else text.
-
-    A cell without value is NaN or None.
-    """
-    if not text:
-        try:
-            return np.array([np.nan if cell in NO_VALUE else float(cell) for cell in column])
-        except ValueError:
-            pass
-    bare = [cell.strip() for cell in column]
-    present = [None if cell in NO_VALUE else cell for cell in bare]
-    if not text and all(cell is None or cell in TRUTH for cell in present):
-        return np.array([None if cell is None else TRUTH[cell] for cell in present], dtype=object)
-    return np.array(present, dtype=object)
-
-
-def epoch_seconds(column: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """Times as epoch seconds: numbers are such already, text is ISO 8601 (UTC where it names no zone)."""
-    if column.dtype.kind == "M":
-        return column.astype("datetime64[us]").astype(np.float64) / 1e6
-    if column.dtype.kind in "fiu":
-        return column.astype(np.float64)
-    try:
-        times = [value if isinstance(value, datetime) else datetime.fromisoformat(value) for value in column]
-    except (TypeError, ValueError) as error:
+    if len(names) > MOST_COLUMNS:
         raise CannotJudgeError(
-            f"column '{name}' does not hold times: {error}; write ISO 8601 "
-            "(2026-01-31T12:00:00+00:00) or epoch seconds"
-        ) from error
-    return np.array([(t if t.tzinfo else t.replace(tzinfo=UTC)).timestamp() for t in times])
+            f"the file {path} has {len(names):,} columns, more than {MOST_COLUMNS:,}; is it transposed?"
+        )
+    index = frozenset(name for name in names if UNNAMED.fullmatch(name))
+    return Table(path, names, dialect, index | noted)
+
+
+def _csv_header(path: Path) -> tuple[tuple[str, ...], Dialect]:
+    try:
+        names, dialect = csv_dialect.header(path)
+    except csv.Error as error:
+        raise CannotJudgeError(f"{path} is not valid CSV: {error}; correct the file") from error
+    named = [name for name in names if not UNNAMED.fullmatch(name)]
+    if all(np.isfinite(number_text.number(name)) for name in named):
+        raise CannotJudgeError(
+            f"the first line of {path} holds numbers ({', '.join(named)[:60]}); it must name the features"
+        )
+    return names, dialect
+
+
+def notation(profiles: Mapping[str, Profile]) -> Reading | None:
+    """The notation that some column of the file has for certain, where no other column has the other."""
+    certain = {profile.notation for profile in profiles.values() if profile.numbers and not profile.other}
+    found = certain & {Reading.POINT, Reading.COMMA}
+    return found.pop() if len(found) == 1 else None
+
+
+def is_numbering(column: NDArray[Any]) -> bool:
+    """Whether whole numbers are there each once, without a gap: what counts rows, and measures nothing."""
+    if column.dtype.kind not in "fiu" or len(column) < 2 or not np.isfinite(column).all():
+        return False
+    low, high = column.min(), column.max()
+    return bool(high - low == len(column) - 1 and len(np.unique(column)) == len(column))
 
 
 def check_columns(table: Table, needed: Sequence[str]) -> list[str]:
@@ -129,141 +187,79 @@ def check_columns(table: Table, needed: Sequence[str]) -> list[str]:
             f"the file {table.path} lacks {_quoted(missing)}, which the baseline has; it has "
             f"{_quoted(table.names)}. Is it the data of another model?"
         )
-    return [name for name in table.names if name not in needed]
+    return [name for name in table.names if name not in needed and name not in table.index]
 
 
-def coded(columns: Mapping[str, NDArray[Any]], kinds: Mapping[str, str], path: Path) -> Columns:
-    """Columns as the baseline's kinds want them: for numbers, text becomes a missing value.
+def reading_of_numbers(table: Table, name: str, profile: Profile, others: Reading | None) -> Reading:
+    """How a column is read that the baseline holds as numbers. Raises CannotJudgeError.
 
-    Raises CannotJudgeError where a numeric feature holds nothing but text: that is another column, no drift.
+    Nothing but text is another column, no drift.
     """
-    out = {}
-    for name, kind in kinds.items():
-        column = columns[name]
-        if kind != "categorical" and column.dtype.kind == "O":
-            numbers = np.array([_number(value) for value in column.tolist()])
-            present = [value for value in column.tolist() if value is not None]
-            if present and not np.isfinite(numbers).any():
-                raise CannotJudgeError(
-                    f"column '{name}' of {path} holds text ('{str(present[0])[:40]}'), the baseline holds "
-                    "numbers; is it the data of another model?"
-                )
-            column = numbers
-        out[name] = column
-    return out
-
-
-def _number(value: object) -> float:
+    if profile.other and profile.other == profile.present and not profile.truths and not profile.affixed:
+        text = profile.examples["other"].text
+        raise CannotJudgeError(
+            f"column '{name}' of {table.path} holds text ('{text[:40]}'), the baseline holds numbers; is it "
+            "the data of another model?"
+        )
     try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return float(TRUTH.get(str(value), np.nan))
+        return profile.as_numbers(others)
+    except MeantOtherwiseError as error:
+        raise table.refused(name, error) from error
 
 
-def _family(column: NDArray[Any]) -> str:
-    if column.dtype.kind != "O":
-        return "number"
-    return "truth" if all(value is None or value.__class__ is bool for value in column.tolist()) else "text"
+def _texts(cells: NDArray[Any], lines: Sequence[int]) -> tuple[list[str], list[int]]:
+    """The text among a Parquet column's values, and its rows: numbers and truth values are typed already."""
+    if cells.dtype.kind != "O":
+        return [], []
+    found = [
+        (value, line) for value, line in zip(cells.tolist(), lines, strict=True) if isinstance(value, str)
+    ]
+    return [value for value, _ in found], [line for _, line in found]
 
 
-def _some_rows(reader: Iterator[list[str]], table: Table) -> list[list[str]]:
-    rows = []
-    width = len(table.names)
+def _read(cells: Any, reading: Reading, convert: Any) -> NDArray[Any]:
+    if not isinstance(cells, np.ndarray):
+        column: NDArray[Any] = convert(cells)
+        return column
+    if cells.dtype.kind != "O" or reading in (Reading.TEXT, Reading.DATE):
+        return cells
+    values = cells.tolist()
+    if not any(isinstance(value, str) for value in values):
+        return cells
+    converted: NDArray[Any] = convert(["" if value is None else str(value) for value in values])
+    return converted
+
+
+def _some_rows(reader: Any, table: Table, most: int) -> tuple[list[list[str]], list[int]]:
+    rows, lines, width = [], [], len(table.names)
     try:
         for row in reader:
             if len(row) != width:
                 if not row:
                     continue
-                line = getattr(reader, "line_num", 0)
-                raise CannotJudgeError(
-                    f"line {line} of {table.path} has {len(row)} cells, its header has {width}; "
-                    "correct the file"
-                )
+                raise CannotJudgeError(_ragged(table, row, reader.line_num))
             rows.append(row)
-            if len(rows) == CHUNK_ROWS:
+            lines.append(reader.line_num)
+            if len(rows) == most:
                 break
-    except csv.Error as error:
+    except (csv.Error, UnicodeError) as error:
         raise CannotJudgeError(f"{table.path} is not valid CSV: {error}; correct the file") from error
-    return rows
+    skipped = table.dialect.skip if table.dialect else 0
+    return rows, [line + skipped for line in lines] if skipped else lines
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    # Bytes that are not UTF-8 stay visible as \xNN: such a value is a category like any other.
-    with path.open(encoding="utf-8-sig", errors="backslashreplace", newline="") as file:
-        yield file
-
-
-def _header(path: Path) -> tuple[tuple[str, ...], str]:
-    with _opened(path) as file:
-        first = file.readline()
-    delimiter = max(",;\t", key=first.count)
-    names = next(csv.reader([first], delimiter=delimiter), []) if first.strip() else []
-    if not names:
-        raise CannotJudgeError(f"the file {path} is empty; its first line must name the features")
-    if all(_is_number(name) for name in names):
-        raise CannotJudgeError(
-            f"the first line of {path} holds numbers ({first.strip()[:60]}); it must name the features"
-        )
-    return tuple(name.strip() for name in names), delimiter
-
-
-def _is_number(text: str) -> bool:
-    return bool(np.isfinite(_number(text)))
-
-
-def _parquet(path: Path) -> Any:
-    try:
-        import pyarrow  # noqa: PLC0415 - 150 MB that the image of the check does not carry
-        import pyarrow.parquet  # noqa: PLC0415
-    except ImportError:
-        raise CannotJudgeError(
-            f"the file {path} is Parquet, and pyarrow is not installed; pip install 'driftlead[train]', or "
-            f"give CSV"
-        ) from None
-    try:
-        return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise CannotJudgeError(
-            f"the file {path} is not readable as Parquet: {error}; write it again"
-        ) from error
-
-
-def _parquet_chunks(path: Path) -> Iterator[Columns]:
-    file = _parquet(path)
-    import pyarrow  # noqa: PLC0415
-
-    try:
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS):
-            yield {
-                name: _arrow(name, column)
-                for name, column in zip(batch.schema.names, batch.columns, strict=True)
-            }
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise CannotJudgeError(
-            f"the file {path} breaks off: {str(error).splitlines()[0]}; write it again"
-        ) from error
-
-
-def _arrow(name: str, column: Any) -> NDArray[Any]:
-    import pyarrow as pa  # noqa: PLC0415
-
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column, kind = column.dictionary_decode(), kind.value_type
-    if pa.types.is_decimal(kind):
-        column, kind = column.cast(pa.float64()), pa.float64()
-    if pa.types.is_boolean(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return np.array(column.to_pylist(), dtype=object)
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers: NDArray[Any] = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        return numbers
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        times: NDArray[Any] = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
-        return times
-    return np.array(column.to_pylist(), dtype=object)
+def _ragged(table: Table, row: Sequence[str], line: int) -> str:
+    return (
+        f"line {line} of {table.path} has {len(row)} cells, its header has {len(table.names)} (column "
+        f"delimiter {table.dialect.delimiter if table.dialect else ','!r}); correct the file"
+    )
 
 
 def _quoted(names: Sequence[str], most: int = 5) -> str:
     shown = ", ".join(f"'{name}'" for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def all_numbers(texts: Sequence[str]) -> bool:
+    """Whether categories are numbers throughout: codes, among which words for "no value" are missing."""
+    return bool(texts) and all(np.isfinite(number_text.number(text)) for text in texts)

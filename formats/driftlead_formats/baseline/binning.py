@@ -14,6 +14,7 @@ An interior bin holds ``edges[i] <= x < edges[i + 1]``.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -33,6 +34,9 @@ OVER: Final = "OVER"
 
 _SMALL: Final = 4096  # rows up to which one broadcast compare beats a loop over edges
 _CHUNK: Final = 16_384  # rows compared at a time: they stay in the processor's cache
+_LAST: Final = frozenset("0123456789")
+WHOLE: Final = re.compile(r"-?(0|[1-9]\d*)(\.0+|(\.\d+)?[eE][+-]?\d{1,2})")
+EXACT: Final = 2.0**53  # whole numbers up to here are themselves in a float
 _FLOOR: Final = np.float32(np.finfo(np.float32).min)
 
 
@@ -114,7 +118,7 @@ class FeatureBins:
 
     @cached_property
     def _code_of(self) -> Mapping[str, int]:
-        return {text: code for code, text in enumerate(self.categories)}
+        return {canonical(text): code for code, text in enumerate(self.categories)}
 
     def code(self, value: object) -> float:
         """Turn a JSON value into what `Baseline.count` takes: a number, a category's index, NaN for missing.
@@ -222,8 +226,19 @@ def category_text(value: object) -> str | None:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return str(value)
+        value = value.decode("utf-8", "backslashreplace")
+    return canonical(str(value))
+
+
+def canonical(text: str) -> str:
+    """A whole number's text without a fraction or an exponent, all other text as it is.
+
+    A column with one null is written as 20240101.0 by pandas.
+    """
+    if text[-1:] not in _LAST or not WHOLE.fullmatch(text):
+        return text
+    value = float(text)
+    return str(int(value)) if value.is_integer() and abs(value) < EXACT else text
 
 
 def is_missing(value: object) -> bool:

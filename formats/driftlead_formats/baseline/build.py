@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from driftlead_formats.baseline.baseline import PREDICTION, Baseline, BaselineError, shown
 from driftlead_formats.baseline.binning import Floats
 from driftlead_formats.baseline.blocks import make_blocks
+from driftlead_formats.baseline.bulk import in_bulk
 from driftlead_formats.baseline.choosing import bin_feature
+
+YEAR: Final = 365.25 * 86_400
+LONGEST: Final = 100 * YEAR  # blocks by the day of more take memory, and are a mistake in the times
 
 
 def build(
@@ -42,6 +46,18 @@ def build(
     everything = [*features, *([outputs] if outputs else [])]
     sources = [*columns.values(), *([prediction] if prediction is not None else [])]
     codes = [f.codes(np.asarray(c)) for f, c in zip(everything, sources, strict=True)]
+    kept = None if seconds is None else in_bulk(seconds)
+    if seconds is not None and kept is not None and not kept.all():
+        # A stray time makes no period of its own; its row counts, since its values are training's.
+        stray = int(np.count_nonzero(~kept))
+        note = " ".join([note, f"{stray:,} rows lie far outside of all other times: in no block."]).strip()
+        seconds, codes = seconds[kept], [column[kept] for column in codes]
+        groups = None if groups is None else np.asarray(groups)[kept]
+    if seconds is not None and float(seconds.max() - seconds.min()) > LONGEST:
+        raise BaselineError(
+            f"times reach over {(seconds.max() - seconds.min()) / YEAR:,.0f} years, from {seconds.min():.0f} "
+            f"to {seconds.max():.0f} seconds since 1970: correct them, or leave these rows out"
+        )
     blocks, independence = make_blocks(everything, codes, seconds, groups)
     return Baseline(
         features=tuple(features),

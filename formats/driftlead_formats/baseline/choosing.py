@@ -16,6 +16,7 @@ from driftlead_formats.baseline.binning import (
     Scanner,
     category_text,
     is_missing,
+    to_float32,
 )
 
 MAX_POINTS: Final = 20  # up to this number of distinct values are told apart one by one
@@ -36,7 +37,7 @@ def bin_feature(name: str, values: NDArray[Any], *, calendar: bool = False) -> F
     if kind == "categorical":
         return _categorical(name, values, calendar=calendar)
     wide = _wide(values)
-    column = wide.astype(np.float32)
+    column = to_float32(wide)
     finite = column[np.isfinite(column)]
     distinct, counts = np.unique(finite, return_counts=True)
     exact = np.unique(wide[np.isfinite(wide)])
