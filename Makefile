@@ -37,7 +37,7 @@ crds: setup ## copy crds/ into the chart
 	@$(PY) -m hack.crds
 	@$(PY) -m hack.install
 
-test: setup ## lint, unit, component, chart, docs and e2e tests, each with its time
+test: setup ## lint, unit, component, field, chart, docs and e2e tests, each with its time
 	@$(PY) -m hack.run_tests
 
 test-unit: setup ## the pure modules alone, in seconds
