@@ -30,6 +30,7 @@ from driftlead_operator.registry.pollers import Pollers
 from driftlead_operator.registry.subscriptions import Subscriptions
 from driftlead_operator.routing import Router
 from driftlead_operator.settings import OperatorSettings
+from driftlead_operator.uncancelled import uncancelled
 from driftlead_operator.workqueue import WorkQueue
 
 log = structlog.get_logger(__name__)
@@ -168,10 +169,9 @@ class Operator:
             await self._serve(stack)
             self.watch.start(self.router.watch_event)
             stack.push_async_callback(self.watch.stop)
-            parts = [self._lead(), self.audit.run(), self.reconciler.run()]
-            parts += [self.events.run(), self.scraper.run()]
-            parts += [poller.run() for poller in self.pollers.all.values()]
-            await self.lifecycle.run(parts)
+            parts = [self._lead, self.audit.run, self.reconciler.run, self.events.run, self.scraper.run]
+            parts += [poller.run for poller in self.pollers.all.values()]
+            await self.lifecycle.run([uncancelled(part) for part in parts])
 
     async def _lead(self) -> None:
         """Seeks the Lease only once it could work: before, another replica may be the one that can."""

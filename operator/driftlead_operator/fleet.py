@@ -29,7 +29,7 @@ FAMILIES = {
     "served_version": ("The version that a stage serves; absent while it serves none.", ("stage",)),
     "wanted_version": ("The version that a stage is to serve; absent without one.", ("stage",)),
     "replicas": ("Pods of a stage.", ("stage",)),
-    "ready_replicas": ("Pods of a stage that answered a prediction and take traffic.", ("stage",)),
+    "ready_replicas": ("Pods of a stage that serve the wanted version, whatever their template.", ("stage",)),
     "outdated_replicas": (
         "Pods of a stage whose image is older than the one a rollout would take.",
         ("stage",),

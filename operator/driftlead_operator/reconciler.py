@@ -50,6 +50,7 @@ from driftlead_operator.errors import (
 from driftlead_operator.events import Events
 from driftlead_operator.kinds import Key
 from driftlead_operator.observe import Observer
+from driftlead_operator.uncancelled import uncancelled
 from driftlead_operator.workqueue import WorkQueue, backoff
 
 log = structlog.get_logger(__name__)
@@ -99,7 +100,7 @@ class Reconciler:
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(self._workers):
-                group.create_task(self._work())
+                group.create_task(uncancelled(self._work))
 
     async def _work(self) -> None:
         while True:
@@ -108,6 +109,9 @@ class Reconciler:
             started = time.monotonic()
             try:
                 result = await self.reconcile_once(key)
+            except asyncio.CancelledError:
+                self._queue.add(key)  # whether by a stray one or at the end: the work on it is not finished
+                raise
             finally:
                 self._queue.done(key)
             metrics.RECONCILES.labels(result).inc()

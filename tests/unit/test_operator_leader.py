@@ -113,6 +113,18 @@ async def test_a_lease_that_stands_still_is_taken_after_its_time_and_not_before(
     assert server.lease["spec"]["leaseTransitions"] == 1
 
 
+async def test_a_lease_is_taken_after_our_own_time_whatever_its_holder_wrote(
+    server: OneLease, clock: Clock
+) -> None:
+    ghost = {"holderIdentity": "ghost", "leaseDurationSeconds": 3600, "renewTime": "2099-01-01T00:00:00Z"}
+    server.keep({"metadata": {"name": "x"}, "spec": ghost})
+    leader = candidate("a", server, clock)
+    await leader.try_acquire_or_renew()
+    clock.now += 8.1
+    await leader.try_acquire_or_renew()
+    assert leader.is_leader
+
+
 async def test_who_cannot_renew_loses_leadership_before_another_may_take_it(
     server: OneLease, clock: Clock
 ) -> None:

@@ -304,6 +304,22 @@ def test_an_annotation_that_came_with_the_manifest_promotes_nothing() -> None:
     world.settle()
     assert world.writes == [] and world.serving("prod") == ["1", "1"]
     assert world.status["handled"]["promote"] == "2"
+    assert world.status["promotion"]["outcome"] == "Stale"
+    assert [each for each in world.events if "before the operator saw this resource" in each]
+    world.annotate(promote="")
+    world.settle()
+    world.annotate(promote="2")
+    world.settle()
+    assert world.serving("prod") == ["2", "2"]
+
+
+def test_an_annotation_that_came_with_the_manifest_and_is_so_already_is_not_told() -> None:
+    world = World()
+    world.register("1", stage="Production")
+    world.annotate(promote="1")
+    world.settle()
+    assert "promotion" not in world.status
+    assert not [each for each in world.events if each.startswith("Promotion")]
 
 
 def test_several_versions_in_one_stage_are_said_with_the_cure(world: World) -> None:

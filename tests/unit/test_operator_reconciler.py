@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 
+from driftlead_operator import uncancelled
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.assembly import Operator
 from driftlead_operator.carry_out import CarryOut
@@ -74,6 +75,45 @@ async def test_what_is_in_a_namespace_that_cannot_be_read_is_not_reconciled_and_
     key = Key("deleted", "demo")
     result, queue = await reconcile(UnreachableError("nobody there"), key)
     assert (result, queue.failures(key), queue.add_due()) == ("held", 0, None)
+
+
+async def test_a_part_that_is_cancelled_by_nobody_starts_again_and_one_that_fails_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(uncancelled, "RESTART_SECONDS", 0.0)
+    starts = 0
+
+    async def part() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 3:
+            raise ValueError("a fault of ours")
+        task = asyncio.current_task()
+        assert task
+        asyncio.get_running_loop().call_soon(task.cancel)
+        await asyncio.sleep(10)
+
+    with pytest.raises(ValueError, match="a fault of ours"):
+        await uncancelled.uncancelled(part)
+    assert starts == 3
+
+
+async def test_a_part_ends_when_the_task_around_it_is_cancelled() -> None:
+    ended = asyncio.Event()
+
+    async def part() -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(uncancelled.uncancelled(part))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
 
 
 async def test_children_are_written_at_once_and_one_that_fails_leaves_the_others_alone() -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from driftlead_formats.summaries import ServerFailure
+from driftlead_formats.termination import fitted
+from driftlead_operator.decisions import containers
 from driftlead_operator.decisions.facts import Undelivered
 from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.plan import plan
@@ -89,6 +92,14 @@ def test_history_is_newest_first_and_bounded(world: World) -> None:
     assert len(history) == 20
     assert (history[0]["from"], history[0]["to"], history[0]["by"]) == ("28", "29", "registry")
     assert history[0]["evidence"] == "stage Production; 2 of 2 pods answered a prediction"
+
+
+def test_what_a_loader_says_is_one_line_without_control_characters() -> None:
+    words = "first\r\n\x1b[31msecond\x00 \u202ethird\u2028"
+    shown = "first \ufffd[31msecond\ufffd \ufffdthird"
+    for message in (words, fitted(ServerFailure(reason="LoadFailed", message=words).dump())):
+        ended = containers.read({"state": {"terminated": {"exitCode": 10, "message": message}}}, "state")
+        assert ended is not None and ended.message == shown
 
 
 def test_messages_are_bounded_however_long_the_loader_talks(world: World) -> None:

@@ -112,6 +112,12 @@ def download(uri: str, source: Source, folder: Path) -> None:
         aside = place.rename(folder.with_name("of-run"))
         shutil.rmtree(folder)
         aside.rename(folder)
+    if not any(each.is_file() for each in folder.rglob("*")):
+        # An empty listing is a store that lost its objects, or another store: no fault of the version.
+        raise StartFailed(
+            ExitCode.POD_CANNOT_REACH_ARTIFACTS,
+            f"the store has nothing at {source.source}; is it the right endpoint, is the bucket restored?",
+        )
     if not (folder / "MLmodel").is_file():
         raise StartFailed(
             ExitCode.LOAD_FAILED, f"{source.source} holds no file MLmodel: it is not an MLflow model"

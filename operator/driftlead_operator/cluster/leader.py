@@ -145,7 +145,8 @@ class LeaderElector:
         mark = f"{spec.get('holderIdentity')} {spec.get('renewTime')} {spec.get('leaseTransitions')}"
         if self._observed[0] != mark:
             self._observed = (mark, self._clock())
-        return self._clock() - self._observed[1] > float(spec.get("leaseDurationSeconds") or LEASE_SECONDS)
+        # Our own time, as in client-go: a holder that died could have written any duration.
+        return self._clock() - self._observed[1] > LEASE_SECONDS
 
     def _record(self, lease: Json) -> None:
         self._lease = lease

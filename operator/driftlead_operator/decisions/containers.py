@@ -1,4 +1,8 @@
-"""How a container ended, as its pod's status tells it: the one reader of terminations."""
+"""How a container ended, as its pod's status tells it: the one reader of terminations.
+
+What a container leaves is foreign text, a loader's for example. It is made printable here, once, and so is
+harmless wherever it is shown: in conditions, events, the log and on terminals.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -45,7 +49,7 @@ class ContainerTermination:
     @property
     def document(self) -> Mapping[str, Any]:
         """The JSON object that the container left, empty for anything else."""
-        return objects.parse_json(self.raw_message)
+        return objects.mapping(objects.printable(objects.parse_json(self.raw_message)))
 
 
 def termination(pod: Manifest, container: str, *, previous: bool = False) -> ContainerTermination | None:
@@ -62,8 +66,8 @@ def read(status: Manifest, state: Literal["state", "lastState"]) -> ContainerTer
         return None
     return ContainerTermination(
         exit_code=objects.whole(ended.get("exitCode"), default=UNKNOWN_CODE),
-        kubelet_reason=str(ended.get("reason") or ""),
-        raw_message=str(ended.get("message") or ""),
+        kubelet_reason=objects.one_line(ended.get("reason")),
+        raw_message=objects.one_line(ended.get("message")),
         finished_at=objects.moment(ended.get("finishedAt")),
     )
 

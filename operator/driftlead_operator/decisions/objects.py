@@ -1,6 +1,7 @@
 """Reading plain Kubernetes objects, whatever is or is not in them."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,22 @@ import orjson
 from driftlead_operator.decisions.facts import Manifest, Ref
 
 _EMPTY: tuple[Any, ...] = ("", [], {})
+BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(value: Any) -> str:
+    """Foreign text as one line that is safe to print: breaks become blanks, control characters `\ufffd`."""
+    return CONTROLS.sub("\ufffd", BREAKS.sub(" ", str(value or ""))).strip()
+
+
+def printable(value: Any) -> Any:
+    """A JSON value with every text in it as one line."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, Mapping):
+        return {one_line(key): printable(each) for key, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -141,9 +141,15 @@ def _annotated(before: Promotion, request: Request) -> Promotion:
         # Taken off and set again, the same version is another request.
         return before if version else replace(before, handled="")
     after = replace(before, handled=version)
-    if not request.memory.observed_generation:
-        return after  # an annotation that came with the manifest is not a request of now
     wrong = _why_stale(version, request)
+    if not request.memory.observed_generation:
+        # It came with the manifest, and when it was meant cannot be known: it is not carried out, but told.
+        if request.target.followed == version:
+            return after
+        wrong = wrong or (
+            f"annotation {names.PROMOTE} asked for version {version} before the operator saw this resource "
+            "for the first time, so it is not carried out; remove the annotation and set it again"
+        )
     if wrong:
         event = Event(reason=EventReason.PROMOTION_STALE, message=wrong, type="Warning")
         record = _intent(request, version[:12], PromotionSource.ANNOTATION, PromotionOutcome.STALE)

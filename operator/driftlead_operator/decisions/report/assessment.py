@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from driftlead_operator.decisions import names
+from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Ref
 from driftlead_operator.decisions.loop.drift import DriftDecision
 from driftlead_operator.decisions.loop.promotion import Promotion
@@ -17,6 +17,7 @@ from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import StageDecision
+from driftlead_operator.decisions.stage.stage_view import template_version
 
 
 class Progress(Enum):
@@ -77,6 +78,17 @@ class Assessment:
         return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
 
     def serving(self, stage: StageDecision) -> int:
+        """How many pods answer with the version that is wanted, whatever template they have."""
+        wanted = template_version(objects.dig(stage.manifest, "spec", "template"))
+        return sum(pod.version == wanted for pod in stage.view.ready) if wanted else 0
+
+    def how_far(self, stage: StageDecision, pods: str) -> str:
+        """How many of a stage's pods serve what is wanted, and which of them still have an older template."""
+        serving, renewed, count = self.serving(stage), self._renewed(stage), stage.replicas
+        words = f"{serving} of {count} {pods} serve version {stage.wanted}"
+        return words if renewed == serving else f"{words}, {renewed} of {count} have the new template"
+
+    def _renewed(self, stage: StageDecision) -> int:
         """How many pods of the wanted template answer.
 
         Counted by what is wanted and not by what the Deployment holds now, so that writing the Deployment

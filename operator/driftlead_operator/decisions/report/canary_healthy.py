@@ -65,7 +65,7 @@ def _on_its_way(assessment: Assessment) -> StageDecision | None:
 
 
 def _how_far(assessment: Assessment, canary: StageDecision) -> str:
-    return f"{assessment.serving(canary)} of {canary.replicas} canary pods serve version {canary.wanted}"
+    return assessment.how_far(canary, "canary pods")
 
 
 def it_is_judged(assessment: Assessment) -> ConditionValue | None:

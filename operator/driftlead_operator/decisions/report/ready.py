@@ -168,8 +168,7 @@ def prod_is_rolling(assessment: Assessment) -> ConditionValue | None:
 
 
 def _how_far(assessment: Assessment) -> str:
-    prod = assessment.prod
-    return f"{assessment.serving(prod)} of {prod.replicas} pods serve version {prod.wanted}"
+    return assessment.how_far(assessment.prod, "pods")
 
 
 def nothing_is_asked_for(assessment: Assessment) -> ConditionValue | None:

@@ -156,7 +156,7 @@ def _waiting(manifest: Manifest) -> tuple[str, str]:
     statuses = objects.items(objects.dig(manifest, "status", "containerStatuses"))
     server = next((each for each in statuses if each.get("name") == names.SERVER), {})
     waiting = objects.mapping(objects.dig(server, "state", "waiting"))
-    return str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+    return objects.one_line(waiting.get("reason")), objects.one_line(waiting.get("message"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
