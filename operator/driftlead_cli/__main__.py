@@ -1,6 +1,5 @@
 """`kubectl driftlead`: tree, watch, why, promote, abort, lint."""
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from driftlead_cli.abort import given_up
 from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, condition, name_of, status_of
 from driftlead_cli.lint import lint as lint_text
-from driftlead_cli.promote import PromotionRequest, curl, refuse_without_target, wanted_version
+from driftlead_cli.promote import PromotionRequest, curl, refusal, refuse_without_target, wanted_version
 from driftlead_cli.why import why as explain
 from driftlead_operator.decisions import names
 
@@ -92,6 +91,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     context: Context = None,
     wait: Annotated[int, typer.Option(min=0, help="Seconds to wait until prod serves it.")] = 0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+    no_color: NoColor = False,
 ) -> None:
     """Ask the operator to promote a version to prod, and print the same by hand."""
     cluster = connect(context, namespace)
@@ -127,7 +127,7 @@ def _ask(cluster: "Cluster", resource: Manifest, request: PromotionRequest) -> N
 
 
 @app.command()
-def abort(
+def abort(  # noqa: PLR0917 - each is a flag of the command line
     name: Name,
     version: Annotated[
         str | None, typer.Argument(help="Version; the one on its way to prod by default, else the canary's.")
@@ -135,6 +135,7 @@ def abort(
     namespace: Namespace = None,
     context: Context = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be done.")] = False,
+    no_color: NoColor = False,
 ) -> None:
     """Ask the operator to give up a version that is on its way to prod, or the canary."""
     cluster = connect(context, namespace)
@@ -156,6 +157,8 @@ def _wait_for(cluster: "Cluster", name: str, version: str, seconds: int) -> None
         if status_of(resource).get("prod", {}).get("version") == version:
             print(f"prod serves version {version}")
             return
+        if said := refusal(resource, version):
+            raise Refused(said)
         if time.monotonic() > deadline:
             break
         time.sleep(POLL_SECONDS / 2)
@@ -163,15 +166,14 @@ def _wait_for(cluster: "Cluster", name: str, version: str, seconds: int) -> None
 
 
 def _present(resource: Manifest) -> str:
-    promotion = status_of(resource).get("promotion", {})
     ready = condition(resource, "Ready") or {}
-    words = [f"promotion {json.dumps(promotion)}"] if promotion else []
-    return "; ".join([*words, f"Ready={ready.get('status')}, {ready.get('reason')}: {ready.get('message')}"])
+    return f"Ready={ready.get('status')}, {ready.get('reason')}: {ready.get('message')}"
 
 
 @app.command()
 def lint(
     files: Annotated[list[Path], typer.Argument(help="YAML files; - is standard input.", show_default=False)],
+    no_color: NoColor = False,
 ) -> None:
     """Judge manifests without a cluster, by the API server's own rules; 1 when one would be refused."""
     bad = 0

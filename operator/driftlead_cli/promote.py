@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from driftlead_cli.errors import Refused
 from driftlead_cli.facts import Manifest, name_of, status_of
 
+ENDED = {
+    "Stale": "it does not exist in the registry, or there is nothing to promote",
+    "Forbidden": "the operator may not write to this registry (allowWrite: false)",
+    "Superseded": "the registry was moved by somebody else meanwhile and is not overwritten",
+    "Aborted": "it was aborted",
+}
 VERSION = re.compile(r"[1-9][0-9]*")
 
 
@@ -66,6 +72,23 @@ def wanted_version(resource: Manifest, version: str | None) -> str:
     if checked(version) == served and status["prod"].get("target", {}).get("version") == version:
         raise Refused(f"{name_of(resource)} serves version {version} on prod already; nothing to do")
     return version
+
+
+def refusal(resource: Manifest, version: str) -> str | None:
+    """Why the promotion that was requested will not come, None while it still may.
+
+    What is said of an earlier request for the same version does not count: the operator echoes the annotation
+    only once it has acted upon this one.
+    """
+    status = status_of(resource)
+    last = status.get("promotion", {})
+    acted_upon = status.get("handled", {}).get("promote") == version
+    why = ENDED.get(last.get("outcome", ""))
+    if not acted_upon or last.get("version") != version or why is None:
+        return None
+    name = name_of(resource)
+    event = f"kubectl describe modeldeployment {name}"
+    return f"version {version} is not promoted: {why}. The event says more: {event}"
 
 
 def refuse_without_target(resource: Manifest) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from driftlead_cli.errors import Refused
-from driftlead_cli.promote import PromotionRequest, curl, refuse_without_target, wanted_version
+from driftlead_cli.promote import PromotionRequest, curl, refusal, refuse_without_target, wanted_version
 from driftlead_operator.decisions import names
 
 
@@ -89,3 +89,30 @@ def test_a_request_is_one_annotation() -> None:
     assert request.kubectl(STAGED) == (
         "kubectl annotate modeldeployment demo -n models --overwrite driftlead.dev/promote=5"
     )
+
+
+def asked(version: str, outcome: str, handled: str = "77") -> dict[str, Any]:
+    demo = resource({"stage": "Production"})
+    demo["status"] |= {"promotion": {"version": version, "outcome": outcome}, "handled": {"promote": handled}}
+    return demo
+
+
+def test_a_promotion_that_will_not_come_is_said_in_a_sentence() -> None:
+    assert refusal(asked("77", "Stale"), "77") == (
+        "version 77 is not promoted: it does not exist in the registry, or there is nothing to promote. "
+        "The event says more: kubectl describe modeldeployment demo"
+    )
+
+
+@pytest.mark.parametrize(
+    "demo",
+    [
+        asked("77", "Pending"),
+        asked("77", "Written"),
+        asked("77", "Stale", handled=""),  # of an earlier request, which was taken back
+        asked("5", "Stale"),
+        STAGED,
+    ],
+)
+def test_a_promotion_that_may_still_come_is_waited_for(demo: dict[str, Any]) -> None:
+    assert refusal(demo, "77") is None
