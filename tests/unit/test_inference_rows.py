@@ -51,8 +51,10 @@ def test_a_null_is_taken_where_the_model_answers_it() -> None:
     assert (said["field"], said["seen"]) == ("seats", "null")
 
 
-def test_a_feature_that_is_absent_is_missing() -> None:
-    assert VALIDATOR.admit_row({key: value for key, value in GOOD.items() if key != "temp"})[0] is None
+def test_a_feature_that_is_absent_is_refused_though_its_null_is_taken() -> None:
+    said = refusal(VALIDATOR, {key: value for key, value in GOOD.items() if key != "temp"})
+    assert said["field"] == "temp"
+    assert VALIDATOR.admit_row({**GOOD, "temp": None})[0] is None
 
 
 @pytest.mark.parametrize(

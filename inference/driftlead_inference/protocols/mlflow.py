@@ -21,6 +21,9 @@ from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Re
 from driftlead_inference.protocols.schemas import holding, rows
 from driftlead_inference.rows.validation import RowValidator
 
+NO_VALUE = frozenset(
+    {"nan", "na", "n/a", "null", "none"}
+)  # what pandas, R and Java write for a missing number
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -75,7 +78,16 @@ def from_split(value: object, validator: RowValidator) -> object:
     columns = value.get("columns")
     if not isinstance(columns, list) or not validator.signature.named:
         return value["data"]
+    once(columns, "dataframe_split")
     return [by_column(columns, row) for row in value["data"]]
+
+
+def once(columns: list[Any], field: str) -> None:
+    """Refuses a name that stands twice: nobody knows which of the two is meant."""
+    names = [str(column) for column in columns]
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise unprocessable(f"column {name!r} came {names.count(name)} times; send it once", field=name)
 
 
 def by_column(columns: list[Any], row: object) -> dict[str, Any]:
@@ -108,14 +120,17 @@ def known(row: object, validator: RowValidator) -> object:
 
 
 def from_csv(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]]:
-    """CSV with a header; an empty cell is a missing value."""
+    """CSV with a header; an empty cell is a missing value. A byte order mark and blanks around names do not
+    count."""
     try:
-        lines = [line for line in csv.reader(io.StringIO(body.decode())) if line]
+        lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig"))) if line]
     except (UnicodeDecodeError, csv.Error) as error:
         raise unprocessable(f"the body is not valid CSV: {error}", expected="CSV in UTF-8") from error
     if not lines:
         raise unprocessable("the body is empty; expected CSV with a header", expected="CSV")
-    header, cells = lines[0], lines[1:]
+    header, cells = [name.strip() for name in lines[0]], lines[1:]
+    if validator.signature.named:
+        check_header(header, validator)
     check_count(len(cells), limit)
     kinds = {feature.name: feature.kind for feature in validator.signature.features}
     places = [feature.kind for feature in validator.signature.features]
@@ -129,9 +144,29 @@ def from_csv(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]
     return validator.admit(rows)
 
 
+def check_header(header: list[str], validator: RowValidator) -> None:
+    """Refuses a header without a required column, or with one that came twice."""
+    known = set(validator.signature.names)
+    once([name for name in header if name in known], "features")
+    if not (absent := validator.required.difference(header)):
+        return
+    cut = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+    if cut is None:
+        raise validator.absent(absent, header)
+    name = next(name for name in validator.signature.names if name in absent)
+    raise unprocessable(
+        f"column {name!r} was not sent: the header is {shown(header[0])}, cut by {cut!r}; send commas",
+        field=name,
+        seen=shown(header[0]),
+        expected="columns separated by commas",
+    )
+
+
 def cell(text: str, kind: str) -> object:
-    """A cell as the JSON value that it stands for."""
-    if text == "":
+    """A cell as the JSON value that it stands for; in a column of text only an empty cell is missing."""
+    if kind != "string":
+        text = text.strip()
+    if text == "" or (kind != "string" and text.lower() in NO_VALUE):
         return None
     if kind in ("string", "datetime"):
         return text

@@ -71,6 +71,8 @@ def decode(body: bytes, header_length: bytes | None, validator: RowValidator, li
     rest = memoryview(body)[split:]
     for tensor in document.inputs:
         values, rest = values_of(tensor, rest)
+        if tensor.name in columns:
+            raise unprocessable(f"input {tensor.name!r} came twice; send it once", field=tensor.name)
         columns[tensor.name] = (tensor, values)
     if len(rest):
         raise unprocessable(

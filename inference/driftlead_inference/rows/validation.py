@@ -2,7 +2,7 @@
 Pure."""
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -47,6 +47,7 @@ class RowValidator:
         self.numeric = signature.numeric
         self.floats = signature.numeric and not exact  # a request may be read as floats
         self.width = len(features)
+        self.required = frozenset(feature.name for feature in features if feature.required)
         # What the checks of a batch need, laid out once.
         refuses = [at not in accepts_missing for at in range(self.width)]
         self.refuses_null: NDArray[np.bool_] = np.array(refuses)
@@ -84,7 +85,7 @@ class RowValidator:
         )
 
     def by_name(self, row: Mapping[str, object], index: int | None) -> Row:
-        """The values of an object in the signature's order; what is absent is missing."""
+        """The values of an object in the signature's order; only an optional column may be absent."""
         if not self.signature.named:
             raise unprocessable(
                 f"{place(index)}the model's features have no names; send a list of {self.width} numbers",
@@ -97,7 +98,20 @@ class RowValidator:
                 f"{place(index)}the model has no feature {unknown[0]!r}; it takes {', '.join(names)}",
                 field=unknown[0],
             )
+        if absent := self.required.difference(row):
+            raise self.absent(absent, row, index)
         return [row.get(name) for name in names]
+
+    def absent(self, absent: Collection[str], seen: Collection[str], index: int | None = None) -> Refused:
+        """The refusal of a row without a required column: absent is not null."""
+        name = next(name for name in self.signature.names if name in absent)
+        return unprocessable(
+            f"{place(index)}column {name!r} was not sent, seen {shown(sorted(map(str, seen)))}; "
+            "send null for a missing value",
+            field=name,
+            seen="no such column",
+            expected="a value or null",
+        )
 
     def value(self, feature: Feature, at: int, value: object, index: int | None) -> object:
         """One value as the model gets it."""
