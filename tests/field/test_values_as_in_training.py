@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -315,6 +315,10 @@ CASES: dict[str, Callable[[], Case]] = {
         make_pipeline(FunctionTransformer(last_digit), LogisticRegression(C=100)),
     ),
     "large integers, in arrays": large_in_arrays,
+    # Series or frame: mlflow#5474, scikit-learn#11370
+    "documents, tfidf": lambda: documents(TfidfVectorizer()),
+    "documents, counted": lambda: documents(CountVectorizer()),
+    "documents, hashed": lambda: documents(HashingVectorizer(n_features=64)),
     "documents in a column": documents_in_a_column,
     "nulls that trees take": nulls_that_trees_take,
     "numbers alone": neighbours_by_distance,

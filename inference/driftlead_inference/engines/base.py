@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_inference.engines.outputs import Outputs, outputs
+from driftlead_inference.model import frames
 from driftlead_inference.rows.signature import Signature
 
 Rows = Sequence[Sequence[object]]
@@ -50,10 +51,8 @@ class LoadedEngine:
 
     def predict(self, rows: Rows, matrix: Matrix | None, *, probabilities: bool = False) -> Outputs:
         if self.as_it_is:
-            answers, likely = self.loaded.predict(matrix, probabilities)
+            answers, likely = frames.counted(self.loaded.predict(matrix, probabilities), len(rows))
         else:
-            from driftlead_inference.model import frames  # noqa: PLC0415 - not where ONNX Runtime serves
-
             answers, likely = frames.predict(
                 self.loaded, self.signature, self.takes, rows, probabilities=probabilities
             )

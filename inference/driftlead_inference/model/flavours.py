@@ -49,9 +49,33 @@ class Loaded:
 
 
 def plain(answers: Any) -> NDArray[Any]:
-    """What a pyfunc gives (array, list, series or frame) as an array of one entry a row."""
+    """What a pyfunc gives (array, list, series, frame or dict of columns) as an array of one entry a row.
+
+    What is no such thing becomes an array without dimensions, which has no entry for any row.
+    """
+    if isinstance(answers, Mapping) and columns_of_one_length(answers):
+        import pandas as pd  # noqa: PLC0415 - heavy
+
+        answers = pd.DataFrame({name: list(column) for name, column in answers.items()})
+    if isinstance(answers, Mapping | set | frozenset):
+        return boxed(answers)
     array = np.asarray(answers)
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def columns_of_one_length(answers: Mapping[Any, Any]) -> bool:
+    """Whether a dict is a table, as MLflow's own server reads it."""
+    columns = list(answers.values())
+    if not columns or not all(isinstance(each, list | tuple) or np.ndim(each) == 1 for each in columns):
+        return False
+    return len({len(each) for each in columns}) == 1
+
+
+def boxed(value: Any) -> NDArray[Any]:
+    """One object as an array without dimensions."""
+    array = np.empty((), dtype=object)
+    array[()] = value
+    return array
 
 
 def load(folder: Path) -> Loaded:

@@ -19,6 +19,10 @@ Rows = Sequence[Sequence[object]]
 Answers = tuple[NDArray[Any], NDArray[np.float64] | None]
 
 
+class WrongCount(Exception):  # noqa: N818 - a property of the model, in a sentence
+    """The model gave not exactly one answer for each row, so nobody knows whose answer is whose."""
+
+
 class Predicts(Protocol):
     """What `flavours.Loaded` is."""
 
@@ -32,9 +36,10 @@ def predict(
     """The answers to rows in their order, each as if it had been asked alone."""
     parts = groups(signature, takes, rows)
     if parts is None:
-        return loaded.predict(given(signature, takes, rows), probabilities)
+        return counted(loaded.predict(given(signature, takes, rows), probabilities), len(rows))
     found = [
-        loaded.predict(given(signature, takes, [rows[at] for at in part]), probabilities) for part in parts
+        counted(loaded.predict(given(signature, takes, [rows[at] for at in part]), probabilities), len(part))
+        for part in parts
     ]
     order = np.argsort(np.concatenate(parts))
     likely = [each for _, each in found if each is not None]
@@ -42,6 +47,17 @@ def predict(
         np.concatenate([answers for answers, _ in found])[order],
         np.concatenate(likely)[order] if likely else None,
     )
+
+
+def counted(answers: Answers, rows: int) -> Answers:
+    """The answers, if there is one for each row. Raises `WrongCount`."""
+    given = answers[0]
+    if given.ndim and len(given) == rows and given.dtype.kind != "c":
+        return answers
+    seen = f"{len(given)} answers" if given.ndim else f"one answer of type {type(given.item()).__name__}"
+    if given.dtype.kind == "c":
+        seen = "complex numbers"
+    raise WrongCount(f"asked for {rows} row{'s' * (rows != 1)}, the model gave {seen}; give one for each row")
 
 
 def groups(signature: Signature, takes: str, rows: Rows) -> list[list[int]] | None:
@@ -61,6 +77,8 @@ def given(signature: Signature, takes: str, rows: Rows) -> Any:
     """Rows of one group as the model takes them."""
     if takes == "frame":
         return frame(signature, rows)
+    if takes == "texts":
+        return frame(signature, rows).iloc[:, 0]
     dtype = signature.array_dtype
     if not dtype.startswith("float") and any(None in row for row in rows):
         dtype = "float64"

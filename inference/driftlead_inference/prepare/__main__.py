@@ -14,7 +14,6 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import structlog
@@ -30,7 +29,7 @@ from driftlead_inference.model.examples import example, read_baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
-from driftlead_inference.prepare import fetching, probing
+from driftlead_inference.prepare import fetching, fits, probing, smoke
 from driftlead_inference.prepare.missing import with_missing
 from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
 from driftlead_inference.rows.validation import RowValidator
@@ -121,11 +120,14 @@ def study(
     started = time.monotonic()
     loaded = flavours.load(folder)
     seconds["load"] = time.monotonic() - started
+    fits.predicts(loaded)
     signature = with_missing(signature_of(folder, loaded), loaded.estimator, folder)
+    fits.takes(loaded, signature)
     (row, *more), kind = example(folder, signature)
-    takes = "array" if probing.takes_arrays(loaded, signature, row, *more) else "frame"
+    takes = probing.taken(loaded, signature, row, *more)
     predict = probing.predictor(loaded, signature, takes)
-    notes = [*skew(folder), *smoke(predict, row, kind)]
+    row, kind, doubts = smoke.smoke(predict, loaded, signature, row, kind)
+    notes = [*skew(folder), *doubts]
     started = time.monotonic()
     missing = probing.accepted_missing(predict, row)
     huge = probing.accepts_huge(predict, row)
@@ -170,18 +172,6 @@ def signature_of(folder: Path, loaded: Loaded) -> Signature:
             ExitCode.SIGNATURE_MISSING,
             f"{reason}; log the model with signature=mlflow.models.infer_signature(X, predictions)",
         ) from reason
-
-
-def smoke(predict: probing.Predict, row: list[Any], kind: str) -> list[str]:
-    """One prediction of the example; zeros that are refused are a warning. Raises `StartFailed` (smoke)."""
-    try:
-        predict([row])
-    except Exception as error:
-        sentence = f"the smoke prediction of {kind} failed: {type(error).__name__}: {error}"
-        if kind != "zeros":
-            raise StartFailed(ExitCode.SMOKE_FAILED, sentence) from error
-        return [f"{sentence}; log the model with an input example to make this certain"]
-    return []
 
 
 def skew(folder: Path) -> list[str]:

@@ -22,7 +22,14 @@ INNER = ("best_estimator_", "estimator_", "regressor_", "classifier_")  # of est
 
 def with_missing(signature: Signature, estimator: Any, folder: Path) -> Signature:
     """The signature with what a missing text is, column by column."""
-    known = {**of_example(folder), **dict(of_parts(estimator, signature.names))}
+    known: dict[str, Missing] = {}
+    for name, values in encoders(estimator, signature.names):
+        kinds = {kind_of(value) for value in values}
+        if "nan" in kinds:
+            known.setdefault(name, "nan")
+        elif "none" in kinds:
+            known.setdefault(name, "none")
+    known = {**of_example(folder), **known}
     features = [
         msgspec.structs.replace(feature, missing=known.get(feature.name, "nan"))
         if feature.kind == "string"
@@ -32,37 +39,34 @@ def with_missing(signature: Signature, estimator: Any, folder: Path) -> Signatur
     return msgspec.structs.replace(signature, features=tuple(features))
 
 
-def of_parts(part: Any, columns: Sequence[Any]) -> Iterator[tuple[str, Missing]]:
-    """What the encoders and imputers within an estimator learned, with the column's name."""
+def encoders(part: Any, columns: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The values that encoders and imputers within an estimator know, with the column's name."""
     if hasattr(part, "steps"):
         for _, step in part.steps:
             if getattr(step, "n_features_in_", len(columns)) != len(columns):
                 return  # the columns behind a step that made others have no names
-            yield from of_parts(step, columns)
+            yield from encoders(step, columns)
     elif hasattr(part, "transformers_"):
         for _, inner, chosen in part.transformers_:
-            yield from of_parts(inner, selected(chosen, columns))
+            yield from encoders(inner, selected(chosen, columns))
     elif hasattr(part, "transformer_list"):
         for _, inner in part.transformer_list:
-            yield from of_parts(inner, columns)
+            yield from encoders(inner, columns)
     elif inner := next((getattr(part, name) for name in INNER if hasattr(part, name)), None):
-        yield from of_parts(inner, columns)
+        yield from encoders(inner, columns)
     else:
         yield from of_one(part, columns)
 
 
-def of_one(part: Any, columns: Sequence[Any]) -> Iterator[tuple[str, Missing]]:
-    """What one fitted transformer holds."""
+def of_one(part: Any, columns: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """What one fitted transformer knows of each column."""
     if type(part).__name__ == "SimpleImputer" and part.missing_values is None:
-        yield from ((str(name), "none") for name in columns)
+        yield from ((str(name), [None]) for name in columns)
     categories = getattr(part, "categories_", None)
     if isinstance(categories, list) and len(categories) == len(columns):
         for name, values in zip(columns, categories, strict=True):
-            kinds = (
-                {kind_of(value) for value in values.tolist()} if isinstance(values, np.ndarray) else {None}
-            )
-            if kind := "nan" if "nan" in kinds else "none" if "none" in kinds else None:
-                yield str(name), kind  # type: ignore[misc]
+            if isinstance(values, np.ndarray):
+                yield str(name), values.tolist()
 
 
 def kind_of(value: Any) -> Missing | None:

@@ -28,6 +28,30 @@ def predictor(loaded: Loaded, signature: Signature, takes: str) -> Predict:
     return lambda rows: frames.predict(loaded, signature, takes, rows)[0]
 
 
+def taken(loaded: Loaded, signature: Signature, example: Sequence[object], *more: Sequence[object]) -> str:
+    """How the model is given rows: as an array, a frame, or one column of texts.
+
+    A vectorizer that was fitted on a Series of texts takes a frame's column names for its documents, so its
+    answers are too few; a column transformer refuses a Series.
+    """
+    if takes_arrays(loaded, signature, example, *more):
+        return "array"
+    documents = [feature.kind for feature in signature.features] == ["string"]
+    if (
+        documents
+        and not counts(loaded, signature, "frame", example)
+        and counts(loaded, signature, "texts", example)
+    ):
+        return "texts"
+    return "frame"
+
+
+def counts(loaded: Loaded, signature: Signature, takes: str, example: Sequence[object]) -> bool:
+    """Whether one, two and three rows get one, two and three answers."""
+    ask = predictor(loaded, signature, takes)
+    return all(tried(ask, [list(example)] * count) is not None for count in (1, 2, 3))
+
+
 def takes_arrays(
     loaded: Loaded, signature: Signature, example: Sequence[object], *more: Sequence[object]
 ) -> bool:

@@ -1,0 +1,156 @@
+"""An answer that has not exactly one entry for each row is never served.
+
+What somebody wrote for MLflow may give anything. Where MLflow's own scoring server makes rows of it, so do
+we; where there are no rows, the start is refused with the numbers of rows and of answers. A model whose
+count is wrong only for some requests refuses those.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+import pytest
+from mlflow.models import infer_signature
+from scipy import sparse
+
+from asking import PROTOCOLS, Refusal, equal, refused_start, served, wrong_protocols
+from driftlead_formats.exit_codes import ExitCode
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the server cannot import this file
+TABLE = pd.DataFrame(np.arange(6.0).reshape(2, 3), columns=list("abc"))
+Given = Callable[[pd.DataFrame], Any]
+
+
+class Written(mlflow.pyfunc.PythonModel):
+    """Somebody's Python: gives whatever `give` makes of the rows."""
+
+    def __init__(self, give: Given) -> None:
+        self.give = give
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
+        return self.give(model_input)
+
+
+def score(table: pd.DataFrame) -> Any:
+    return np.asarray(table)[:, 0].astype(float)
+
+
+def numbers(table: pd.DataFrame) -> list[float]:
+    return [float(value) for value in score(table)]
+
+
+# Right answers in forms that are not arrays; what each row's answer is for [7, 0, 0] and [1, 0, 0].
+ROW_BY_ROW: dict[str, tuple[Given, list[Any]]] = {
+    "a list": (numbers, [7.0, 1.0]),
+    "a tuple": (lambda table: tuple(numbers(table)), [7.0, 1.0]),
+    "a Series with another index": (lambda t: pd.Series(numbers(t), index=range(5, 5 + len(t))), [7.0, 1.0]),
+    "a frame of one column": (lambda table: pd.DataFrame({"score": numbers(table)}), [7.0, 1.0]),
+    # mlflow#4897: a dict of columns is a table to MLflow's scoring server
+    "a dict of columns": (
+        lambda t: {"score": numbers(t), "half": [value / 2 for value in numbers(t)]},
+        [[7.0, 3.5], [1.0, 0.5]],
+    ),
+    "a dict of one column": (lambda table: {"score": numbers(table)}, [7.0, 1.0]),
+    "a dict of arrays": (lambda t: {"score": score(t), "half": score(t) / 2}, [[7.0, 3.5], [1.0, 0.5]]),
+    "a dict with text": (
+        lambda t: {"label": ["x" if value > 3 else "y" for value in score(t)], "score": numbers(t)},
+        [["x", 7.0], ["y", 1.0]],
+    ),
+    "a frame with text": (
+        lambda t: pd.DataFrame({"label": np.where(score(t) > 3, "x", "y"), "score": score(t)}),
+        [["x", 7.0], ["y", 1.0]],
+    ),
+    "lists of lists": (lambda t: [[value, value / 2] for value in numbers(t)], [[7.0, 3.5], [1.0, 0.5]]),
+    "a column": (lambda table: score(table).reshape(-1, 1), [7.0, 1.0]),
+    "numpy's numbers": (lambda table: list(score(table)), [7.0, 1.0]),
+}
+# No entry a row, whatever is asked, or no entries at all.
+NEVER: dict[str, Given] = {
+    "one number": lambda table: float(score(table).sum()),
+    "numpy's one number": lambda table: score(table).sum(),
+    "one text": lambda table: "fine",
+    "nothing": lambda table: None,
+    "an empty list": lambda table: [],
+    "one for all rows": lambda table: [float(score(table).mean())],
+    "one too many": lambda table: [*numbers(table), 0.0],
+    "one too few": lambda table: numbers(table)[:-1],
+    "always two": lambda table: [1.0, 2.0],
+    "answers in a row": lambda table: score(table).reshape(1, -1),
+    "the features' names": list,
+    "a dict of totals": lambda table: {"label": "x", "score": float(score(table).sum())},
+    "a dict with a short column": lambda table: {"score": [*numbers(table), 0.0], "half": numbers(table)},
+    "a generator": lambda table: (value for value in numbers(table)),
+    "a set": lambda table: set(numbers(table)),
+    "sparse": lambda table: sparse.csr_matrix(score(table).reshape(-1, 1)),
+    "complex": lambda table: score(table).astype(complex),
+    "deduplicated": lambda table: sorted(set(np.asarray(table)[:, 1].tolist())),
+}
+
+
+def saved(folder: Path, give: Given, *, example: bool) -> Path:
+    """A Python model with or without an input example."""
+    options = {"input_example": TABLE[:1]} if example else {}
+    mlflow.pyfunc.save_model(
+        folder,
+        python_model=Written(give),
+        signature=infer_signature(TABLE),
+        pip_requirements=["cloudpickle"],
+        **options,
+    )
+    return folder
+
+
+@pytest.mark.parametrize("form", ROW_BY_ROW)
+def test_any_form_with_an_entry_a_row_is_served(form: str, python: Path, tmp_path: Path) -> None:
+    give, wanted = ROW_BY_ROW[form]
+    with served(saved(tmp_path / "m", give, example=False), python, list(TABLE)) as client:
+        assert wrong_protocols(client, [[7, 0, 0], [1, 0, 0]], wanted) == {}
+        assert equal(PROTOCOLS["predict"](client, [[7, 0, 0]]), wanted[:1])
+
+
+@pytest.mark.parametrize("form", NEVER)
+def test_without_an_entry_a_row_the_start_is_refused(form: str, python: Path, tmp_path: Path) -> None:
+    folder = saved(tmp_path / "m", NEVER[form], example=len(form) % 2 == 0)
+    reason, message = refused_start(folder, tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason, message
+    assert "row" in message, message
+
+
+def test_a_count_that_is_wrong_later_refuses_that_request_alone(python: Path, tmp_path: Path) -> None:
+    """It leaves out what it does not like, which no probe can know."""
+    folder = saved(tmp_path / "m", lambda table: [v for v in numbers(table) if v < 100], example=True)
+    with served(folder, python, list(TABLE)) as client:
+        assert PROTOCOLS["predict"](client, [[7, 0, 0], [1, 0, 0]]) == [7.0, 1.0]
+        for rows in ([[500, 0, 0]], [[7, 0, 0], [500, 0, 0]], [[500, 0, 0], [7, 0, 0], [1, 0, 0]]):
+            for name in ("predict", "v1", "v2-json", "records", "csv"):
+                with pytest.raises(Refusal) as refused:
+                    PROTOCOLS[name](client, rows)
+                assert refused.value.status == 500  # the model's fault, which counts against a canary
+                assert "row" in refused.value.said["detail"]
+        assert PROTOCOLS["predict"](client, [[7, 0, 0]]) == [7.0]
+
+
+def test_a_count_that_is_wrong_for_many_rows_is_refused_at_the_start(python: Path, tmp_path: Path) -> None:
+    """Two rows come out right by chance, three do not."""
+    folder = saved(tmp_path / "m", lambda table: numbers(table)[:2], example=True)
+    reason, message = refused_start(folder, tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason
+    assert "3" in message
+    assert "2" in message
+
+
+def test_rows_that_are_answered_in_another_order_are_beyond_us_but_not_duplicates(
+    python: Path, tmp_path: Path
+) -> None:
+    """Equal rows are two rows: a model that answers each different row once has too few answers."""
+    folder = saved(tmp_path / "m", lambda table: table.drop_duplicates()["a"].tolist(), example=True)
+    try:
+        with served(folder, python, list(TABLE)) as client, pytest.raises(Refusal):
+            PROTOCOLS["predict"](client, [[7, 0, 0], [7, 0, 0]])
+    except RuntimeError as error:  # refused at the start is as good
+        assert "ended before it answered" in str(error)
