@@ -15,7 +15,7 @@ import pytest
 from driftlead_drift.__main__ import main
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import Arm, CanaryPolicy
-from driftlead_drift.judging.evidence import Evidence, Minutes
+from driftlead_drift.judging.evidence import Evidence, Minutes, PodMinute
 from driftlead_drift.judging.performance import changed
 from driftlead_drift.judging.truth import Labelled, Tally, label_result
 from driftlead_drift.report import canary_document, canary_page
@@ -102,8 +102,12 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
         traffic = Traffic(
             model_name="a_model_without_any_place_to_break" * 3, model_version=version, deployment=version
         )
-        when = {start + timedelta(minutes=at): count for at, count in enumerate(predictions)}
-        sides.append(Minutes(traffic=traffic, requests=dict.fromkeys(when, each), predictions=when))
+        when = {start + timedelta(minutes=at): count for at, count in enumerate(predictions.astype(float))}
+        pods = {
+            minute: {"pod": PodMinute(each, int(errors), counts)}
+            for minute, errors, counts in zip(when, arms[-1].errors, latency, strict=True)
+        }
+        sides.append(Minutes(traffic=traffic, pods=pods, predictions=when))
     policy = CanaryPolicy(log_loss_margin=0.05)
     look = Evidence(
         prod=sides[0].traffic, canary=sides[1].traffic, start=start, end=start + timedelta(hours=1),

@@ -133,7 +133,7 @@ def test_the_operator_sees_versions_and_moves_stages_and_aliases(server: Server,
             )
             assert await look(registry) == {"1": ("Archived", ("",)), "2": ("Production", ("champion",))}
             after = await registry.model(MODEL)
-            assert before and after and before.mark != after.mark
+            assert before and after and before.fingerprint != after.fingerprint
             assert await registry.model("Nobody") is None
             with pytest.raises(RegistryRefusedError, match="9"):
                 await registry.write(RegistryWrite(model=MODEL, version="9", alias="champion"))

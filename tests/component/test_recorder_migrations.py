@@ -82,9 +82,7 @@ async def test_a_large_seed_table_takes_the_key_that_was_built_without_a_lock(
     connection = await asyncpg.connect(dsn)
     await connection.execute(SEED_TABLE)
     await connection.execute(SEED_INSERT, "[1, 2]", "prod")
-    page = (
-        (ROOT / "docs/reference/prediction-log.md").read_text().split("## A table that you have already")[1]
-    )
+    page = (ROOT / "docs/reference/prediction-log.md").read_text().split("## An existing table")[1]
     steps = [line.strip() for line in page.splitlines() if line.startswith("    ")]
     assert len(steps) == 2
     for step in steps:

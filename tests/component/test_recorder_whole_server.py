@@ -105,7 +105,8 @@ def test_while_the_database_is_unreachable_durable_answers_503_in_time_and_deliv
     tmp_path: Path,
 ) -> None:
     model = saved(tmp_path / "model", regression(), rows())
-    with postgres() as server, ExitStack() as again:
+    # With fsync: else a commit that was acknowledged a moment before the crash may be gone.
+    with postgres(fsync=True) as server, ExitStack() as again:
         dsn = server.create_database()
         asyncio.run(apply(dsn))
         variables = {
@@ -121,7 +122,7 @@ def test_while_the_database_is_unreachable_durable_answers_503_in_time_and_deliv
             os.waitpid(pid, 0)
             status, problem = served.ask("/predict", body, **{"X-Request-ID": "during"})
             health = served.ask("/health")[1]
-            again.enter_context(serving(server))
+            again.enter_context(serving(server, fsync=True))
             while served.ask("/predict", body, **{"X-Request-ID": "after"})[0] != 200:
                 time.sleep(0.1)
         assert (status, problem["committed"]) == (503, False)
