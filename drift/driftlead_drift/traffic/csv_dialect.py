@@ -5,7 +5,7 @@ one width. A byte order mark is skipped, UTF-16 (Excel's "Unicode text") is read
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +51,13 @@ def header(path: Path) -> tuple[tuple[str, ...], Dialect]:
         names = [name.strip() for name in next(iter(rows), [])]
     if not any(names):
         raise CannotJudgeError(f"the file {path} is empty; its first line must name the features")
-    return tuple(name or f"Unnamed: {place}" for place, name in enumerate(names)), dialect
+    return tuple(name or _name_for(place, names) for place, name in enumerate(names)), dialect
+
+
+def _name_for(place: int, names: Sequence[str]) -> str:
+    """What pandas calls a column without a name; a file written twice has one of that name already."""
+    name = f"Unnamed: {place}"
+    return f"{name}.1" if name in names else name
 
 
 def _encoding(path: Path) -> str:
