@@ -29,6 +29,26 @@ def test_a_newer_version_becomes_the_canary_by_itself(world: World) -> None:
     assert world.condition("CanaryHealthy")["reason"] == "CanaryServing"
 
 
+def test_a_canary_that_another_version_replaces_before_it_was_decided_is_told_once(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.register("5", stage="Staging")
+    world.settle()
+    told = [each for each in world.events if each.startswith("CanaryReplaced")]
+    assert len(told) == 1 and "version 4 is replaced by version 5" in told[0]
+    assert world.serving("canary") == ["5"]
+
+
+def test_a_canary_that_is_promoted_or_judged_is_not_told_as_replaced(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.settle()
+    world.transition("4", "Production")
+    world.register("5", stage="Staging")
+    world.settle()
+    assert world.serving("prod") == ["4", "4"] and world.serving("canary") == ["5"]
+    assert not [each for each in world.events if each.startswith("CanaryReplaced")]
+
+
 @pytest.mark.parametrize("number", ["1", "2"])
 def test_an_older_version_is_ignored(world: World, number: str) -> None:
     world.register(number, stage="Staging")

@@ -154,11 +154,25 @@ def _offer(client: Any, settings: RetrainSettings, version: str) -> str:
         client.set_registered_model_alias(settings.registered_model, settings.to_alias, version)
         return f"alias {settings.to_alias}"
     stage = settings.to_stage or "Staging"
-    # Older candidates leave the stage: several versions in it would be ambiguous.
-    client.transition_model_version_stage(
-        settings.registered_model, version, stage, archive_existing_versions=True
-    )
+    client.transition_model_version_stage(settings.registered_model, version, stage)
+    _clear_stage(client, settings, stage, version)
     return f"stage {stage}"
+
+
+def _clear_stage(client: Any, settings: RetrainSettings, stage: str, version: str) -> None:
+    """Has older candidates leave the stage, since several versions in it would be ambiguous.
+
+    They are archived, but for those that are in use: the champion, and whatever an alias names.
+    """
+    name = settings.registered_model
+    used = {str(each) for each in client.get_registered_model(name).aliases.values()}
+    if settings.champion:
+        used.add(str(wanted(settings.champion).version))
+    quote = '"' if "'" in name else "'"
+    for each in client.search_model_versions(f"name={quote}{name}{quote}"):
+        older = str(each.version)
+        if each.current_stage == stage and older != version:
+            client.transition_model_version_stage(name, older, "None" if older in used else "Archived")
 
 
 def _not_better(

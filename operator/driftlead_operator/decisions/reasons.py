@@ -143,6 +143,10 @@ class EventReason(Documented):
         "CanaryEnded",
         "the canary ended: it was promoted, or removed from the registry's stage or alias",
     )
+    CANARY_REPLACED = (
+        "CanaryReplaced",
+        "another version took the canary's place before the comparison decided, for example a retrained one",
+    )
     AMBIGUOUS_STAGE = "AmbiguousStage", "several versions are in one registry stage; the highest is served"
     PROMOTED = "Promoted", "a promotion was written to the registry"
     PROMOTION_PENDING = "PromotionPending", "a promotion is not yet written to the registry"

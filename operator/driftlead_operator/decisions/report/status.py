@@ -199,6 +199,7 @@ def events(assessment: Assessment, ready: ConditionValue, after: Memory) -> list
         *assessment.stale_requests,
         *(event for stage in assessment.stages for event in _stage_events(assessment, stage)),
         *_not_ready(assessment.memory, ready),
+        *_canary_replaced(assessment),
         *_canary_ended(assessment, after),
     ]
 
@@ -229,6 +230,21 @@ def _not_ready(before: Memory, ready: ConditionValue) -> Iterator[Event]:
         return
     if ready.progress is not Progress.CURRENT and ready.reason not in NOT_TOLD:
         yield Event(reason=ready.reason, message=ready.message, type="Warning")
+
+
+def _canary_replaced(assessment: Assessment) -> Iterator[Event]:
+    """A canary that served gives way to another version while nothing was decided about it."""
+    before, canary = assessment.memory.stage("canary"), assessment.canary
+    health = assessment.memory.condition(Condition.CANARY_HEALTHY)
+    if canary is None or health is None or health.reason != Reason.CANARY_SERVING or not before.version:
+        return
+    old, new = before.version, canary.target.version
+    if old == before.target.version and new not in (None, old) and assessment.prod.wanted != old:
+        words = (
+            f"canary version {old} is replaced by version {new} before the comparison with prod decided: "
+            f"{canary.target.source} is version {new} now"
+        )
+        yield Event(reason=EventReason.CANARY_REPLACED, message=words, type="Warning")
 
 
 def _canary_ended(assessment: Assessment, after: Memory) -> Iterator[Event]:
