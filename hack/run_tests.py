@@ -81,7 +81,7 @@ LEVELS = [
     pytest_level("operator", "--timeout=300", *component("operator"), lane="waits"),
     pytest_level("drift", "--timeout=300", *component("drift"), lane="waits"),
     pytest_level("cli", "--timeout=300", *component("cli"), lane="waits"),
-    pytest_level("field", "--timeout=300", lane="computes"),
+    pytest_level("field", "--timeout=300", lane="waits"),
     pytest_level("component", "--timeout=300", *others("platform", "operator", "drift", "cli")),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
