@@ -143,6 +143,34 @@ def test_a_rejected_version_is_tried_again_only_when_something_changed(world: Wo
     assert world.serving("prod") == ["2", "2"] and world.ready()[0] == "True"
 
 
+@pytest.mark.parametrize("change", ["annotation", "spec", "target"])
+@pytest.mark.parametrize("served_before", [True, False])
+def test_pods_of_the_try_before_do_not_end_the_next_one(change: str, served_before: bool) -> None:
+    world = World()
+    if served_before:
+        world.register("1", stage="Production")
+        world.settle()
+    world.register("2", stage="Production", exit_code=3)
+    world.reconcile()
+    while world.ready() != ("False", "VersionRejected"):
+        world.step()
+        world.reconcile()
+    world.versions["2"].exit_code = 0  # mended at once, while the pods that failed are still there
+    if change == "annotation":
+        world.annotate(requestedAt="again")
+    elif change == "spec":
+        world.patch(prod__replicas=3)
+    else:
+        world.register("3", stage="Production")
+        world.reconcile()
+        world.transition("2", "Production")
+    world.reconcile()
+    assert "2" in {each["metadata"]["labels"]["driftlead.dev/version"] for each in world.pods.values()}
+    world.settle()
+    assert set(world.serving("prod")) == {"2"} and world.ready() == ("True", "Serving")
+    assert world.status.get("handled", {}) == ({"requestedAt": "again"} if change == "annotation" else {})
+
+
 def test_another_try_that_was_asked_for_is_echoed_and_heard_once(world: World) -> None:
     world.register("2", stage="Production", exit_code=3)
     world.settle()

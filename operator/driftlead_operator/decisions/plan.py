@@ -166,19 +166,23 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
         ),
         logs=prediction_log.logs_of(facts, [each for each in (prod, canary_stage) if each]),
         undelivered=undelivered.decide(facts, memory.undelivered),
-        handled=_handled(facts, spec, memory.handled, promoted.handled),
+        handled=_handled(facts, spec, memory.handled, promoted.handled, stages=(prod, canary_stage)),
         stale_requests=abort.events(inputs.abort, prod, canary_stage),
     )
     return assessment, writes
 
 
-def _handled(facts: Facts, spec: Spec, before: Handled, promoted: str) -> Handled:
+def _handled(
+    facts: Facts, spec: Spec, before: Handled, promoted: str, *, stages: Sequence[StageDecision | None]
+) -> Handled:
     """The annotations that status echoes. To take one off and set it again is another request."""
     if spec.suspend:
         return replace(before, promote=promoted)
+    waits = any(each and each.rejection and each.rejection.waits for each in stages)
+    requested = objects.annotation(facts.resource, names.REQUESTED_AT)
     return Handled(
         promote=promoted,
-        requested_at=objects.annotation(facts.resource, names.REQUESTED_AT),
+        requested_at=before.requested_at if waits else requested,
         abort=objects.annotation(facts.resource, names.ABORT),
     )
 

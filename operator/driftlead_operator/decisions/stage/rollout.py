@@ -33,7 +33,7 @@ from driftlead_operator.decisions.memory.stages import LastGood, StageMemory
 from driftlead_operator.decisions.render import manifests, pod_template
 from driftlead_operator.decisions.render.pod_template import Context, Template
 from driftlead_operator.decisions.spec import Stage
-from driftlead_operator.decisions.stage.stage_view import ReplicaSet, StageView
+from driftlead_operator.decisions.stage.stage_view import Pod, ReplicaSet, StageView
 from driftlead_operator.decisions.stage.targets import Target
 
 # A round of five minutes, in which each resource has half a minute of its own.
@@ -47,6 +47,7 @@ class Rejection:
     """A version given up, by its model for a generation of spec or by a person until one asks again.
 
     What is new comes with it: `termination` is how its pod ended, `requested` that a person asks for it now.
+    `waits` says that it might be tried again, but pods of the try before are still there.
     """
 
     version: str
@@ -54,6 +55,7 @@ class Rejection:
     termination: ContainerTermination | None = None
     aborted: bool = False
     requested: bool = False
+    waits: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -109,23 +111,37 @@ def reject(
 ) -> Rejection | None:
     """Whether the target is given up: it was, for this generation, or a pod's end blames the model.
 
-    A template that served once on all pods is never given up: the model is not to blame then.
+    A template that served once on all pods is never given up: the model is not to blame then. Nor is a try
+    begun while failed pods of the one before are there, which would end it at once.
     """
     if target.version is None:
         return None
-    held = before.rejected
-    if held and held.version == target.version and held.generation == generation:
-        return None if retry else Rejection(version=target.version, generation=generation)
-    good = before.last_good.template if before.last_good else None
-    if view.version != target.version or view.current is None or view.current.template == good:
-        return None
-    ends = [
-        pod.termination
-        for pod in view.of_current()
-        if pod.termination and not pod.ready and pod.version == target.version
-    ]
+    held = before.rejected if before.rejected and before.rejected.version == target.version else None
+    generation_held = held.generation if held else 0
+    if held and generation_held == generation and not retry:
+        return Rejection(version=target.version, generation=generation)
+    ends = [pod.termination for pod in _failing(view, target.version) if pod.termination]
     blaming = next((each for each in ends if each.blames_model), None)
-    return Rejection(version=target.version, generation=generation, termination=blaming) if blaming else None
+    if blaming and not _is_tried(view, target.version):
+        return Rejection(version=target.version, generation=generation_held, waits=True)
+    good = before.last_good.template if before.last_good else None
+    if view.current is None or view.current.template == good or blaming is None:
+        return None
+    return Rejection(version=target.version, generation=generation, termination=blaming)
+
+
+def _is_tried(view: StageView, version: str) -> bool:
+    """Whether the Deployment asks for pods of a version now, so that their ends tell of the present try."""
+    return view.version == version and view.desired_replicas > 0
+
+
+def _failing(view: StageView, version: str) -> list[Pod]:
+    """Pods of a version that do not serve: those of the present template, or all where it is not tried now.
+
+    The Deployment's controller may take pods of the try before for the new one, their ends with them.
+    """
+    pods = view.of_current() if _is_tried(view, version) else view.pods
+    return [pod for pod in pods if pod.version == version and not pod.ready]
 
 
 def good_replica_set(view: StageView, last_good: LastGood | None, rejection: Rejection) -> ReplicaSet | None:
