@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+from driftlead_formats import untrusted
 from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift, RetrainingResult
 
 LONGEST_TEXT: Final = 1024
 TOP_FEATURES: Final = 5
-_Word = TypeVar("_Word", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +80,14 @@ class DriftSummary:
         said = _of_schema(document, cls.SCHEMA)
         if said is None:
             return None
-        window = _mapping(said.get("window"))
+        window = untrusted.mapping(said.get("window"))
         return cls(
             report=_text(said.get("report")),
             version=_text(said.get("version")),
-            verdict=_word(DriftVerdict, said.get("verdict"), DriftVerdict.ERROR),
-            exit_code=_whole(said.get("exit_code")),
-            rows=_whole(said.get("rows")),
-            consecutive=_whole(said.get("consecutive")),
+            verdict=untrusted.word(DriftVerdict, said.get("verdict")) or DriftVerdict.ERROR,
+            exit_code=untrusted.whole(said.get("exit_code")),
+            rows=untrusted.whole(said.get("rows")),
+            consecutive=untrusted.whole(said.get("consecutive")),
             window_from=_text(window.get("from")),
             window_to=_text(window.get("to")),
             uri=_text(said.get("uri")),
@@ -100,7 +99,7 @@ class DriftSummary:
 
 
 def _top(value: Any) -> Iterator[TopFeature]:
-    for each in _mappings(value)[:TOP_FEATURES]:
+    for each in untrusted.items(value)[:TOP_FEATURES]:
         name, *figures = (_text(each.get(key)) for key in ("name", "value", "low", "high"))
         yield TopFeature(name=name, value=figures[0], low=figures[1], high=figures[2])
 
@@ -136,10 +135,12 @@ class RetrainingSummary:
         if said is None:
             return None
         metrics = {
-            str(name): value for name, value in _mapping(said.get("metrics")).items() if _is_number(value)
+            str(name): value
+            for name, value in untrusted.mapping(said.get("metrics")).items()
+            if _is_number(value)
         }
         return cls(
-            result=_word(RetrainingResult, said.get("result"), RetrainingResult.FAILED),
+            result=untrusted.word(RetrainingResult, said.get("result")) or RetrainingResult.FAILED,
             message=_text(said.get("message")),
             version=_text(said.get("version")),
             metrics=metrics,
@@ -198,25 +199,26 @@ class CanaryAssessment:
         said = _of_schema(document, cls.SCHEMA)
         if said is None:
             return None
-        requests, needed = _mapping(said.get("requests")), said.get("requests_needed")
+        requests, needed = untrusted.mapping(said.get("requests")), said.get("requests_needed")
         return cls(
-            verdict=_word(CanaryVerdict, said.get("verdict"), CanaryVerdict.UNDECIDED),
+            verdict=untrusted.word(CanaryVerdict, said.get("verdict")) or CanaryVerdict.UNDECIDED,
             message=_text(said.get("message")),
             prod=_text(said.get("prod")),
             canary=_text(said.get("canary")),
             since=_text(said.get("since")),
             at=_text(said.get("at")),
-            minutes=_whole(said.get("minutes")),
-            prod_requests=_whole(requests.get("prod")),
-            canary_requests=_whole(requests.get("canary")),
-            requests_needed=None if needed is None else _whole(needed),
+            minutes=untrusted.whole(said.get("minutes")),
+            prod_requests=untrusted.whole(requests.get("prod")),
+            canary_requests=untrusted.whole(requests.get("canary")),
+            requests_needed=None if needed is None else untrusted.whole(needed),
             checks={
-                str(name): _word(CanaryVerdict, verdict, CanaryVerdict.UNDECIDED)
-                for name, verdict in _mapping(said.get("checks")).items()
+                str(name): untrusted.word(CanaryVerdict, verdict) or CanaryVerdict.UNDECIDED
+                for name, verdict in untrusted.mapping(said.get("checks")).items()
             },
-            predictions=_word(PredictionShift, said.get("predictions"), PredictionShift.NOT_TESTED),
+            predictions=untrusted.word(PredictionShift, said.get("predictions"))
+            or PredictionShift.NOT_TESTED,
             split_mismatch=said.get("split_mismatch") is True,
-            not_tested=tuple(_text(each) for each in _list(said.get("not_tested"))),
+            not_tested=tuple(_text(each) for each in untrusted.sequence(said.get("not_tested"))),
             error=_text(said.get("error")),
         )
 
@@ -258,12 +260,8 @@ class ServerFailure:
 
 
 def _of_schema(document: Any, schema: str) -> Mapping[str, Any] | None:
-    said = _mapping(document)
+    said = untrusted.mapping(document)
     return said if said.get("schema") == schema else None
-
-
-def _word(words: type[_Word], value: Any, otherwise: _Word) -> _Word:
-    return words(value) if isinstance(value, str) and value in set(words) else otherwise
 
 
 def _text(value: Any) -> str:
@@ -272,22 +270,3 @@ def _text(value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _whole(value: Any) -> int:
-    try:
-        return int(value) if _is_number(value) else 0
-    except (ValueError, OverflowError):  # not a number, or infinite
-        return 0
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (list, tuple)) else ()
-
-
-def _mappings(value: Any) -> Sequence[Mapping[str, Any]]:
-    return [each for each in _list(value) if isinstance(each, Mapping)]

@@ -7,10 +7,11 @@ from enum import StrEnum
 from typing import Any, Self
 
 from driftlead_formats.summaries import TopFeature
+from driftlead_formats.untrusted import word
 from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Undelivered
-from driftlead_operator.decisions.memory.values import number, text, time, word
+from driftlead_operator.decisions.memory.values import number, text, time
 
 
 class PromotionOutcome(StrEnum):

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
+from driftlead_formats.untrusted import sequence, word
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.memory.values import number, sequence, text, word
+from driftlead_operator.decisions.memory.values import number, text
 
 
 class LoadState(StrEnum):
