@@ -13,14 +13,13 @@ that does not answer at all: then it goes by the target that status remembers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from driftlead_operator.decisions import cron, names, objects
-from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref, StageName
+from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref
 from driftlead_operator.decisions.loop import drift, promotion, retraining, undelivered
-from driftlead_operator.decisions.memory.stages import StageMemory
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.render import apply_diff, manifests
 from driftlead_operator.decisions.render.pod_template import Context
@@ -28,10 +27,9 @@ from driftlead_operator.decisions.report import prediction_log, status
 from driftlead_operator.decisions.report.assessment import Assessment
 from driftlead_operator.decisions.report.ready import READY
 from driftlead_operator.decisions.spec import Spec, parse
-from driftlead_operator.decisions.stage import abort, canary, rollout, stage_view, targets
+from driftlead_operator.decisions.stage import abort, rollout, stage_view, stages
 from driftlead_operator.decisions.stage.rollout import StageDecision
-from driftlead_operator.decisions.stage.stage_view import Children, StageView
-from driftlead_operator.decisions.stage.targets import Target
+from driftlead_operator.decisions.stage.stage_view import Children
 
 # Seconds after which the registry's answer is looked at again while it is to be told something.
 REGISTRY_WRITE_SECONDS = 10.0
@@ -107,35 +105,10 @@ class Writes:
         self.taken = [ref for ref in children.taken if ref in hashed]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What all parts of the decision go by.
-
-    `abort` is the version that a person gives up now, `retry` whether one asks to try again what was given
-    up.
-    """
-
-    facts: Facts
-    context: Context
-    memory: Memory
-    children: Children
-    abort: str | None
-    retry: bool
-
-    @property
-    def spec(self) -> Spec:
-        """What is wanted."""
-        return self.context.spec
-
-    def child(self, kind: str, name: str) -> Manifest | None:
-        """A child that is ours."""
-        return self.children.ours.get(Ref(kind, name))
-
-
 def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> tuple[Assessment, Writes]:
     context = Context.of(facts, spec)
     refs = manifests.fixed_refs(context.name)
-    inputs = Inputs(
+    inputs = stages.Inputs(
         facts=facts,
         context=context,
         memory=memory,
@@ -143,8 +116,8 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
         abort=abort.abort_request(facts, spec, memory.handled),
         retry=_retry_requested(facts, spec, memory),
     )
-    prod = _prod(inputs)
-    canary_stage = _canary(inputs, prod)
+    prod = stages.prod(inputs)
+    canary_stage = stages.canary(inputs, prod)
     retained = _retained(facts, context)
     wanted = list(_children(context, prod, canary_stage, retained))
     writes = Writes(inputs.children, wanted, retained, refs)
@@ -191,70 +164,6 @@ def _retry_requested(facts: Facts, spec: Spec, memory: Memory) -> bool:
     """Whether a person asks to try again what was given up."""
     requested = objects.annotation(facts.resource, names.REQUESTED_AT)
     return bool(requested) and not spec.suspend and requested != memory.handled.requested_at
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageInputs:
-    """What a stage should serve, what it serves, and what is remembered of it."""
-
-    target: Target
-    view: StageView
-    before: StageMemory
-
-
-def _stage_inputs(inputs: Inputs, stage: StageName) -> StageInputs:
-    before = inputs.memory.stage(stage)
-    deployment = inputs.child("Deployment", names.of_stage(inputs.context.name, stage))
-    return StageInputs(
-        target=_target(inputs, stage, before),
-        view=stage_view.view(inputs.facts, stage, deployment),
-        before=before,
-    )
-
-
-def _target(inputs: Inputs, stage: StageName, before: StageMemory) -> Target:
-    block, registry = inputs.spec.stage(stage), inputs.facts.registry
-    if block is None:
-        return Target()
-    if registry.declared and registry.namespace_allowed and registry.answered_at is None:
-        return targets.remembered(block, before)
-    return targets.resolve(block, registry)
-
-
-def _prod(inputs: Inputs) -> StageDecision:
-    """Prod goes to its target; without one what serves goes on serving."""
-    stage = _stage_inputs(inputs, "prod")
-    return _decide(inputs, stage, stage.target.version or stage.view.version)
-
-
-def _canary(inputs: Inputs, prod: StageDecision) -> StageDecision | None:
-    if inputs.spec.canary is None:
-        return None
-    stage = _stage_inputs(inputs, "canary")
-    return _decide(inputs, stage, canary.wanted(stage.target, stage.view, prod, inputs.facts.registry))
-
-
-def _decide(inputs: Inputs, stage: StageInputs, wanted: str | None) -> StageDecision:
-    rejection = _rejection(inputs, stage, wanted) if wanted is not None else None
-    return rollout.decide(
-        inputs.context, stage.target, stage.view, stage.before, wanted=wanted, rejection=rejection
-    )
-
-
-def _rejection(inputs: Inputs, stage: StageInputs, wanted: str) -> rollout.Rejection | None:
-    """Whether the wanted version is given up: by a person, or, where it is the target, by its own end."""
-    generation = objects.generation(inputs.facts.resource)
-    aborted = abort.decide(
-        stage.view,
-        stage.before,
-        wanted=wanted,
-        requested=inputs.abort,
-        generation=generation,
-        retry=inputs.retry,
-    )
-    if aborted or wanted != stage.target.version:
-        return aborted
-    return rollout.reject(stage.view, stage.target, stage.before, generation=generation, retry=inputs.retry)
 
 
 def _children(
