@@ -179,7 +179,7 @@ def build(known: Prepared, folder: Path, entry: Path) -> Engine:
         return verified(known, entry / known.onnx)
     from driftlead_inference.model.flavours import load as load_model  # noqa: PLC0415 - imports MLflow
 
-    return LoadedEngine(load_model(folder), known.signature, known.takes, known.labels)
+    return LoadedEngine(load_model(folder), known.signature, known.takes, known.labels, known.answer)
 
 
 def verified(known: Prepared, file: Path) -> Engine:
@@ -193,7 +193,7 @@ def verified(known: Prepared, file: Path) -> Engine:
             ExitCode.UNEXPECTED,
             f"{file} is not what was verified and was deleted; the next start converts it again",
         )
-    return OnnxEngine(Session(model, known.onnx_type), known.labels)
+    return OnnxEngine(Session(model, known.onnx_type), known.labels, known.answer)
 
 
 def freeze() -> None:

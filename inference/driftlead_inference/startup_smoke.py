@@ -9,6 +9,7 @@ from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.batching import Pace
 from driftlead_inference.engines.base import Engine, Matrix, Rows
 from driftlead_inference.failures import StartFailed
+from driftlead_inference.model.answers import UnusableAnswer
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.rows.validation import RowValidator
 
@@ -30,7 +31,7 @@ def smoke(engine: Engine, validator: RowValidator, known: Prepared) -> None:
             raise ValueError(f"the answer is {answer.texts[0].decode()}")
     except Exception as error:
         sentence = f"the smoke prediction of {known.example_kind} failed: {type(error).__name__}: {error}"
-        if known.example_kind != "zeros":
+        if known.example_kind != "zeros" or isinstance(error, UnusableAnswer):
             raise StartFailed(ExitCode.SMOKE_FAILED, sentence) from error
         log.warning(sentence)
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,18 @@ from neighbours.processes import running
 COMMAND = [sys.executable, "-m", "driftlead_inference", "serve"]
 
 
+def asked(url: str, body: Any, headers: Mapping[str, str]) -> tuple[int, Any]:
+    """Status and JSON of a GET, or of a POST of a JSON body."""
+    data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers=dict(headers))
+    try:
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            text, status = reply.read(), reply.status
+    except urllib.error.HTTPError as error:
+        text, status = error.read(), error.code
+    return status, json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+
 @dataclass(frozen=True)
 class Inference:
     """Where it listens, its process and its log."""
@@ -30,14 +42,7 @@ class Inference:
 
     def ask(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and JSON of a GET, or of a POST of a JSON body."""
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data=data, headers=headers)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
-                text, status = reply.read(), reply.status
-        except urllib.error.HTTPError as error:
-            text, status = error.read(), error.code
-        return status, json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+        return asked(self.url + path, body, headers)
 
     def predict(self, features: Any) -> Any:
         """The answer to `POST /predict`, which must be one."""

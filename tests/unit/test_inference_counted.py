@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from driftlead_inference.engines.base import LoadedEngine
+from driftlead_inference.model.answers import UnusableAnswer, counted
 from driftlead_inference.model.flavours import plain
-from driftlead_inference.model.frames import WrongCount, counted
 from driftlead_inference.rows.signature import unnamed
 
 
@@ -17,7 +17,7 @@ from driftlead_inference.rows.signature import unnamed
      (value for value in (1.0, 2.0)), np.array([1j, 2j]), np.array([[1.0, 2.0]])],
 )  # fmt: skip
 def test_what_is_not_one_answer_a_row_is_refused(answers: Any) -> None:
-    with pytest.raises(WrongCount, match="asked for 2 rows"):
+    with pytest.raises(UnusableAnswer, match="asked for 2 rows"):
         counted((plain(answers), None), 2)
 
 
@@ -43,5 +43,5 @@ class Short:
 
 def test_the_engine_counts_on_the_array_path_too() -> None:
     engine = LoadedEngine(Short(), unnamed(1), "array", ())
-    with pytest.raises(WrongCount, match="asked for 2 rows, the model gave 1 answers"):
+    with pytest.raises(UnusableAnswer, match="asked for 2 rows, the model gave 1 answers"):
         engine.predict([[0.0], [1.0]], np.zeros((2, 1)))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from driftlead_inference.engines.outputs import Outputs, outputs
 from driftlead_inference.model import frames
+from driftlead_inference.model.answers import AnswerForm, counted, typed
 from driftlead_inference.rows.signature import Signature
 
 Rows = Sequence[Sequence[object]]
@@ -40,7 +41,14 @@ class Estimator(Protocol):
 class LoadedEngine:
     """A model that MLflow loaded, given arrays or frames as was found out at load."""
 
-    def __init__(self, loaded: Estimator, signature: Signature, takes: str, labels: Sequence[str]) -> None:
+    def __init__(
+        self,
+        loaded: Estimator,
+        signature: Signature,
+        takes: str,
+        labels: Sequence[str],
+        form: AnswerForm = AnswerForm(),  # noqa: B008 - frozen
+    ) -> None:
         self.name = loaded.flavour
         self.loaded = loaded
         self.signature = signature
@@ -48,12 +56,13 @@ class LoadedEngine:
         # Arrays of float64 are what the batch holds already.
         self.as_it_is = takes == "array" and signature.array_dtype == "float64"
         self.labels = {text: number for number, text in enumerate(labels)}
+        self.type = form.type
 
     def predict(self, rows: Rows, matrix: Matrix | None, *, probabilities: bool = False) -> Outputs:
         if self.as_it_is:
-            answers, likely = frames.counted(self.loaded.predict(matrix, probabilities), len(rows))
+            answers, likely = counted(self.loaded.predict(matrix, probabilities), len(rows))
         else:
             answers, likely = frames.predict(
                 self.loaded, self.signature, self.takes, rows, probabilities=probabilities
             )
-        return outputs(answers, likely, self.labels)
+        return outputs(typed(answers, self.type), likely, self.labels)

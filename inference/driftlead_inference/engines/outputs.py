@@ -7,6 +7,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_inference.model.answers import UnusableAnswer, bare
+
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
@@ -14,15 +16,15 @@ class Outputs:
 
     texts          the answer as JSON, for replies
     numbers        the answer as the log's one number
-    labels         the class as text, where classes are text
+    labels         the class as text, where it is text
     rest           further outputs as a JSON array, where the model has several
     probabilities  by class, where asked for
-    wrong          rows whose answer is NaN or infinite: no answer at all
+    wrong          rows whose answer is null, NaN or infinite: no answer at all
     """
 
     texts: list[bytes]
     numbers: list[float]
-    labels: list[str] | None = None
+    labels: list[str | None] | None = None
     rest: list[bytes] | None = None
     probabilities: list[list[float]] | None = None
     wrong: frozenset[int] = frozenset()
@@ -57,29 +59,41 @@ def outputs(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: d
 
 def mixed(values: list[Any], probabilities: list[list[float]] | None, labels: dict[str, int]) -> Outputs:
     """Answers that are text, or objects of one kind or another."""
-    texts = [str(value) for value in values]
+    values = [bare(value) for value in values]
+    texts = [None if isinstance(value, bool | int | float) else str(value) for value in values]
     numbers = [
-        float(value) if isinstance(value, bool | int | float) else float(labels.get(text, -1))
+        np.nan if value is None else float(value) if text is None else float(labels.get(text, -1))
         for value, text in zip(values, texts, strict=True)
     ]
     wrong = frozenset(at for at, number in enumerate(numbers) if not np.isfinite(number))
-    return Outputs(
-        [msgspec.json.encode(value) for value in values], numbers, texts, None, probabilities, wrong
-    )
+    return Outputs([as_json(value) for value in values], numbers, texts, None, probabilities, wrong)
+
+
+def as_json(value: Any) -> bytes:
+    """An answer as JSON. Raises `UnusableAnswer`."""
+    try:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise UnusableAnswer(
+            f"the model gave an answer of type {type(value).__name__}, which JSON cannot hold ({error}); "
+            "give a number, a text, true or false, or a list of such"
+        ) from error
 
 
 def several(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: dict[str, int]) -> Outputs:
     """Answers with several outputs: the first is the log's number, the others stand beside it."""
     first = outputs(answers[:, 0], likely, labels)
     values = answers.tolist()
+    if answers.dtype.kind == "O":
+        values = [[bare(value) for value in row] for row in values]
     wrong = frozenset(
         at for at, row in enumerate(values) if any(isinstance(v, float) and not np.isfinite(v) for v in row)
     )
     return Outputs(
-        [msgspec.json.encode(row) for row in values],
+        [as_json(row) for row in values],
         first.numbers,
         first.labels,
-        [msgspec.json.encode(row[1:]) for row in values],
+        [as_json(row[1:]) for row in values],
         first.probabilities,
         wrong,
     )

@@ -2,7 +2,7 @@
 purpose here."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model.frames import Answers
+from driftlead_inference.model.answers import Answers
 
 BOOSTERS = ("xgboost", "lightgbm")  # flavours of MLflow that may hold an estimator of scikit-learn's kind
 
@@ -59,8 +59,24 @@ def plain(answers: Any) -> NDArray[Any]:
         answers = pd.DataFrame({name: list(column) for name, column in answers.items()})
     if isinstance(answers, Mapping | set | frozenset):
         return boxed(answers)
+    if isinstance(answers, list | tuple):
+        return entries(answers)
     array = np.asarray(answers)
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def entries(answers: Sequence[Any]) -> NDArray[Any]:
+    """A list of answers as an array that keeps what each is.
+
+    numpy makes one text of a text and a number, and refuses lists of different lengths.
+    """
+    try:
+        array = np.asarray(answers)
+    except ValueError:
+        array = np.empty(len(answers), dtype=object)
+        for at, answer in enumerate(answers):
+            array[at] = answer
+    return np.array(answers, dtype=object) if array.dtype.kind in "US" else array
 
 
 def columns_of_one_length(answers: Mapping[Any, Any]) -> bool:

@@ -12,15 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_inference.model.answers import Answers, counted, joined
 from driftlead_inference.rows.signature import Feature, Signature
 from driftlead_inference.rows.times import nanoseconds
 
 Rows = Sequence[Sequence[object]]
-Answers = tuple[NDArray[Any], NDArray[np.float64] | None]
-
-
-class WrongCount(Exception):  # noqa: N818 - a property of the model, in a sentence
-    """The model gave not exactly one answer for each row, so nobody knows whose answer is whose."""
 
 
 class Predicts(Protocol):
@@ -44,20 +40,9 @@ def predict(
     order = np.argsort(np.concatenate(parts))
     likely = [each for _, each in found if each is not None]
     return (
-        np.concatenate([answers for answers, _ in found])[order],
+        joined([answers for answers, _ in found])[order],
         np.concatenate(likely)[order] if likely else None,
     )
-
-
-def counted(answers: Answers, rows: int) -> Answers:
-    """The answers, if there is one for each row. Raises `WrongCount`."""
-    given = answers[0]
-    if given.ndim and len(given) == rows and given.dtype.kind != "c":
-        return answers
-    seen = f"{len(given)} answers" if given.ndim else f"one answer of type {type(given.item()).__name__}"
-    if given.dtype.kind == "c":
-        seen = "complex numbers"
-    raise WrongCount(f"asked for {rows} row{'s' * (rows != 1)}, the model gave {seen}; give one for each row")
 
 
 def groups(signature: Signature, takes: str, rows: Rows) -> list[list[int]] | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from driftlead_inference.model.answers import AnswerForm
 from driftlead_inference.rows.signature import Signature
 
 MOST_TRIES = 2
@@ -36,6 +37,7 @@ class Prepared(msgspec.Struct, frozen=True):
     accepts_huge    whether numbers beyond float32 are answered
     classes         of a classifier, in the order of its probabilities
     labels          text classes in the order of their numbers in the log
+    answer          type and shape of a row's answer
     example         a row for the smoke prediction; example_kind: input example, baseline or zeros
     onnx            file beside this one, with its sha256 and input type, where it serves
     warnings        sentences to say before traffic
@@ -53,6 +55,7 @@ class Prepared(msgspec.Struct, frozen=True):
     accepts_huge: bool
     example: list[Any]
     example_kind: str
+    answer: AnswerForm = AnswerForm()
     classes: list[Any] | None = None
     labels: tuple[str, ...] = ()
     probabilities: bool = False

@@ -126,7 +126,7 @@ def study(
     (row, *more), kind = example(folder, signature)
     takes = probing.taken(loaded, signature, row, *more)
     predict = probing.predictor(loaded, signature, takes)
-    row, kind, doubts = smoke.smoke(predict, loaded, signature, row, kind)
+    row, kind, doubts, answer = smoke.smoke(predict, loaded, signature, row, kind)
     notes = [*skew(folder), *doubts]
     started = time.monotonic()
     missing = probing.accepted_missing(predict, row)
@@ -147,6 +147,7 @@ def study(
         accepts_huge=huge,
         example=row,
         example_kind=kind,
+        answer=answer,
         classes=classes,
         labels=numbered(record.source.labels, classes),
         probabilities=loaded.has_probabilities,

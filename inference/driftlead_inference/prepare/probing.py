@@ -98,17 +98,28 @@ def tried(ask: Callable[[Any], Any], data: Any) -> Any:
 
 def questions(estimator: Any) -> list[Callable[[Any], Any]]:
     """All that tells what an estimator made of its rows: labels alone hide most of it."""
-    names = ("predict", "predict_proba", "decision_function")
-    asked = [getattr(estimator, name) for name in names if hasattr(estimator, name)]
+    names = ("predict_proba", "decision_function")
+    asked = [kind_and_answers(estimator.predict)]
+    asked += [getattr(estimator, name) for name in names if hasattr(estimator, name)]
     if hasattr(estimator, "steps") and len(estimator.steps) > 1:
         front = estimator[:-1]
         asked.append(front.transform)
     return asked
 
 
+def kind_and_answers(predict: Callable[[Any], Any]) -> Callable[[Any], list[NDArray[Any]]]:
+    """Answers of a frame's integers may be integers, and of an array's floats floats: the same, and not."""
+
+    def ask(data: Any) -> list[NDArray[Any]]:
+        answers = np.asarray(predict(data))
+        return [np.array(answers.dtype.kind), answers]
+
+    return ask
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two answers are of one type and equal, but for the last digits."""
-    if isinstance(one, list):  # probabilities of several outputs
+    if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     one, other = (np.asarray(each.toarray() if hasattr(each, "toarray") else each) for each in (one, other))
     if one.shape != other.shape or one.dtype.kind != other.dtype.kind:

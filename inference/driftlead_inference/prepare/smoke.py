@@ -12,8 +12,8 @@ import numpy as np
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
+from driftlead_inference.model.answers import AnswerForm, UnusableAnswer, bare, form_of
 from driftlead_inference.model.flavours import Loaded
-from driftlead_inference.model.frames import WrongCount
 from driftlead_inference.prepare.missing import encoders
 from driftlead_inference.prepare.probing import Predict, variants
 from driftlead_inference.rows.signature import Signature
@@ -24,23 +24,36 @@ OF_TYPES = "could not convert"  # how numpy and pandas begin where text stands f
 
 def smoke(
     predict: Predict, loaded: Loaded, signature: Signature, row: list[Any], kind: str
-) -> tuple[list[Any], str, list[str]]:
-    """A row that was answered, where it is from, and what is in doubt. Raises `StartFailed`."""
+) -> tuple[list[Any], str, list[str], AnswerForm]:
+    """A row that was answered, where it is from, what is in doubt, and the form of the answer.
+
+    Raises `StartFailed`.
+    """
     first: Exception | None = None
     for candidate, origin in [(row, kind), *(made_up(loaded, signature, row) if kind == ZEROS else ())]:
         try:
-            predict([candidate])
+            answers = predict([candidate])
         except Exception as error:
             first = first or error
             if kind != ZEROS or not doubtful(error):
                 raise failed(origin, error) from error
             continue
         count(predict, signature, candidate, origin)
-        return candidate, origin, []
+        return candidate, origin, [], form_of(answers)
     if first is None:
         raise RuntimeError("no row was tried")
     sentence = f"the smoke prediction of {kind} failed: {type(first).__name__}: {first}"
-    return row, kind, [f"{sentence}; log the model with an input example to make this certain"]
+    return (
+        row,
+        kind,
+        [f"{sentence}; log the model with an input example to make this certain"],
+        unseen(loaded),
+    )
+
+
+def unseen(loaded: Loaded) -> AnswerForm:
+    """The form of answers that nobody has seen yet: what the classes say of it."""
+    return AnswerForm() if loaded.classes is None else form_of(np.asarray(loaded.estimator.classes_))
 
 
 def failed(kind: str, error: Exception) -> StartFailed:
@@ -69,7 +82,7 @@ def count(predict: Predict, signature: Signature, row: list[Any], kind: str) -> 
             raise failed(kind, error) from error
         try:
             predict([row, *others][:number])
-        except WrongCount as error:
+        except UnusableAnswer as error:
             raise failed(kind, error) from error
         except Exception:  # noqa: S110 - values next to the row's, which nobody has sent, may be refused
             pass
@@ -85,12 +98,7 @@ def made_up(loaded: Loaded, signature: Signature, zeros: list[Any]) -> Iterator[
     ones = [value + 1 if type(value) in (int, float) else value for value in zeros]
     for numbers, words in ((zeros, "known categories"), (ones, "ones")):
         row = [
-            plain(known.get(feature.name, value))
+            bare(known.get(feature.name, value))
             for feature, value in zip(signature.features, numbers, strict=True)
         ]
         yield row, words
-
-
-def plain(value: Any) -> Any:
-    """A category as JSON would hold it."""
-    return value.item() if isinstance(value, np.generic) else value

@@ -22,7 +22,14 @@ from driftlead_inference.protocols.bodies import (
 )
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request, Schema
 from driftlead_inference.protocols.schemas import holding
-from driftlead_inference.protocols.tensors import DATATYPES, Tensor, datatype_of, to_bytes, values_of
+from driftlead_inference.protocols.tensors import (
+    DATATYPES,
+    Tensor,
+    answer_datatype,
+    datatype_of,
+    to_bytes,
+    values_of,
+)
 from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator
 
@@ -145,7 +152,7 @@ def encode(job: Job, request: TensorRequest, known: Prepared) -> tuple[bytes, in
         values = probabilities_of(job) if name == PROBABILITIES else decoded(job)
         several = isinstance(values[0], list)
         data = [item for row in values for item in row] if several else values
-        datatype = datatype_of(data)
+        datatype = "FP64" if name == PROBABILITIES else told(answer_type(known), data)
         tensor: dict[str, Any] = {
             "name": name,
             "shape": [len(values), len(values[0]) if several else 1],
@@ -167,6 +174,12 @@ def encode(job: Job, request: TensorRequest, known: Prepared) -> tuple[bytes, in
         }
     )
     return head + b"".join(tails), len(head) if tails else None
+
+
+def told(said: str, data: list[Any]) -> str:
+    """The type of answers: what the metadata said, wherever it can hold them."""
+    seen = datatype_of(data)
+    return said if said in (seen, "BYTES") or (said, seen) == ("UINT64", "INT64") else seen
 
 
 def decoded(job: Job) -> list[Any]:
@@ -198,7 +211,7 @@ def metadata(known: Prepared) -> dict[str, Any]:
         inputs = [
             {**tensor_of(signature.features[0]), "name": "input", "shape": [-1, len(signature.features)]}
         ]
-    outputs = [{"name": PREDICT, "datatype": answer_type(known), "shape": [-1, 1]}]
+    outputs = [{"name": PREDICT, "datatype": answer_type(known), "shape": [-1, known.answer.width]}]
     if known.probabilities and known.classes is not None:
         outputs.append({"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(known.classes)]})
     return {
@@ -216,8 +229,8 @@ def tensor_of(feature: Feature) -> dict[str, Any]:
 
 
 def answer_type(known: Prepared) -> str:
-    """The type of `predict`: of the classes, else a number."""
-    return datatype_of(list(known.classes)) if known.classes else "FP64"
+    """The type of `predict`: that of the smoke prediction's answer; a number where there was none."""
+    return answer_datatype(known.answer.dtype or "float64")
 
 
 def read(incoming: Incoming, served: ServedModel, limit: int) -> TensorRequest:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from driftlead_inference.model.answers import type_of
 from driftlead_inference.problems import shown, unprocessable
 
 NUMPY = {
@@ -18,6 +19,7 @@ DATATYPES = {
     "float64": "FP64", "float32": "FP32", "int64": "INT64", "int32": "INT32", "bool": "BOOL",
     "object": "BYTES", "datetime64[ns]": "BYTES",
 }  # fmt: skip
+KINDS = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}  # of numpy's types
 MOST_DIMENSIONS = 8
 
 
@@ -107,12 +109,14 @@ def strings(tensor: Tensor, raw: bytes) -> list[str]:
 
 def datatype_of(data: list[Any]) -> str:
     """The protocol's type of values."""
-    kinds = {type(value) for value in data}
-    if kinds <= {bool}:
-        return "BOOL"
-    if kinds <= {int}:
-        return "INT64"
-    return "FP64" if kinds <= {int, float} else "BYTES"
+    return answer_datatype(type_of(data))
+
+
+def answer_datatype(dtype: str) -> str:
+    """The protocol's type of answers of one of numpy's types: the widest of its kind."""
+    if dtype == "uint64":
+        return "UINT64"
+    return KINDS.get(np.dtype(dtype).kind, "BYTES")
 
 
 def to_bytes(data: list[Any], datatype: str) -> bytes:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from driftlead_formats.baseline.binning import to_float32
 from driftlead_inference.engines.base import Matrix, Rows
 from driftlead_inference.engines.outputs import Outputs, outputs
+from driftlead_inference.model.answers import AnswerForm, typed
 
 
 class Session:
@@ -44,12 +45,15 @@ class Session:
 
 
 class OnnxEngine:
-    """Serves a verified conversion."""
+    """Serves a verified conversion, whose answers become what scikit-learn's are: ONNX has no truth, and no
+    classes that are fractions."""
 
     name = "onnx"
 
-    def __init__(self, session: Session, labels: Sequence[str]) -> None:
+    def __init__(self, session: Session, labels: Sequence[str], form: AnswerForm) -> None:
         self.session = session
+        self.type = form.type
+        self.shape = form.shape
         self.labels = {text: number for number, text in enumerate(labels)}
 
     def predict(self, rows: Rows, matrix: Matrix | None, *, probabilities: bool = False) -> Outputs:
@@ -57,4 +61,6 @@ class OnnxEngine:
         if matrix is None:
             matrix = np.array(rows, dtype=np.float64)
         answers, likely = self.session.run(matrix, probabilities=probabilities)
-        return outputs(answers, likely, self.labels)
+        if answers.shape[1:] != self.shape:
+            answers = answers.reshape(len(answers), *self.shape)
+        return outputs(typed(answers, self.type), likely, self.labels)
