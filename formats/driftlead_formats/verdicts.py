@@ -21,6 +21,11 @@ class DriftVerdict(StrEnum):
         """Whether it raises an alarm and may start a retraining."""
         return self in (DriftVerdict.DRIFT, DriftVerdict.SEVERE)
 
+    @property
+    def is_judgement(self) -> bool:
+        """Whether it says something of the traffic: a check that could not tell, or failed, does not."""
+        return self not in (DriftVerdict.INSUFFICIENT, DriftVerdict.ERROR)
+
 
 class CanaryVerdict(StrEnum):
     """What a comparison says of a canary's errors, latency or quality, or of all of them together."""

@@ -77,9 +77,9 @@ def moment(text: str | None) -> datetime | None:
         return None
 
 
-def age(since: str | None, now: datetime) -> str:
+def age(since: str | datetime | None, now: datetime) -> str:
     """How long ago, as kubectl writes it: `12s`, `5m`, `3h`, `9d`; `-` for an unknown time."""
-    began = moment(since)
+    began = since if isinstance(since, datetime) else moment(since)
     if began is None:
         return "-"
     seconds = max(0, int((now - began).total_seconds()))

@@ -17,6 +17,7 @@ from driftlead_cli.facts import (
     status_of,
     version_label,
 )
+from driftlead_cli.verdicts import drift_of, of_another_version, verdict_words
 from driftlead_formats.verdicts import DriftVerdict
 
 STAGES = ("prod", "canary")
@@ -90,14 +91,7 @@ def stage_words(stage: Manifest | None) -> str:
     return f"{serves}{source}  {replicas}"
 
 
-def feature_words(feature: Manifest) -> str:
-    """How far a feature moved, with the interval of its true index, chance and dependence taken off."""
-    known = "low" in feature and "high" in feature
-    interval = f" (true PSI {feature['low']} to {feature['high']})" if known else ""
-    return f"{feature.get('name', '?')} PSI {feature.get('psi', '?')}{interval}"
-
-
-VERDICT_MARKS: Mapping[str, Mark] = {
+VERDICT_MARKS: Mapping[DriftVerdict, Mark] = {
     DriftVerdict.STABLE: Mark.GOOD,
     DriftVerdict.CHANGED: Mark.GOOD,
     DriftVerdict.DRIFT: Mark.WARNING,
@@ -107,22 +101,22 @@ VERDICT_MARKS: Mapping[str, Mark] = {
 }
 
 
-def drift_words(family: Family) -> tuple[Mark, str]:
-    """The last drift check in a sign and a few words."""
-    drift = status_of(family.resource).get("drift", {})
+def drift_words(family: Family) -> tuple[Mark, list[str]]:
+    """The verdict that holds in a sign and a few words, with its age, and that no check after it gave one."""
+    memory = drift_of(family.resource)
     failed = condition(family.resource, "DriftCheckFailed")
-    if failed and failed["status"] == "True":
-        return Mark.BAD, f"check failed: {failed.get('reason', '')}"
-    verdict = drift.get("verdict")
-    if not verdict:
-        return Mark.NONE, "not checked yet" if "drift" in family.resource.get("spec", {}) else "not asked for"
-    words = [str(verdict)]
-    if top := drift.get("topFeatures"):
-        words.append(feature_words(top[0]))
-    if "rows" in drift:
-        words.append(f"{drift['rows']:,} rows")
-    words.append(f"{age(drift.get('lastRunTime'), family.now)} ago")
-    return VERDICT_MARKS.get(str(verdict), Mark.WARNING), ", ".join(words)
+    problem = f"check failed: {failed.get('reason', '')}" if failed and failed["status"] == "True" else ""
+    words = verdict_words(memory, family.now) if memory else []
+    if memory is None or not words:
+        asked = "not checked yet" if "drift" in family.resource.get("spec", {}) else "not asked for"
+        return (Mark.BAD, [problem]) if problem else (Mark.NONE, [asked])
+    verdict = DriftVerdict.INSUFFICIENT if of_another_version(memory) else memory.standing.verdict
+    mark = VERDICT_MARKS[verdict or DriftVerdict.INSUFFICIENT]
+    if problem:
+        return (mark if mark is Mark.WARNING else Mark.BAD), [*words, problem]
+    if memory.standing is not memory.last:
+        words.append(f"the check {age(memory.last.last_run, family.now)} ago could not tell")
+    return mark, words
 
 
 def head(family: Family) -> list[Field]:
@@ -139,7 +133,7 @@ def head(family: Family) -> list[Field]:
     if "canary" in resource.get("spec", {}):
         fields.append(Field("Canary", stage_words(status.get("canary"))))
     drift_mark, drift = drift_words(family)
-    fields.append(Field("Drift", drift, drift_mark))
+    fields.append(Field("Drift", ", ".join(drift), drift_mark))
     if url := status.get("url"):
         fields.append(Field("URL", str(url)))
     if mark is not Mark.GOOD and ready.get("message"):
@@ -208,9 +202,7 @@ def cronjob_row(cronjob: Manifest, family: Family) -> Row:
     last = age(status_of(cronjob).get("lastScheduleTime"), family.now)
     ran = "never run" if last == "-" else f"started {last} ago"
     info = f"{cronjob['spec']['schedule']}, {'suspended' if suspended else ran}"
-    return Row(
-        "≈", "drift", name_of(cronjob), "CronJob", mark, words.split(",", maxsplit=1)[0], since, info, runs
-    )
+    return Row("≈", "drift", name_of(cronjob), "CronJob", mark, words[0], since, info, runs)
 
 
 def _children(family: Family) -> Iterator[Row]:

@@ -15,8 +15,8 @@ from driftlead_cli.facts import (
     name_of,
     status_of,
 )
-from driftlead_cli.view import STAGES, Mark, feature_words, health
-from driftlead_formats.verdicts import DriftVerdict
+from driftlead_cli.verdicts import drift_of, feature_words, of_another_version
+from driftlead_cli.view import STAGES, Mark, health
 from driftlead_operator.decisions import names
 
 EVENTS_FROM = timedelta(hours=1)
@@ -122,15 +122,20 @@ def _pods(family: Family) -> Iterator[Finding]:
 
 def _drift(family: Family) -> Iterator[Finding]:
     """What DriftDetected says, with the features and the report."""
-    drift = status_of(family.resource).get("drift", {})
-    if drift.get("verdict") not in (DriftVerdict.DRIFT, DriftVerdict.SEVERE):
+    memory = drift_of(family.resource)
+    if memory is None or of_another_version(memory):
         return
-    seen = [str(drift["message"])] if drift.get("message") else []
-    seen += [feature_words(each) for each in drift.get("topFeatures", [])]
-    windows = drift.get("consecutive", 1)
-    what = f"The traffic drifted from the training data of version {drift.get('version', '?')}"
+    standing = memory.standing
+    if standing.verdict is None or not standing.verdict.is_drift:
+        return
+    seen = [standing.message] if standing.message else []
+    seen += map(feature_words, standing.top_features)
+    windows = standing.consecutive or 1
+    what = f"The traffic drifted from the training data of version {standing.version or '?'}"
     what += f", {windows} windows in a row" if windows > 1 else ""
-    report = f"read the report {drift['reportURI']}" if drift.get("reportURI") else ""
+    if standing is not memory.last:
+        what += f"; seen {age(standing.last_run, family.now)} ago, and no check since could tell"
+    report = f"read the report {standing.report_uri}" if standing.report_uri else ""
     yield Finding(Mark.WARNING, what, seen, report)
 
 

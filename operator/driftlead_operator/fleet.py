@@ -36,6 +36,10 @@ FAMILIES = {
     ),
     "drift_verdict": ("1 for the verdict of the last check, 0 for the others.", ("verdict",)),
     "drift_last_run_timestamp_seconds": ("When the last check ended.", ()),
+    "drift_verdict_timestamp_seconds": (
+        "When the check ended whose verdict holds: an earlier one than the last if that gave no verdict.",
+        (),
+    ),
     "drift_awaited_since_timestamp_seconds": (
         "Since when a version serves whose first check is awaited; absent once a check has ended.",
         (),
@@ -72,7 +76,7 @@ def samples(resource: Manifest, now: datetime) -> Iterator[Sample]:
         if stage is not None:
             yield from _stage(name, stage)
     if spec.get("drift"):
-        yield from _drift(spec["drift"], memory.drift or DriftMemory())
+        yield from _drift(spec["drift"], memory.drift)
         if (since := _awaited_since(memory)) is not None:
             yield Sample("drift_awaited_since_timestamp_seconds", (), since)
     if spec.get("retraining"):
@@ -90,20 +94,23 @@ def _stage(name: str, stage: StageMemory) -> Iterator[Sample]:
     yield Sample("ready_replicas", (name,), stage.ready_replicas)
 
 
-def _drift(spec: Mapping[str, Any], last: DriftMemory) -> Iterator[Sample]:
+def _drift(spec: Mapping[str, Any], memory: DriftMemory | None) -> Iterator[Sample]:
     if (interval := longest_interval(str(spec.get("schedule", "")))) and not spec.get("suspend"):
         yield Sample("drift_interval_seconds", (), interval)
     tau = number_of(spec.get("tau"))
     yield Sample("drift_tau", (), DEFAULT_TAU if tau is None else tau)
-    if last.verdict is None:
+    if memory is None or memory.last.verdict is None:
         return
+    last, standing = memory.last, memory.standing
     for verdict in DriftVerdict:
         yield Sample("drift_verdict", (str(verdict),), last.verdict is verdict)
     if last.last_run:
         yield Sample("drift_last_run_timestamp_seconds", (), last.last_run.timestamp())
+    if standing.last_run:
+        yield Sample("drift_verdict_timestamp_seconds", (), standing.last_run.timestamp())
     yield Sample("drift_rows", (), last.rows or 0)
-    yield Sample("drift_consecutive", (), last.consecutive or 0)
-    for feature in last.top_features:
+    yield Sample("drift_consecutive", (), standing.consecutive or 0)
+    for feature in standing.top_features:
         figures = (
             ("drift_psi", feature.value),
             ("drift_psi_low", feature.low),
@@ -116,7 +123,7 @@ def _drift(spec: Mapping[str, Any], last: DriftMemory) -> Iterator[Sample]:
 
 def _awaited_since(memory: Memory) -> float | None:
     """When checks were asked for or a version began to serve, the later; None once one has ended."""
-    if (memory.drift and memory.drift.last_run) or not memory.stage("prod").version:
+    if (memory.drift and memory.drift.last.last_run) or not memory.stage("prod").version:
         return None
     found = [memory.condition(each) for each in (Condition.DRIFT_CHECK_FAILED, Condition.AVAILABLE)]
     times = [datetime.fromisoformat(each.last_transition_time).timestamp() for each in found if each]

@@ -179,6 +179,40 @@ def test_why_of_drift_names_the_features_and_the_report() -> None:
     )
 
 
+def drift_after(display: str, **last: Any) -> Family:
+    """HEALTHY, and five minutes after its verdict another check."""
+    kept = HEALTHY.resource["status"]["drift"]
+    failed = condition("DriftCheckFailed", str(last["verdict"] == "error"), "CheckFailed", last["message"])
+    drift = {"lastVerdict": kept, "display": display, "lastRunTime": "2026-11-24T11:59:00Z", **last}
+    made = resource(condition("Ready", "True", "Serving"), failed, drift=drift)
+    return Family(resource=made, now=NOW, cronjobs=HEALTHY.cronjobs)
+
+
+def test_a_failed_check_leaves_the_verdict_with_its_age() -> None:
+    family = drift_after("drift, then error", verdict="error", message="MLflow does not answer")
+    text = printed(render.overview(family))
+    words = "drift, temp PSI 9.81 (true PSI 9.55 to 10.1), 41,667 rows, 5m ago, check failed: CheckFailed"
+    assert f"Drift:   ⚠ {words}" in text
+    assert "CronJob          ⚠ drift" in text
+    told = printed(render.findings(why(family)))
+    assert "2 windows in a row; seen 5m ago, and no check since could tell" in told
+    assert "do: read the report s3://mlflow/driftlead/reports" in told
+    assert "CheckFailed: DriftCheckFailed is True" in told and "MLflow does not answer" in told
+
+
+def test_a_check_that_could_not_tell_leaves_the_alarm_with_its_age() -> None:
+    family = drift_after("drift, then insufficient", verdict="insufficient", message="12 rows")
+    text = printed(render.overview(family))
+    assert "41,667 rows, 5m ago, the check 60s ago could not tell" in text
+
+
+def test_a_verdict_of_another_version_is_not_told_as_this_ones() -> None:
+    family = drift_after("unchecked", verdict="error", message="MLflow does not answer")
+    text = printed(render.overview(family))
+    assert "Drift:   ✖ not checked yet, version 3 was drift, check failed: CheckFailed" in text
+    assert "drifted from the training data" not in printed(render.findings(why(family)))
+
+
 def test_why_names_the_pods_that_vanished_with_their_rows() -> None:
     lost = [{"pod": "demo-prod-x", "rows": 1200, "at": "2026-11-24T11:00:00Z"}]
     made = resource(condition("Ready", "True", "Serving"), undelivered=lost)

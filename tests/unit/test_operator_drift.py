@@ -47,6 +47,7 @@ def test_a_verdict_of_drift_is_in_status_with_its_numbers_and_leaves_ready_alone
         "version": "3",
         "verdict": "drift",
         "display": "drift",
+        "lastVerdictTime": ended,
         "exitCode": 2,
         "consecutive": 2,
         "rows": 41667,
@@ -91,6 +92,111 @@ def test_a_check_that_ends_without_a_summary_says_its_last_words(world: World) -
     assert any(each.startswith("DriftCheckFailed") for each in world.events)
 
 
+# Each row: the verdicts of checks twenty minutes apart (with a version after a colon, 3 if not said), and
+# what stands after the last of them: status and reason of DriftDetected, the column DRIFT.
+STANDS = [
+    ("severe error", "True", "DriftFound", "severe, then error"),
+    ("severe severe error error", "True", "DriftFound", "severe, then error"),
+    ("severe insufficient", "True", "DriftFound", "severe, then insufficient"),
+    ("severe insufficient error", "True", "DriftFound", "severe, then error"),
+    ("severe error insufficient", "True", "DriftFound", "severe, then insufficient"),
+    ("drift error stable", "False", "NoDrift", "stable"),
+    ("drift insufficient changed", "False", "NoDrift", "changed"),
+    ("stable error", "False", "NoDrift", "stable, then error"),
+    ("stable insufficient", "Unknown", "NotEnoughData", "insufficient"),
+    ("stable insufficient error", "Unknown", "NotEnoughData", "insufficient, then error"),
+    ("stable insufficient error insufficient", "Unknown", "NotEnoughData", "insufficient"),
+    ("error severe", "True", "DriftFound", "severe"),
+    ("error error", "Unknown", "NotCheckedYet", "error"),
+    ("insufficient error", "Unknown", "NotEnoughData", "insufficient, then error"),
+    ("severe:2 error:3", "Unknown", "NotCheckedYet", "error"),
+    ("severe:2 error:", "Unknown", "NotCheckedYet", "unchecked"),
+    ("severe:2 insufficient:3", "Unknown", "NotEnoughData", "insufficient"),
+    ("severe:2 stable:3 error:3", "False", "NoDrift", "stable, then error"),
+    ("severe:3 error:", "True", "DriftFound", "severe, then error"),
+]
+
+
+def checks(world: World, verdicts: str, *, looking: bool) -> None:
+    """Checks that end with these verdicts, one after the other; the operator looks at each, or at the end."""
+    for number, each in enumerate(verdicts.split()):
+        verdict, _, version = (each if ":" in each else f"{each}:3").partition(":")
+        world.now += timedelta(minutes=20)
+        words = "MLflow does not answer" if verdict == "error" else None
+        world.drift_run(verdict, report=f"r{number}", version=version, message=words)
+        if looking:
+            world.settle()
+    world.settle()
+
+
+@pytest.mark.parametrize("looking", [True, False], ids=["each-seen", "seen-at-the-end"])
+@pytest.mark.parametrize("stands", STANDS, ids=[each[0] for each in STANDS])
+def test_a_check_that_gives_no_verdict_leaves_the_last_one(
+    world: World, stands: tuple[str, str, str, str], looking: bool
+) -> None:
+    verdicts, *wanted = stands
+    checks(world, verdicts, looking=looking)
+    found = world.condition("DriftDetected")
+    assert [found["status"], found["reason"], world.status["drift"]["display"]] == wanted
+    last_failed = verdicts.rpartition(" ")[2].startswith("error")
+    assert world.condition("DriftCheckFailed")["status"] == str(last_failed)
+
+
+def test_an_alarm_that_an_outage_left_says_of_when_it_is_and_keeps_its_evidence(world: World) -> None:
+    checks(world, "severe error", looking=True)
+    words = world.condition("DriftDetected")["message"]
+    assert words == (
+        "as of 2026-11-24 12:50 UTC: temp is far off (severe). "
+        "The last check, 20 minutes later, failed: MLflow does not answer"
+    )
+    assert world.condition("DriftCheckFailed")["message"] == "MLflow does not answer"
+    drift = world.status["drift"]
+    assert (drift["verdict"], drift["lastVerdictTime"]) == ("error", drift["lastVerdict"]["lastRunTime"])
+    kept = drift["lastVerdict"]
+    assert (kept["verdict"], kept["reportURI"]) == ("severe", "s3://mlflow/r0/report.html")
+    assert kept["topFeatures"][0]["name"] == "temp"
+    checks(world, "stable", looking=True)
+    assert "lastVerdict" not in world.status["drift"]
+
+
+def test_a_check_that_could_not_tell_names_the_verdict_before_it(world: World) -> None:
+    checks(world, "stable insufficient", looking=True)
+    words = world.condition("DriftDetected")["message"]
+    assert words.endswith("; the last verdict was stable, at 2026-11-24 12:50 UTC")
+
+
+def test_another_operator_and_a_wiped_status_know_the_alarm_that_an_outage_left(world: World) -> None:
+    checks(world, "severe error error", looking=True)
+    before = world.status["drift"]
+    world.resource.pop("status")
+    world.settle()
+    assert world.status["drift"] == before
+    assert world.condition("DriftDetected")["status"] == "True"
+
+
+def test_a_verdict_that_stands_is_not_written_again_as_it_ages(world: World) -> None:
+    checks(world, "severe error", looking=True)
+    world.now += timedelta(hours=9)
+    assert world.plan().status is None
+
+
+def test_an_alarm_is_told_though_the_next_check_failed_before_anybody_looked(world: World) -> None:
+    checks(world, "severe error", looking=False)
+    assert [each.partition(" ")[0].rstrip(":") for each in world.events if "Drift" in each] == [
+        "DriftDetected",
+        "DriftCheckFailed",
+    ]
+
+
+def test_drift_that_stands_retrains_once_what_held_it_is_gone_though_a_check_failed(world: World) -> None:
+    world.allow_write = False
+    checks(world, "severe error", looking=True)
+    assert jobs(world) == []
+    world.allow_write = True
+    world.settle()
+    assert len(jobs(world)) == 1
+
+
 def test_a_pod_that_no_job_of_our_cronjob_owns_is_not_believed(world: World) -> None:
     world.drift_run("drift", report="forged", version="3", owner="somebody-else")
     world.settle()
@@ -102,7 +208,7 @@ def test_a_verdict_about_the_version_before_says_nothing_of_this_one(world: Worl
     world.register("4", stage="Production")
     world.settle()
     assert world.condition("DriftDetected")["status"] == "Unknown"
-    assert "the last check was of version 3; 4 serves now" in world.condition("DriftDetected")["message"]
+    assert "the last verdict is of version 3; 4 serves now" in world.condition("DriftDetected")["message"]
     assert (world.status["drift"]["verdict"], world.status["drift"]["display"]) == ("drift", "unchecked")
 
 

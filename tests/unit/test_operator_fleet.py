@@ -63,6 +63,20 @@ def test_a_status_is_told_in_figures() -> None:
     assert ("drift_psi_high", "temp") not in told
 
 
+def test_figures_of_drift_are_those_of_the_verdict_that_stands() -> None:
+    failed = {"verdict": "error", "lastRunTime": "2026-03-01T11:30:00Z", "lastVerdict": STATUS["drift"]}
+    told = figures(made(status={**STATUS, "drift": failed}))
+    wanted = {
+        ("drift_verdict", "error"): 1,
+        ("drift_verdict", "drift"): 0,
+        ("drift_last_run_timestamp_seconds",): datetime(2026, 3, 1, 11, 30, tzinfo=UTC).timestamp(),
+        ("drift_verdict_timestamp_seconds",): datetime(2026, 3, 1, 11, tzinfo=UTC).timestamp(),
+        ("drift_consecutive",): 2,
+        ("drift_psi", "temp"): 9.8,
+    }
+    assert {name: told.get(name) for name in wanted} == wanted
+
+
 def test_the_first_check_is_awaited_since_checks_were_asked_for_and_a_version_served() -> None:
     conditions = [
         {"type": "Available", "status": "True", "lastTransitionTime": "2026-03-01T10:00:00Z"},

@@ -65,8 +65,8 @@ PROMOTION = st.builds(
     at=TEXT,
     told_at=optional(TIME),
 )
-DRIFT = st.builds(
-    loop.DriftMemory,
+CHECK = st.builds(
+    loop.DriftCheck,
     last_run=TIME,
     report=TEXT,
     version=TEXT,
@@ -78,8 +78,8 @@ DRIFT = st.builds(
     report_uri=TEXT,
     top_features=several(st.builds(TopFeature, name=NAME, value=TEXT, low=TEXT, high=TEXT)),
     independence_assumed=st.booleans(),
-    display=TEXT,
 )
+DRIFT = st.builds(loop.DriftMemory, last=CHECK, kept=optional(CHECK), display=TEXT)
 RETRAINING = st.builds(
     loop.RetrainingMemory,
     last_job=TEXT,

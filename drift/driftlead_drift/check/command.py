@@ -40,8 +40,9 @@ from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CheckSettings
 from driftlead_drift.storage import reports
 from driftlead_drift.traffic.database import connected
-from driftlead_formats import termination
+from driftlead_formats import model_uri, termination
 from driftlead_formats.durations import duration
+from driftlead_formats.model_uri import ModelReference
 from driftlead_formats.verdicts import CommandExit, DriftVerdict
 from driftlead_log.partitions import maintain
 
@@ -60,10 +61,14 @@ class WrittenReport:
 def run(settings: CheckSettings) -> CommandResult:
     """Checks, and says how: 0 no drift found, 2 drift, 1 it could not be judged."""
     now, host = datetime.now(UTC), os.environ.get("HOSTNAME", "")
+    # A check that fails says of which version it failed, as far as its name alone tells.
+    named = model_uri.parse(settings.model) or ModelReference(name=settings.model)
     subject = document.Subject(
         run_id=reports.new_run_id(now),
         created=now,
-        traffic=replace(settings.traffic(settings.deployment), model_name=settings.model),
+        traffic=replace(
+            settings.traffic(settings.deployment), model_name=named.name, model_version=named.version
+        ),
         start=now - duration(settings.window),
         end=now,
         scheduled=settings.counts_for_persistence(host),

@@ -4,7 +4,7 @@ What a container leaves is foreign text, a loader's for example. It is made prin
 harmless wherever it is shown: in conditions, events, the log and on terminals.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -75,8 +75,15 @@ def read(status: Manifest, state: Literal["state", "lastState"]) -> ContainerTer
 def last_of_jobs(
     jobs: Iterable[Manifest], pods: Iterable[Manifest], container: str
 ) -> ContainerTermination | None:
-    """How the pod of these Jobs that ended last did so; an end without a time counts as none."""
+    """How the pod of these Jobs that ended last did so."""
+    return next(reversed(ends_of_jobs(jobs, pods, container)), None)
+
+
+def ends_of_jobs(
+    jobs: Iterable[Manifest], pods: Iterable[Manifest], container: str
+) -> Sequence[ContainerTermination]:
+    """How the pods of these Jobs ended, in the order of time; an end without a time counts as none."""
     uids = {objects.uid(job) for job in jobs} - {""}
     ours = (pod for pod in pods if objects.controller(pod).get("uid") in uids)
     ends = [found for pod in ours if (found := termination(pod, container)) and found.finished_at]
-    return max(reversed(ends), key=lambda each: each.finished_at or EPOCH, default=None)
+    return sorted(ends, key=lambda each: each.finished_at or EPOCH)

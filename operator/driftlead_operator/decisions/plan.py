@@ -135,7 +135,11 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
         promotion=promoted,
         drift=check,
         retraining=retraining.decide(
-            facts, context, memory.retraining, served=prod.served, report=check.last
+            facts,
+            context,
+            memory.retraining,
+            served=prod.served,
+            report=check.memory.standing if check.memory else None,
         ),
         logs=prediction_log.logs_of(facts, [each for each in (prod, canary_stage) if each]),
         undelivered=undelivered.decide(facts, memory.undelivered),

@@ -33,9 +33,12 @@ class Condition(Documented):
     CANARY_HEALTHY = "CanaryHealthy", "there is no canary, or it serves and is not worse than prod"
     DRIFT_DETECTED = (
         "DriftDetected",
-        "the last check found that traffic differs from the training data; does not affect Ready",
+        "the last verdict is that traffic differs from the training data; does not affect Ready",
     )
-    DRIFT_CHECK_FAILED = "DriftCheckFailed", "the last check ended without a verdict"
+    DRIFT_CHECK_FAILED = (
+        "DriftCheckFailed",
+        "the last check failed; DriftDetected keeps the verdict before it",
+    )
     PREDICTION_LOG_HEALTHY = "PredictionLogHealthy", "predictions reach the log in time, and none are dropped"
 
 
@@ -110,8 +113,8 @@ class Reason(Documented):
     NO_DRIFT = "NoDrift", "no drift was found"
     NOT_ENOUGH_DATA = "NotEnoughData", "too few rows, or too short a window, for a verdict"
     NOT_CHECKED_YET = "NotCheckedYet", "the version that serves has not been checked yet"
-    CHECK_FAILED = "CheckFailed", "the check ended without a verdict"
-    CHECKED = "Checked", "the last check gave a verdict"
+    CHECK_FAILED = "CheckFailed", "the last check failed"
+    CHECKED = "Checked", "the last check did not fail"
     DELIVERING = "Delivering", "predictions reach the log"
     LOG_OFF = "LogOff", "the prediction log is off in spec"
     LAGGING = "Lagging", "predictions have waited in spools for more than two minutes"

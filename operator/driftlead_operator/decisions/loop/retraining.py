@@ -17,7 +17,7 @@ from driftlead_formats.durations import seconds
 from driftlead_formats.summaries import RetrainingSummary
 from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
-from driftlead_operator.decisions.memory.loop import DriftMemory, RetrainingMemory, RetrainingState
+from driftlead_operator.decisions.memory.loop import DriftCheck, RetrainingMemory, RetrainingState
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.render import manifests
 from driftlead_operator.decisions.render.pod_template import Context
@@ -45,7 +45,7 @@ def decide(
     before: RetrainingMemory | None,
     *,
     served: str | None,
-    report: DriftMemory | None,
+    report: DriftCheck | None,
 ) -> RetrainingDecision:
     """Follows the last Job to its end; else starts one if the last report asks and nothing holds it."""
     retraining = context.spec.retraining
@@ -66,7 +66,7 @@ def decide(
 class RetrainRequest:
     """A report that asks for a challenger of the version that serves."""
 
-    report: DriftMemory
+    report: DriftCheck
     champion: str
     today: str
     attempts: int
@@ -77,7 +77,7 @@ def _request(
     retraining: Retraining,
     before: RetrainingMemory,
     served: str | None,
-    report: DriftMemory | None,
+    report: DriftCheck | None,
 ) -> RetrainRequest | None:
     """What the last report asks for: if it is of the version that serves, says drift, is fresh and new."""
     if retraining.trigger != "OnDrift" or report is None or served is None:
@@ -91,7 +91,7 @@ def _request(
     return RetrainRequest(report=report, champion=served, today=today, attempts=attempts)
 
 
-def _is_fresh(report: DriftMemory, before: RetrainingMemory) -> bool:
+def _is_fresh(report: DriftCheck, before: RetrainingMemory) -> bool:
     ended, earliest = report.last_run, before.not_before
     return ended is not None and earliest is not None and ended >= earliest
 

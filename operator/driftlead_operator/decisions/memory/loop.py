@@ -13,6 +13,9 @@ from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Undelivered
 from driftlead_operator.decisions.memory.values import number, text, time
 
+# What DriftMemory.display says while no check of the version that serves has given a verdict.
+UNCHECKED = "unchecked"
+
 
 class PromotionOutcome(StrEnum):
     """What became of a promotion that the registry was to be told of."""
@@ -88,8 +91,8 @@ class PromotionRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DriftMemory:
-    """The last check. Figures are None where it left no summary; `display` is its verdict for people."""
+class DriftCheck:
+    """What one check said. Figures are None where it left no summary."""
 
     last_run: datetime | None = None
     report: str = ""
@@ -102,14 +105,10 @@ class DriftMemory:
     report_uri: str = ""
     top_features: tuple[TopFeature, ...] = ()
     independence_assumed: bool = False
-    display: str = ""
 
     @classmethod
-    def read(cls, value: Any) -> Self | None:
-        """From status; None where there is nothing. A verdict of another release is an error."""
-        found = objects.mapping(value)
-        if not found:
-            return None
+    def read(cls, found: Mapping[str, Any]) -> Self:
+        """From status. A verdict of another release is an error."""
         verdict = text(found.get("verdict"))
         return cls(
             last_run=time(found.get("lastRunTime")),
@@ -123,7 +122,6 @@ class DriftMemory:
             report_uri=text(found.get("reportURI")),
             top_features=tuple(map(_read_feature, objects.items(found.get("topFeatures")))),
             independence_assumed=found.get("independenceAssumed") is True,
-            display=text(found.get("display")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -141,9 +139,52 @@ class DriftMemory:
                 "reportURI": self.report_uri,
                 "topFeatures": list(map(_write_feature, self.top_features)),
                 "independenceAssumed": self.independence_assumed or None,
-                "display": self.display,
             }
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftMemory:
+    """The last check, and the verdict that stays beside it where it gave none; `display` is for people.
+
+    A check that failed says nothing of the traffic, so what was said before stands. One that could not tell
+    (insufficient) ends an all-clear, but no alarm: too little data is no sign that drift is over.
+    """
+
+    last: DriftCheck
+    kept: DriftCheck | None = None
+    display: str = ""
+
+    @property
+    def standing(self) -> DriftCheck:
+        """The check whose verdict holds now."""
+        if self.kept is None or self.last.verdict is None or self.last.verdict.is_judgement:
+            return self.last
+        alarm = self.kept.verdict is not None and self.kept.verdict.is_drift
+        return self.kept if alarm or self.last.verdict is DriftVerdict.ERROR else self.last
+
+    @classmethod
+    def read(cls, value: Any) -> Self | None:
+        """From status; None where there is nothing."""
+        found = objects.mapping(value)
+        if not found:
+            return None
+        kept = objects.mapping(found.get("lastVerdict"))
+        return cls(
+            last=DriftCheck.read(found),
+            kept=DriftCheck.read(kept) if kept else None,
+            display=text(found.get("display")),
+        )
+
+    def write(self) -> dict[str, Any]:
+        """As status."""
+        since = self.standing.last_run
+        more = {
+            "lastVerdict": self.kept and self.kept.write(),
+            "lastVerdictTime": since and objects.stamp(since),
+            "display": self.display,
+        }
+        return {**self.last.write(), **objects.without_empty(more)}
 
 
 def _read_feature(found: Mapping[str, Any]) -> TopFeature:

@@ -1,21 +1,45 @@
 """DriftDetected and DriftCheckFailed: what the last check found, and whether it could judge.
 
 They are two, because a check that fails says nothing of the traffic: the failure must not hide drift, nor
-look like it. Both exist while spec asks for checks, and neither touches Ready.
+look like it. Both exist while spec asks for checks, and neither touches Ready. A verdict that a later check
+left standing is said with the time that it is of, and how long before that check; not with its age of now,
+since status is not written by the passing of time.
 """
 
+from datetime import UTC, timedelta
+
+from driftlead_formats.durations import in_words
 from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import objects
-from driftlead_operator.decisions.memory.loop import DriftMemory
+from driftlead_operator.decisions.memory.loop import DriftCheck
 from driftlead_operator.decisions.reasons import Condition, Reason
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 
-_NO_CHECK = DriftMemory()
+_NO_CHECK = DriftCheck()
 
 
-def _last(assessment: Assessment) -> DriftMemory:
-    return assessment.drift.last or _NO_CHECK
+def _last(assessment: Assessment) -> DriftCheck:
+    memory = assessment.drift.memory
+    return memory.last if memory else _NO_CHECK
+
+
+def _standing(assessment: Assessment) -> DriftCheck:
+    memory = assessment.drift.memory
+    return memory.standing if memory else _NO_CHECK
+
+
+def _said(assessment: Assessment, otherwise: str) -> str:
+    """What the check said whose verdict stands; of an older one also when, and what the last check did."""
+    standing, last = _standing(assessment), _last(assessment)
+    words = standing.message or otherwise
+    if standing is last or standing.last_run is None or last.last_run is None:
+        return words
+    at, gap = standing.last_run.astimezone(UTC), last.last_run - standing.last_run
+    later = in_words(gap - gap % timedelta(minutes=1) or gap)
+    did = "failed" if last.verdict is DriftVerdict.ERROR else "could not tell"
+    why = f": {last.message}" if last.message else ""
+    return f"as of {at:%Y-%m-%d %H:%M} UTC: {words}. The last check, {later} later, {did}{why}"
 
 
 def _checks_are_wanted(assessment: Assessment) -> bool:
@@ -24,40 +48,50 @@ def _checks_are_wanted(assessment: Assessment) -> bool:
 
 def no_check_has_judged(assessment: Assessment) -> ConditionValue | None:
     """There is no verdict."""
-    if _last(assessment).verdict not in (None, DriftVerdict.ERROR):
+    if _standing(assessment).verdict not in (None, DriftVerdict.ERROR):
         return None
-    return ConditionValue(Reason.NOT_CHECKED_YET, "no check has given a verdict yet", "Unknown")
+    words = "no check of the version that serves has given a verdict yet"
+    return ConditionValue(Reason.NOT_CHECKED_YET, words, "Unknown")
 
 
 def another_version_was_checked(assessment: Assessment) -> ConditionValue | None:
     """The verdict is about a version that serves no longer."""
-    checked, served = _last(assessment).version, assessment.prod.served
+    checked, served = _standing(assessment).version, assessment.prod.served
     if not served or checked == served:
         return None
-    words = f"the last check was of version {checked or None}; {served} serves now"
+    words = f"the last verdict is of version {checked or '(unknown)'}; {served} serves now"
     return ConditionValue(Reason.NOT_CHECKED_YET, words, "Unknown")
 
 
 def it_drifts(assessment: Assessment) -> ConditionValue | None:
     """Traffic is unlike the training data."""
-    last = _last(assessment)
-    if last.verdict is None or not last.verdict.is_drift:
+    verdict = _standing(assessment).verdict
+    if verdict is None or not verdict.is_drift:
         return None
-    return ConditionValue(Reason.DRIFT_FOUND, last.message or f"verdict {last.verdict}", "True")
+    return ConditionValue(Reason.DRIFT_FOUND, _said(assessment, f"verdict {verdict}"), "True")
 
 
 def there_is_too_little_data(assessment: Assessment) -> ConditionValue | None:
     """Too few rows, or too short a time."""
-    last = _last(assessment)
-    if last.verdict is not DriftVerdict.INSUFFICIENT:
+    if _standing(assessment).verdict is not DriftVerdict.INSUFFICIENT:
         return None
-    return ConditionValue(Reason.NOT_ENOUGH_DATA, last.message or "too little data to judge", "Unknown")
+    words = _said(assessment, "too little data to judge") + _earlier(assessment)
+    return ConditionValue(Reason.NOT_ENOUGH_DATA, words, "Unknown")
+
+
+def _earlier(assessment: Assessment) -> str:
+    """The last verdict before a check that could not tell."""
+    memory = assessment.drift.memory
+    kept = memory.kept if memory and memory.standing is memory.last else None
+    if kept is None or kept.last_run is None:
+        return ""
+    return f"; the last verdict was {kept.verdict}, at {kept.last_run.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def it_does_not_drift(assessment: Assessment) -> ConditionValue:
     """Traffic is like the training data, or differs too little to matter."""
-    last = _last(assessment)
-    return ConditionValue(Reason.NO_DRIFT, last.message or f"verdict {last.verdict}", "False")
+    words = _said(assessment, f"verdict {_standing(assessment).verdict}")
+    return ConditionValue(Reason.NO_DRIFT, words, "False")
 
 
 DRIFT_DETECTED = Chain(
@@ -85,9 +119,10 @@ def the_check_failed(assessment: Assessment) -> ConditionValue | None:
 
 
 def the_check_judged(assessment: Assessment) -> ConditionValue:
-    """The last check gave a verdict."""
-    ended = _last(assessment).last_run
-    words = f"the check of {objects.stamp(ended) if ended else None} gave a verdict"
+    """The last check came to its end."""
+    last = _last(assessment)
+    did = "could not tell" if last.verdict is DriftVerdict.INSUFFICIENT else "gave a verdict"
+    words = f"the check of {objects.stamp(last.last_run) if last.last_run else None} {did}"
     return ConditionValue(Reason.CHECKED, words, "False")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
-from driftlead_operator.decisions.memory.loop import DriftMemory, PromotionSource
+from driftlead_operator.decisions.memory.loop import UNCHECKED, DriftMemory, PromotionSource
 from driftlead_operator.decisions.memory.stages import (
     LoadState,
     Rejected,
@@ -21,7 +21,6 @@ from driftlead_operator.decisions.stage.rollout import StageDecision
 
 LONGEST_HISTORY = 20
 LONGEST_EVIDENCE = 300
-UNCHECKED = "unchecked"
 # Reasons of Ready that have an event of their own, or that are no more than a rollout on its way.
 NOT_TOLD = frozenset(
     {
@@ -68,13 +67,17 @@ def of_unreadable(memory: Memory, facts: Facts, faults: Sequence[str]) -> Memory
 
 
 def _drift(assessment: Assessment) -> DriftMemory | None:
-    """The last check; what it said of another version is not shown as this one's."""
-    last, judged = assessment.drift.last, assessment.prod.judged
-    if last is None:
+    """The checks; what was said of another version is not shown as this one's."""
+    memory, judged = assessment.drift.memory, assessment.prod.judged
+    if memory is None:
         return None
-    other = last.version and judged and last.version != judged
-    display = UNCHECKED if other else str(last.verdict or "")
-    return last if last.display == display else replace(last, display=display)
+    standing, last = memory.standing, memory.last
+    display = str(standing.verdict or "")
+    if standing.version and judged and standing.version != judged:
+        display = UNCHECKED
+    elif standing is not last:
+        display = f"{standing.verdict}, then {last.verdict}"
+    return memory if memory.display == display else replace(memory, display=display)
 
 
 def _url(assessment: Assessment, service: str) -> str:
