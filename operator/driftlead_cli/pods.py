@@ -34,6 +34,12 @@ def _words(ended: containers.ContainerTermination) -> tuple[str, str]:
     return str(reason), str(document.get("message") or text)
 
 
+def has_started(pod: Manifest) -> bool:
+    """Whether a container of the pod runs, has run or ended, so that there is a log to read."""
+    states = (each.get(state) or {} for each in _containers(pod) for state in ("state", "lastState"))
+    return any("running" in state or "terminated" in state for state in states)
+
+
 def waiting(pod: Manifest) -> tuple[str, str] | None:
     """Reason and message for which a container of the pod waits."""
     for container in _containers(pod):

@@ -172,19 +172,34 @@ def deployment_row(deployment: Manifest, family: Family) -> Row:
     )
 
 
+# The condition that says why a Job of a component has no pod.
+OF_JOBS = {"drift": "DriftCheckFailed", "retrain": "RetrainingFailed"}
+
+
 def job_row(job: Manifest, family: Family) -> Row:
-    """A Job and how it ended, in the words of its pod."""
-    status = status_of(job)
+    """A Job and how it ended, in the words of its pod; before it runs, why it does not."""
+    own = list(owned_by(family.pods, job))
+    said = [found for pod in own if (found := pods.last_words(pod))]
     if is_true(job, "Complete"):
         mark, words = Mark.GOOD, "Complete"
     elif is_true(job, "Failed"):
         mark, words = Mark.BAD, "Failed"
+    elif held := _held(job, own, family):
+        mark, words, said = Mark.BAD, held[0], [held]
     else:
-        mark, words = Mark.BUSY, "Running" if status.get("active") else "Pending"
-    said = [found for pod in owned_by(family.pods, job) if (found := pods.last_words(pod))]
+        mark, words = Mark.BUSY, "Running" if status_of(job).get("active") else "Pending"
     info = f"{said[-1][0]}: {said[-1][1]}" if said else ""
     since = age(job["metadata"].get("creationTimestamp"), family.now)
     return Row("", "", name_of(job), "Job", mark, words, since, info)
+
+
+def _held(job: Manifest, own: Sequence[Manifest], family: Family) -> tuple[str, str] | None:
+    """Why a Job's pod does not run: its own words, or, where there is no pod, those of the condition."""
+    if own:
+        return next((found for pod in own if (found := pods.waiting(pod))), None)
+    told = condition(family.resource, OF_JOBS.get(component(job), "")) or {}
+    mine = told.get("status") == "True" and f"Job {name_of(job)}: " in str(told.get("message"))
+    return (str(told.get("reason")), str(told.get("message"))) if mine else None
 
 
 def newest(jobs: Sequence[Manifest]) -> list[Manifest]:

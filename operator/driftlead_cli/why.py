@@ -22,7 +22,9 @@ from driftlead_operator.decisions import names
 EVENTS_FROM = timedelta(hours=1)
 EVENTS_SHOWN = 5
 RETRIED = {"VersionRejected": "register a mended version", "Aborted": "promote another version"}
-BAD_WHEN_TRUE = ("Stalled", "DriftDetected", "DriftCheckFailed")
+BAD_WHEN_TRUE = ("Stalled", "DriftDetected", "DriftCheckFailed", "RetrainingFailed")
+# Reasons with which CanaryHealthy is Unknown although nothing is wrong.
+ON_ITS_WAY = ("CanaryStarting",)
 BAD_WHEN_FALSE = ("Ready", "Available", "CanaryHealthy", "PredictionLogHealthy")
 
 
@@ -40,7 +42,7 @@ def is_bad(each: Manifest) -> bool:
     """Whether a condition says that something is not as it should be."""
     kind, status = str(each["type"]), str(each["status"])
     if status == "Unknown":
-        return kind == "Ready"
+        return kind == "Ready" or (kind == "CanaryHealthy" and each.get("reason") not in ON_ITS_WAY)
     return kind in (BAD_WHEN_TRUE if status == "True" else BAD_WHEN_FALSE)
 
 
@@ -111,13 +113,21 @@ def _pods(family: Family) -> Iterator[Finding]:
     namespace = family.resource["metadata"].get("namespace", "default")
     for pod in family.pods:
         state = pods.word(pod)
-        if state in ("Ready", "Succeeded", "Terminating") or component(pod) not in (*STAGES, "judge"):
+        if state in ("Ready", "Succeeded", "Terminating") or not _must_run(pod):
             continue
         words = filter(None, (pods.waiting(pod), pods.last_words(pod)))
         seen = [f"{reason}: {message}" if message else reason for reason, message in words]
         logs = f"kubectl logs -n {namespace} {name_of(pod)}{' --previous' if pods.restarts(pod) else ''}"
+        do = logs if pods.has_started(pod) else f"kubectl describe pod -n {namespace} {name_of(pod)}"
         mark = Mark.BUSY if state in ("Starting", "Pending") and not seen else Mark.BAD
-        yield Finding(mark, f"Pod {name_of(pod)} of {component(pod)} is not ready: {state}", seen, logs)
+        yield Finding(mark, f"Pod {name_of(pod)} of {component(pod)} is not ready: {state}", seen, do)
+
+
+def _must_run(pod: Manifest) -> bool:
+    """Whether a pod that does not run is a fault: one of a Job is only until it has started."""
+    return component(pod) in (*STAGES, "judge") or (
+        not pods.has_started(pod) and pods.waiting(pod) is not None
+    )
 
 
 def _drift(family: Family) -> Iterator[Finding]:

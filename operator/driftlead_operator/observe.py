@@ -5,10 +5,12 @@ They are as new as their last event or poll, each on its own; a plan may so deci
 older than its pods. That is harmless, as every write carries the version of what was seen, and is refused if
 it was old.
 
-One thing no watch tells: an object that has a name which we would give, but not our label. The watches select
-by label, so a stranger's Service named like ours, or our own with its label removed, is invisible to them.
-`carry_out` meets it when it applies, notes its name (`Notes.outsiders`), and from then on each observation
-reads it from the API server, until it is gone or has the label. Only then is there a request here.
+Two things no watch tells. The first is an object that has a name which we would give, but not our label. The
+watches select by label, so a stranger's Service named like ours, or our own with its label removed, is
+invisible to them. `carry_out` meets it when it applies, notes its name (`Notes.outsiders`), and from then on
+each observation reads it from the API server, until it is gone or has the label. The second is why a Job has
+no pod: its controller says so in an event alone, which is read while the Job is without one
+(`decisions.loop.jobs`). Only in these two cases is there a request here.
 
 A resource that is being deleted is not observed: its children go by their owner references, and a plan would
 make them again.
@@ -18,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+
+import structlog
 
 from driftlead_formats.summaries import CanaryAssessment
 from driftlead_operator.cluster.api_server import Cluster
@@ -31,7 +35,11 @@ from driftlead_operator.decisions.facts import (
     RegistryFacts,
     Undelivered,
 )
+from driftlead_operator.decisions.loop import jobs
+from driftlead_operator.errors import OperatorError
 from driftlead_operator.kinds import RESOURCE, Key
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +127,12 @@ class Observer:
             else:
                 children[Ref(kind, thing["metadata"]["name"])] = thing
         children |= await self._under_our_names(key, resource, children)
+        now = self._now()
         return Facts(
             resource=resource,
             registry=self._registry(key, resource),
             defaults=self._defaults,
-            now=self._now(),
+            now=now,
             children=children,
             replicasets=replicasets,
             pods=pods,
@@ -135,7 +144,25 @@ class Observer:
             canary_verdict=self._canary_verdict(key, pods),
             undelivered=self._pod_answers.undelivered(key),
             refused=dict(self.notes(key).refused),
+            refused_pods=await self._refused_pods(key, children, pods, now),
         )
+
+    async def _refused_pods(
+        self, key: Key, children: Mapping[Ref, Manifest], pods: Sequence[Manifest], now: datetime
+    ) -> dict[Ref, str]:
+        """Why Jobs have no pod. That it could not be asked must not hold up anything else."""
+        found = {}
+        candidates = [child for ref, child in children.items() if ref.kind == "Job"]
+        for job in jobs.without_pod(candidates, pods, now):
+            metadata = job["metadata"]
+            try:
+                told = await self._cluster.events(key.namespace, metadata["uid"], jobs.FAILED_CREATE)
+            except OperatorError as error:
+                log.warning("cannot ask why a Job has no pod", job=metadata["name"], error=str(error))
+                continue
+            if words := jobs.refusal(told):
+                found[Ref("Job", metadata["name"])] = words
+        return found
 
     def _registry(self, key: Key, resource: Manifest) -> RegistryFacts:
         name, model = self._decisions.registry_name(resource), self._decisions.model_name(resource)

@@ -101,21 +101,29 @@ class Scene:
             await self.patch(registry="default")
             await self.ready("Serving")
 
+    async def meet_a_check_without_a_pod(self) -> None:
+        """Admission refuses the check's pod, which only an event of the Job's controller tells."""
+        check = await self._check("demo-drift-0")
+        check["spec"]["template"]["spec"]["serviceAccountName"] = "nobody-of-that-name"
+        await self.api.create(check)
+
+        async def is_said() -> bool:
+            conditions = {each["type"]: each for each in (await self.status()).get("conditions", ())}
+            return "nobody-of-that-name" in conditions["DriftCheckFailed"]["message"]
+
+        await until(is_said, seconds=40)
+        await self.api.delete("Job", self.where, "demo-drift-0", await self._uid("Job", "demo-drift-0"))
+
+    async def _uid(self, kind: str, name: str) -> str:
+        return str((await self.there(kind, name))["metadata"]["uid"])
+
     async def drift(self) -> None:
         """A check finds drift, and the name of the retraining's Job is taken."""
         report, version = "r1", (await self.status())["prod"]["version"]
-        cronjob = await self.there("CronJob", "demo-drift")
         taken = f"demo-retrain-{version}-{objects.digest([report, 1], 5)}"
         pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}]}
         await self.api.create(self._job(taken, {"template": {"spec": pod}}))
-        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "demo-drift", "controller": True}
-        template = cronjob["spec"]["jobTemplate"]
-        check = self._job("demo-drift-1", template["spec"])
-        check["metadata"] |= {
-            "labels": template["metadata"]["labels"],
-            "ownerReferences": [{**owner, "uid": cronjob["metadata"]["uid"]}],
-        }
-        await self.api.create(check)
+        await self.api.create(await self._check("demo-drift-1"))
         query = {"labelSelector": "batch.kubernetes.io/job-name=demo-drift-1"}
         path = KINDS["Pod"].path(self.where)
 
@@ -130,6 +138,18 @@ class Scene:
             return "belongs to somebody else" in (await self.status())["retraining"].get("message", "")
 
         await until(heard, seconds=30)
+
+    async def _check(self, name: str) -> Json:
+        """A Job as the CronJob makes it."""
+        cronjob = await self.there("CronJob", "demo-drift")
+        owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "demo-drift", "controller": True}
+        template = cronjob["spec"]["jobTemplate"]
+        check = self._job(name, template["spec"])
+        check["metadata"] |= {
+            "labels": template["metadata"]["labels"],
+            "ownerReferences": [{**owner, "uid": cronjob["metadata"]["uid"]}],
+        }
+        return check
 
     def _job(self, name: str, spec: Json) -> Json:
         metadata = {"name": name, "namespace": self.where}
@@ -163,6 +183,7 @@ async def lead(scene: Scene, uri: str) -> None:
     await scene.there("Deployment", "demo-canary")
     await scene.meet_a_conflict(uri)
     await scene.meet_the_same_trouble_twice()
+    await scene.meet_a_check_without_a_pod()
     await scene.drift()
     scaled = {"autoscaling": {"maxReplicas": 3}, "replicas": None}
     await scene.patch(canary=None, drift=None, retraining=None, prod=scaled)

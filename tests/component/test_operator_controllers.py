@@ -315,6 +315,52 @@ async def test_replicas_that_an_autoscaler_set_survive_a_promotion(stage: Stage)
     assert sorted((await stage.pods()).values()) == ["2", "2", "2"]
 
 
+async def test_a_check_that_a_quota_leaves_without_a_pod_says_so_until_there_is_room(stage: Stage) -> None:
+    await stage.apply(prod={"stage": "Production"}, drift={"schedule": "0 0 1 1 *"})
+    await stage.ready("Serving", "1")
+    quota = {"metadata": {"name": "small"}, "spec": {"hard": {"pods": "1"}}}
+    path = f"/api/v1/namespaces/{stage.where}/resourcequotas"
+    await stage.api.request("create", "ResourceQuota", "POST", path, body=quota)
+
+    async def counted() -> bool:
+        found = await stage.api.request("get", "ResourceQuota", "GET", f"{path}/small")
+        return bool(found.get("status", {}).get("used") == {"pods": "1"})
+
+    await until(counted, seconds=20)
+    await start_check(stage, "now")
+
+    async def says(status: str, reason: str) -> str:
+        conditions = (await stage.status()).get("conditions", [])
+        found = next((each for each in conditions if each["type"] == "DriftCheckFailed"), {})
+        right = (found.get("status"), found.get("reason")) == (status, reason)
+        return str(found["message"]) if right else ""
+
+    message = await until(lambda: says("True", "PodsRefused"), seconds=40)
+    assert message.startswith(
+        "Job now: pods are refused: exceeded quota: small, requested: pods=1, used: pods=1"
+    )
+    await stage.api.request("delete", "ResourceQuota", "DELETE", f"{path}/small")
+    await until(lambda: says("False", "NotCheckedYet"), seconds=60)
+    events = await stage.api.request("list", "Event", "GET", KINDS["Event"].path(stage.where))
+    mine = [each for each in events["items"] if each["involvedObject"]["kind"] == "ModelDeployment"]
+    assert [each["count"] for each in mine if each["reason"] == "PodsRefused"] == [1]
+
+
+async def start_check(stage: Stage, name: str) -> None:
+    """What `kubectl create job --from=cronjob/demo-drift` makes."""
+    cronjob = await stage.api.get("CronJob", stage.where, "demo-drift") or {}
+    owner = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "demo-drift", "controller": True}
+    template = cronjob["spec"]["jobTemplate"]
+    metadata = {
+        **template["metadata"],
+        "name": name,
+        "namespace": stage.where,
+        "ownerReferences": [{**owner, "uid": cronjob["metadata"]["uid"]}],
+    }
+    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]}
+    await stage.api.create(job)
+
+
 async def test_deleting_the_resource_removes_every_child(stage: Stage) -> None:
     await stage.apply(prod={"stage": "Production", "replicas": 2}, drift={"schedule": "0 0 1 1 *"})
     await stage.ready("Serving", "1")

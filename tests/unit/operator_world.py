@@ -20,6 +20,7 @@ from driftlead_operator.decisions.facts import (
     Ref,
     RegistryFacts,
 )
+from driftlead_operator.decisions.loop import jobs
 from driftlead_operator.decisions.plan import plan
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -59,7 +60,11 @@ def resource(**spec: Any) -> Json:
 
 
 class World:
-    """The registry, the API server, its controllers and the pods, each step by hand."""
+    """The registry, the API server, its controllers and the pods, each step by hand.
+
+    `held` is the status in which the pods of Jobs and of the judge stay while it is set; `job_pods_refused`
+    why Jobs get no pod at all.
+    """
 
     def __init__(self, **spec: Any) -> None:
         self.versions: dict[str, Version] = {}
@@ -76,6 +81,9 @@ class World:
         self.model_exists: bool | None = None
         self.lost_writes = False
         self.write_refused = ""
+        self.held: Json | None = None
+        self.job_pods_refused = ""
+        self.refused: dict[Ref, str] = {}
         self.writes: list[Any] = []
         self.applied: dict[Ref, Manifest] = {}
         self.events: list[str] = []
@@ -119,7 +127,14 @@ class World:
             replicasets=list(self.replicasets.values()),
             pods=list(self.pods.values()),
             health=self.health,
+            refused=dict(self.refused),
+            refused_pods={objects.ref(job): self.job_pods_refused for job in self._jobs_without_pod()},
         )
+
+    def _jobs_without_pod(self) -> list[Manifest]:
+        candidates = [child for ref, child in self.children.items() if ref.kind == "Job"]
+        found = jobs.without_pod(candidates, list(self.pods.values()), self.now)
+        return found if self.job_pods_refused else []
 
     def registry(self) -> RegistryFacts:
         exists = bool(self.versions) if self.model_exists is None else self.model_exists
@@ -252,6 +267,8 @@ class World:
         for ref, deployment in list(self.children.items()):
             if ref.kind == "Deployment":
                 moved |= self._deployment(deployment)
+            elif ref.kind == "Job":
+                moved |= self._job(deployment)
         for pod in list(self.pods.values()):
             moved |= self._kubelet(pod)
         return moved
@@ -360,7 +377,43 @@ class World:
         pods = self._owned(self.pods, replicaset)
         replicaset["status"] = {"replicas": len(pods), "availableReplicas": sum(map(_is_ready, pods))}
 
+    def _job(self, job: Json) -> bool:
+        """The Job's controller: one pod, once, unless it is refused."""
+        if not jobs.is_unfinished(job):
+            return False
+        new = "startTime" not in job.setdefault("status", {})
+        job["status"].setdefault("startTime", objects.stamp(self.now))
+        if self._owned(self.pods, job) or self.job_pods_refused:
+            return new
+        template = job["spec"]["template"]
+        self.pods[f"{objects.name(job)}-pod"] = {
+            "metadata": {
+                "name": f"{objects.name(job)}-pod",
+                "uid": self._fresh("pod"),
+                "labels": dict(template["metadata"]["labels"]),
+                "ownerReferences": [{"controller": True, "uid": objects.uid(job)}],
+            },
+            "spec": copy.deepcopy(template["spec"]),
+            "status": {"phase": "Pending"},
+        }
+        return True
+
+    def _run_job_pod(self, pod: Json) -> bool:
+        container = objects.labels(pod)["app.kubernetes.io/component"]
+        began = {"running": {"startedAt": objects.stamp(self.now)}}
+        pod["status"] = {"phase": "Running", "containerStatuses": [{"name": container, "state": began}]}
+        return True
+
     def _kubelet(self, pod: Json) -> bool:
+        component = objects.labels(pod).get("app.kubernetes.io/component")
+        if component in ("judge", "drift", "retrain") and self.held is not None and not _has_run(pod):
+            moved = pod["status"] != self.held
+            pod["status"] = copy.deepcopy(self.held)
+            return moved
+        if component in ("drift", "retrain"):
+            return not _has_run(pod) and self._run_job_pod(pod)
+        if component == "judge" and not _has_run(pod):
+            pod["status"] = {"phase": "Pending"}  # what held it up is gone
         version = objects.labels(pod).get("driftlead.dev/version")
         if version is None or _is_ready(pod) or pod["status"].get("containerStatuses"):
             return False
@@ -390,7 +443,6 @@ class World:
         message: str | None = None,
     ) -> None:
         """A check's Job and its pod, ended a moment ago, with the summary that a check writes."""
-        cronjob = self.children[Ref("CronJob", "demo-drift")]
         word = DriftVerdict(verdict)
         summary = DriftSummary(
             report=report,
@@ -404,32 +456,65 @@ class World:
             independence_assumed=independence_assumed,
             top=(TopFeature(name="temp", value="9.81", low="9.55", high="10.1"),),
         )
-        name = f"demo-drift-{report}"
-        self.children[Ref("Job", name)] = job = {
+        job = self.start_check(report, owner=owner)
+        self.end_job(job, fitted(summary.dump()), container="drift")
+
+    def start_check(self, report: str, *, owner: str = "") -> Json:
+        """The Job that the CronJob makes for one check."""
+        cronjob = self.children[Ref("CronJob", "demo-drift")]
+        job = {
             "apiVersion": "batch/v1",
             "kind": "Job",
             "metadata": {
-                "name": name,
+                "name": f"demo-drift-{report}",
                 "uid": self._fresh("job"),
+                "labels": dict(cronjob["spec"]["jobTemplate"]["metadata"]["labels"]),
+                "creationTimestamp": objects.stamp(self.now),
                 "ownerReferences": [{"controller": True, "uid": owner or objects.uid(cronjob)}],
             },
+            "spec": copy.deepcopy(cronjob["spec"]["jobTemplate"]["spec"]),
         }
-        self.end_job(job, fitted(summary.dump()), container="drift")
+        self.children[objects.ref(job)] = job
+        return job
 
     def end_job(self, job: Json, message: str, *, container: str = "retrain", exit_code: int = 0) -> None:
+        """The Job's container runs, or ran already, and ends with a message."""
         name = f"{objects.name(job)}-pod"
-        ended = {"exitCode": exit_code, "message": message, "finishedAt": objects.stamp(self.now)}
+        running = objects.dig(self.pods.get(name), "status", "containerStatuses") or [{}]
+        ended = {
+            "exitCode": exit_code,
+            "message": message,
+            "startedAt": objects.dig(running[0], "state", "running", "startedAt") or objects.stamp(self.now),
+            "finishedAt": objects.stamp(self.now),
+        }
         self.pods[name] = {
             "metadata": {
                 "name": name,
                 "uid": f"uid-{name}",
+                "labels": {"app.kubernetes.io/component": container},
                 "ownerReferences": [{"controller": True, "uid": objects.uid(job)}],
             },
             "status": {
-                "phase": "Succeeded",
+                "phase": "Failed" if exit_code else "Succeeded",
                 "containerStatuses": [{"name": container, "state": {"terminated": ended}}],
             },
         }
+        self.close_job(
+            job, "Failed" if exit_code else "Complete", "BackoffLimitExceeded" if exit_code else ""
+        )
+
+    def close_job(self, job: Json, type_: str, reason: str = "") -> None:
+        """The Job's controller says that the Job has ended."""
+        ended = {"type": type_, "status": "True", "lastTransitionTime": objects.stamp(self.now)}
+        words = {"reason": reason, "message": f"the Job ended: {reason}"} if reason else {}
+        job.setdefault("status", {}).setdefault("startTime", objects.stamp(self.now))
+        job["status"]["conditions"] = [{**ended, **words}]
+
+    def give_up_job(self, job: Json) -> None:
+        """The Job is past its deadline: its controller deletes its pod."""
+        for pod in self._owned(self.pods, job):
+            del self.pods[objects.name(pod)]
+        self.close_job(job, "Failed", "DeadlineExceeded")
 
 
 def writes(made: Plan) -> bool:
@@ -456,6 +541,10 @@ def crashed(code: int, words: str, at: datetime, reason: str = "Error") -> Json:
         "conditions": [{"type": "Ready", "status": "False"}],
         "containerStatuses": [server],
     }
+
+
+def _has_run(pod: Json) -> bool:
+    return pod["status"].get("phase", "Pending") != "Pending"
 
 
 def _is_ready(pod: Json) -> bool:

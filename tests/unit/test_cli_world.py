@@ -108,3 +108,42 @@ def test_with_no_good_version_at_all_prod_is_down() -> None:
     tree, reasons = shown(world)
     assert "Status:  ✖ stalled: VersionRejected" in tree
     assert "✖" in reasons
+
+
+NO_NODE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+UNSCHEDULABLE = {"phase": "Pending", "conditions": [{**NO_NODE, "message": "1 Insufficient cpu"}]}
+
+
+def test_a_retraining_whose_pod_no_node_takes_is_said_in_the_tree_and_by_why(world: World) -> None:
+    world.drift_run("drift", report="r1", version="3")
+    world.held = UNSCHEDULABLE
+    world.settle()
+    tree, reasons = shown(world)
+    assert "✖ Unschedulable" in tree and "Unschedulable: 1 Insufficient cpu" in tree
+    assert "⚠ Unschedulable: RetrainingFailed is True" in reasons
+    name = world.status["retraining"]["lastJob"]
+    assert f"do: kubectl describe pod -n shop {name}-pod" in reasons
+    world.held = None
+    world.settle()
+    tree, reasons = shown(world)
+    assert "Unschedulable" not in tree + reasons
+
+
+def test_a_check_that_a_quota_refuses_is_said_in_the_tree_and_by_why(world: World) -> None:
+    world.job_pods_refused = "exceeded quota: small"
+    world.start_check("a")
+    world.settle()
+    world.now += timedelta(minutes=1)
+    world.settle()
+    tree, reasons = shown(world)
+    assert "✖ PodsRefused" in tree and "exceeded quota: small" in tree
+    assert "⚠ PodsRefused: DriftCheckFailed is True" in reasons and "exceeded quota: small" in reasons
+
+
+def test_a_judge_whose_pod_cannot_run_is_said_in_the_tree_and_by_why(world: World) -> None:
+    world.held = UNSCHEDULABLE
+    world.register("4", stage="Staging")
+    world.settle()
+    tree, reasons = shown(world)
+    assert "Unschedulable" in tree
+    assert "⚠ Unschedulable: CanaryHealthy is Unknown" in reasons and "is not compared with prod" in reasons

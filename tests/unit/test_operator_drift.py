@@ -364,29 +364,20 @@ def test_a_job_deleted_by_hand_is_not_made_again(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("type_", "result", "words"),
+    ("type_", "words"),
     [
-        ("Failed", "Failed", "DeadlineExceeded: Job was active longer than specified deadline"),
-        ("Complete", "Failed", "its pod was gone before it could be read"),
+        ("Failed", "DeadlineExceeded: the Job ended: DeadlineExceeded"),
+        ("Complete", "its pod was gone before it could be read"),
     ],
 )
-def test_a_job_that_ends_without_a_pod_to_read_is_failed(
-    world: World, type_: str, result: str, words: str
-) -> None:
+def test_a_job_that_ends_without_a_pod_to_read_is_failed(world: World, type_: str, words: str) -> None:
     world.drift_run("drift", report="r1", version="3")
     world.settle()
-    world.child("Job", jobs(world)[0])["status"] = {
-        "conditions": [
-            {
-                "type": type_,
-                "status": "True",
-                "reason": "DeadlineExceeded",
-                "message": "Job was active longer than specified deadline",
-            }
-        ]
-    }
+    job = world.child("Job", jobs(world)[0])
+    world.give_up_job(job)
+    world.close_job(job, type_, "DeadlineExceeded" if type_ == "Failed" else "")
     world.settle()
-    assert world.status["retraining"]["lastResult"] == result
+    assert world.status["retraining"]["lastResult"] == "Failed"
     assert words in world.status["retraining"]["message"]
 
 

@@ -30,6 +30,7 @@ JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 TOKEN_SECONDS = 60.0
 PAGE = 1000
+EVENTS = 100
 SERVICES_AT_ONCE = 4
 """The API server gives cluster addresses out one by one: more that wait there only run into timeouts."""
 
@@ -52,6 +53,9 @@ class Cluster(Protocol):
 
     async def list_metadata(self, kind: str, namespace: str | None, selector: str = "") -> Listed:
         """Names, versions and labels of every object of a kind."""
+
+    async def events(self, namespace: str, uid: str, reason: str) -> Sequence[Json]:
+        """The events of one reason about one object."""
 
     async def apply(self, manifest: Manifest, *, force: bool) -> Json:
         """Server-side apply as our one field manager; `metadata.resourceVersion` is a precondition."""
@@ -184,6 +188,12 @@ class ApiServer:
             if not token:
                 return Listed(items, version)
             await asyncio.sleep(0)
+
+    async def events(self, namespace: str, uid: str, reason: str) -> Sequence[Json]:
+        query = {"fieldSelector": f"involvedObject.uid={uid},reason={reason}", "limit": str(EVENTS)}
+        found = await self.request("list", "Event", "GET", KINDS["Event"].path(namespace), params=query)
+        items: Sequence[Json] = found.get("items") or ()
+        return items
 
     async def apply(self, manifest: Manifest, *, force: bool) -> Json:
         kind, metadata = manifest["kind"], manifest["metadata"]

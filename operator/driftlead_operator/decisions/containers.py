@@ -54,9 +54,28 @@ class ContainerTermination:
 
 def termination(pod: Manifest, container: str, *, previous: bool = False) -> ContainerTermination | None:
     """How a container ended; None while it has not. With `previous` also before it was started again."""
-    statuses = objects.items(objects.dig(pod, "status", "containerStatuses"))
-    found = next((each for each in statuses if each.get("name") == container), {})
+    found = status_of(pod, container)
     return read(found, "state") or (read(found, "lastState") if previous else None)
+
+
+def status_of(pod: Manifest, container: str) -> Manifest:
+    """The kubelet's status of a container, empty before it has one."""
+    statuses = objects.items(objects.dig(pod, "status", "containerStatuses"))
+    return next((each for each in statuses if each.get("name") == container), {})
+
+
+def started_at(pod: Manifest, container: str) -> datetime | None:
+    """When a container was started last, whether it still runs or has ended; None while it waits."""
+    found = status_of(pod, container)
+    states = ((state, phase) for state in ("state", "lastState") for phase in ("running", "terminated"))
+    times = (objects.moment(objects.dig(found, state, phase, "startedAt")) for state, phase in states)
+    return next(filter(None, times), None)
+
+
+def waiting(pod: Manifest, container: str) -> tuple[str, str]:
+    """Reason and message for which a container waits, both empty while it does not."""
+    found = objects.mapping(objects.dig(status_of(pod, container), "state", "waiting"))
+    return objects.one_line(found.get("reason")), objects.one_line(found.get("message"))
 
 
 def read(status: Manifest, state: Literal["state", "lastState"]) -> ContainerTermination | None:

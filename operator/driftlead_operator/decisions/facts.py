@@ -83,7 +83,8 @@ class Facts:
     `replicasets` and `pods` those below the stages' Deployments and the Jobs, `health` what pods answered
     at /health, by pod name (absent: not asked or no answer), `canary_verdict` what the judge answered.
     `refused` holds the API server's own words for each object that it refused to take when it was last
-    applied or created. `undelivered` names pods that vanished with rows in their spools.
+    applied or created. `refused_pods` holds, by Job without a pod, why its controller could not make one.
+    `undelivered` names pods that vanished with rows in their spools.
 
     Of managedFields only those entries are kept that own a Deployment's spec.replicas, reduced to that field.
     """
@@ -98,6 +99,7 @@ class Facts:
     health: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     canary_verdict: CanaryAssessment | None = None
     refused: Mapping[Ref, str] = field(default_factory=dict)
+    refused_pods: Mapping[Ref, str] = field(default_factory=dict)
     undelivered: Sequence[Undelivered] = ()
 
 

@@ -21,9 +21,10 @@ from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref
 from driftlead_operator.decisions.loop import drift, promotion, retraining, undelivered
 from driftlead_operator.decisions.memory.status import Handled, Memory
+from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.render import apply_diff, manifests
 from driftlead_operator.decisions.render.pod_template import Context
-from driftlead_operator.decisions.report import prediction_log, status
+from driftlead_operator.decisions.report import pod_failures, prediction_log, status
 from driftlead_operator.decisions.report.assessment import Assessment
 from driftlead_operator.decisions.report.ready import READY
 from driftlead_operator.decisions.spec import Spec, parse
@@ -122,7 +123,12 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
     wanted = list(_children(context, prod, canary_stage, retained))
     writes = Writes(inputs.children, wanted, retained, refs)
     promoted = promotion.decide(facts, spec, memory, prod.target, serves=prod.serves, aborted=inputs.abort)
-    check = drift.decide(facts, memory.drift, inputs.child("CronJob", names.drift_check(context.name)))
+    check = drift.decide(
+        facts,
+        memory.drift,
+        inputs.child("CronJob", names.drift_check(context.name)),
+        said=pod_failures.said(memory, Condition.DRIFT_CHECK_FAILED),
+    )
     assessment = Assessment(
         facts=facts,
         context=context,
@@ -210,7 +216,7 @@ def _retained(facts: Facts, context: Context) -> set[Ref]:
 def _retry_after(assessment: Assessment) -> float | None:
     """When time alone may change the decision."""
     now = assessment.facts.now
-    moments = [assessment.retraining.retry_at, assessment.undelivered.retry_at]
+    moments = [each.retry_at for each in (assessment.drift, assessment.retraining, assessment.undelivered)]
     if assessment.spec.inference.image_update == "Rolling" and assessment.prod.outdated:
         opens = rollout.slot_opens(assessment.context)
         # In its slot and not rolled all the same: something else holds it, and the next round is soon enough.

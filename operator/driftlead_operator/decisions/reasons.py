@@ -37,8 +37,9 @@ class Condition(Documented):
     )
     DRIFT_CHECK_FAILED = (
         "DriftCheckFailed",
-        "the last check failed; DriftDetected keeps the verdict before it",
+        "the last check failed, or cannot start; DriftDetected keeps the verdict before it",
     )
+    RETRAINING_FAILED = "RetrainingFailed", "the last retraining ended without a result, or cannot start"
     PREDICTION_LOG_HEALTHY = "PredictionLogHealthy", "predictions reach the log in time, and none are dropped"
 
 
@@ -115,6 +116,10 @@ class Reason(Documented):
     NOT_CHECKED_YET = "NotCheckedYet", "the version that serves has not been checked yet"
     CHECK_FAILED = "CheckFailed", "the last check failed"
     CHECKED = "Checked", "the last check did not fail"
+    NOT_RETRAINED_YET = "NotRetrainedYet", "no retraining Job was created yet"
+    RETRAINING = "Retraining", "a retraining Job was created and has not ended"
+    RETRAINING_FAILED = "RetrainingFailed", "the last retraining ended without a result"
+    RETRAINED = "Retrained", "the last retraining ended with a result"
     DELIVERING = "Delivering", "predictions reach the log"
     LOG_OFF = "LogOff", "the prediction log is off in spec"
     LAGGING = "Lagging", "predictions have waited in spools for more than two minutes"
@@ -129,7 +134,8 @@ class Reason(Documented):
 class EventReason(Documented):
     """An event on the resource.
 
-    Besides these, a reason for which Ready is false comes as a warning of that name.
+    Besides these, a reason for which Ready is false comes as a warning of that name, and so does a reason
+    for which pods of the canary, of the judge, of a check or of a retraining cannot run.
     """
 
     ROLLED_OUT = "RolledOut", "a stage serves another version now"
@@ -171,7 +177,7 @@ class EventReason(Documented):
         "RowsUndelivered",
         "a pod disappeared, perhaps with its node, and its undelivered rows may be lost",
     )
-    RETRAINING_STARTED = "RetrainingStarted", "a retraining Job was started because of a drift report"
+    RETRAINING_STARTED = "RetrainingStarted", "a retraining Job was created because of a drift report"
     RETRAINING_FINISHED = "RetrainingFinished", "a retraining Job ended, with its result"
     RETRAINING_HELD = (
         "RetrainingHeld",

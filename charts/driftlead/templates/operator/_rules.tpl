@@ -43,8 +43,9 @@ missing connections show in the waiting reason of the pods.
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
-# Events for users; a repeated event is patched.
+# Events for users; a repeated event is patched. Why a Job has no pod (a quota, an admission policy) is in an event alone: it is
+# read (list) while a Job has none.
 - apiGroups: [""]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [list, create, patch]
 {{- end -}}

@@ -3,17 +3,21 @@
 Only pods below our CronJob are believed: anybody who may make pods in the namespace could write such a
 message. A check is taken up once, by the time at which it ended; status then remembers it, since Jobs are
 cleaned up. Several that ended while nobody looked are taken up in their order, because the last of them may
-have failed while the one before found drift.
+have failed while the one before found drift. A Job whose pod never ran leaves no message: that it waits is
+said while it does, and that it ended so counts as a check that failed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from driftlead_formats.summaries import DriftSummary
 from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.containers import ContainerTermination
 from driftlead_operator.decisions.facts import Event, Facts, Manifest
+from driftlead_operator.decisions.loop import jobs
+from driftlead_operator.decisions.loop.jobs import WaitingJob
 from driftlead_operator.decisions.memory.loop import DriftCheck, DriftMemory
 from driftlead_operator.decisions.reasons import EventReason
 
@@ -22,28 +26,61 @@ LONGEST_EXCERPT = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDecision:
-    """What is known of drift, and what there is to tell."""
+    """What is known of drift, what there is to tell, and the check that waits to run."""
 
     memory: DriftMemory | None = None
     events: Sequence[Event] = ()
+    waiting: WaitingJob | None = None
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When time alone may tell why the check waits."""
+        return self.waiting.ask_at if self.waiting else None
 
 
-def decide(facts: Facts, before: DriftMemory | None, cronjob: Manifest | None) -> DriftDecision:
-    """The results of the checks that ended since the last look, each once."""
-    jobs = [
+def decide(
+    facts: Facts, before: DriftMemory | None, cronjob: Manifest | None, *, said: str = ""
+) -> DriftDecision:
+    """The results of the checks that ended since the last look, each once.
+
+    `said` is why a check waited, as status told it before.
+    """
+    checks = [
         child
         for ref, child in facts.children.items()
         if ref.kind == "Job" and cronjob is not None and objects.owned_by(child, cronjob)
     ]
+    waiting = jobs.waiting(facts, checks, names.DRIFT) if checks else None
     seen = (before.last.last_run if before else None) or containers.EPOCH
     memory, events = before, list[Event]()
-    for ended in containers.ends_of_jobs(jobs, facts.pods, names.DRIFT):
-        if ended.finished_at is None or ended.finished_at <= seen:
-            continue
-        check = _read(ended)
+    for check in _ended(facts, checks, seen, said):
         events += _events(check, memory)
         memory = DriftMemory(last=check, kept=_kept(check, memory))
-    return DriftDecision(memory=memory, events=events)
+    return DriftDecision(memory=memory, events=events, waiting=waiting)
+
+
+def _ended(facts: Facts, checks: Sequence[Manifest], seen: datetime, said: str) -> list[DriftCheck]:
+    """The checks that ended later than the one that is known, by the words of their pods or without any."""
+    ends = containers.ends_of_jobs(checks, facts.pods, names.DRIFT)
+    read = [_read(each) for each in ends if each.finished_at is not None and each.finished_at > seen]
+    given_up = [found for job in checks if (found := _given_up(facts, job, seen, said))]
+    return sorted([*read, *given_up], key=lambda each: each.last_run or containers.EPOCH)
+
+
+def _given_up(facts: Facts, job: Manifest, seen: datetime, said: str) -> DriftCheck | None:
+    """A check whose Job failed and left no pod; one that began before the known end is that one."""
+    failed = objects.condition(job, "Failed")
+    began = objects.moment(objects.dig(job, "status", "startTime"))
+    if failed.get("status") != "True" or began is None or began <= seen:
+        return None
+    if any(objects.owned_by(pod, job) for pod in facts.pods):
+        return None  # the Job may be seen to fail before its pod is seen to end
+    words = f"{failed.get('reason')}: the check's Job ended and left no pod to read"
+    return DriftCheck(
+        last_run=objects.moment(failed.get("lastTransitionTime")) or facts.now,
+        verdict=DriftVerdict.ERROR,
+        message=objects.one_line(f"{words}; it waited because of {said}" if said else words),
+    )
 
 
 def _kept(check: DriftCheck, before: DriftMemory | None) -> DriftCheck | None:

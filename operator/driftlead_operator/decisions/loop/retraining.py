@@ -5,6 +5,9 @@ in status before the Job is made, and the Job's name follows from the report and
 makes one Job, and a Job whose intent was lost with status is found by its name and followed. A Job that was
 never seen is made once more until a deadline, because the API server may have refused it for a quota.
 
+The cooldown counts from the moment at which the Job's container starts. A Job may wait for hours, for a node
+or a quota, and one that never starts has trained nothing: it leaves `notBefore` as it was.
+
 A report that ended before `notBefore` starts nothing; a resource without memory (new, restored, or with its
 status wiped) sets `notBefore` to now, so that an old report never retrains.
 """
@@ -17,6 +20,8 @@ from driftlead_formats.durations import seconds
 from driftlead_formats.summaries import RetrainingSummary
 from driftlead_operator.decisions import containers, names, objects
 from driftlead_operator.decisions.facts import Event, Facts, Manifest, Ref
+from driftlead_operator.decisions.loop import jobs
+from driftlead_operator.decisions.loop.jobs import WaitingJob
 from driftlead_operator.decisions.memory.loop import DriftCheck, RetrainingMemory, RetrainingState
 from driftlead_operator.decisions.reasons import EventReason
 from driftlead_operator.decisions.render import manifests
@@ -27,13 +32,15 @@ from driftlead_operator.decisions.spec import Retraining
 CREATION_DEADLINE = timedelta(minutes=10)
 LONGEST_EXCERPT = 512
 GOOD_ENDS = (RetrainingState.REGISTERED, RetrainingState.NOT_BETTER)
+UNDER_WAY = (RetrainingState.STARTING, RetrainingState.PENDING, RetrainingState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainingDecision:
-    """What is known of retraining, the Job to make, and when time alone changes something."""
+    """What is known of retraining, the Job to make or to wait for, and when time alone changes something."""
 
     last: RetrainingMemory | None = None
+    waiting: WaitingJob | None = None
     create: Sequence[Manifest] = ()
     events: Sequence[Event] = ()
     retry_at: datetime | None = None
@@ -54,7 +61,7 @@ def decide(
     if before is None or before.not_before is None:
         known = before or RetrainingMemory()
         return RetrainingDecision(last=replace(known, not_before=facts.now))
-    if before.state in (RetrainingState.STARTING, RetrainingState.RUNNING):
+    if before.state in UNDER_WAY:
         return _follow(facts, context, retraining, before)
     request = _request(facts, retraining, before, served, report)
     if context.spec.suspend or request is None:
@@ -117,13 +124,19 @@ def _consider(
     name = names.retraining(context.name, request.champion, cause)
     if Ref("Job", name) in facts.children:
         # Status was lost after this Job was made: it is followed, and not made again.
-        found = replace(before, last_job=name, last_report=report, state=RetrainingState.RUNNING)
+        found = replace(before, last_job=name, last_report=report, state=RetrainingState.PENDING)
         return RetrainingDecision(last=found)
-    return _start(facts, context, retraining, request, name=name)
+    return _start(facts, context, retraining, before, request, name=name)
 
 
 def _start(
-    facts: Facts, context: Context, retraining: Retraining, request: RetrainRequest, *, name: str
+    facts: Facts,
+    context: Context,
+    retraining: Retraining,
+    before: RetrainingMemory,
+    request: RetrainRequest,
+    *,
+    name: str,
 ) -> RetrainingDecision:
     report, champion = request.report.report, request.champion
     words = f"report {report} says that version {champion} drifts: Job {name} trains a new one"
@@ -132,10 +145,10 @@ def _start(
         last_report=report,
         state=RetrainingState.STARTING,
         message=words,
-        started_at=facts.now,
+        created_at=facts.now,
         day=request.today,
         attempts_today=request.attempts + 1,
-        not_before=facts.now + timedelta(seconds=seconds(retraining.cooldown)),
+        not_before=before.not_before,
     )
     job = manifests.retrain_job(context, retraining, name=name, champion=champion, report=report)
     event = Event(reason=EventReason.RETRAINING_STARTED, message=words)
@@ -168,8 +181,24 @@ def _follow(
     if not objects.owned_by(job, facts.resource):
         words = f"Job {name} belongs to somebody else, so none was made"
         return _finish(before, RetrainingState.FAILED, words)
-    running = RetrainingDecision(last=replace(before, state=RetrainingState.RUNNING))
-    return _result(facts, job, before) or running
+    seen = _seen(facts, retraining, before, job)
+    waiting = jobs.waiting(facts, [job], names.RETRAIN) if seen.started_at is None else None
+    return _result(facts, job, seen) or RetrainingDecision(
+        last=seen, waiting=waiting, retry_at=waiting.ask_at if waiting else None
+    )
+
+
+def _seen(facts: Facts, retraining: Retraining, before: RetrainingMemory, job: Manifest) -> RetrainingMemory:
+    """Whether the Job's container has started. From that moment, and from no earlier one, it has to cool."""
+    if before.state is RetrainingState.RUNNING:
+        return before
+    started = jobs.started_at(facts, [job], names.RETRAIN)
+    if started is None and objects.condition(job, "Complete").get("status") == "True":
+        started = objects.moment(objects.dig(job, "status", "startTime"))  # its pod was gone too soon
+    if started is None:
+        return replace(before, state=RetrainingState.PENDING)
+    cooled = started + timedelta(seconds=seconds(retraining.cooldown))
+    return replace(before, state=RetrainingState.RUNNING, started_at=started, not_before=cooled)
 
 
 def _result(facts: Facts, job: Manifest, before: RetrainingMemory) -> RetrainingDecision | None:
@@ -196,8 +225,9 @@ def _missing(
     facts: Facts, context: Context, retraining: Retraining, before: RetrainingMemory
 ) -> RetrainingDecision:
     """A Job that is not there: deleted, refused, or not made before the operator was killed."""
-    name, deadline = before.last_job, (before.started_at or facts.now) + CREATION_DEADLINE
-    if before.state is RetrainingState.RUNNING:
+    name, created = before.last_job, before.created_at or facts.now
+    deadline = created + CREATION_DEADLINE
+    if before.state is not RetrainingState.STARTING:
         return _finish(before, RetrainingState.LOST, f"Job {name} was deleted before it said what it did")
     if facts.now > deadline:
         refused = facts.refused.get(Ref("Job", name), "the API server did not take it")
@@ -206,7 +236,7 @@ def _missing(
         return RetrainingDecision(last=before)
     champion = names.champion_of(context.name, name)
     job = manifests.retrain_job(context, retraining, name=name, champion=champion, report=before.last_report)
-    return RetrainingDecision(last=before, create=[job], retry_at=deadline)
+    return RetrainingDecision(last=replace(before, created_at=created), create=[job], retry_at=deadline)
 
 
 def _finish(

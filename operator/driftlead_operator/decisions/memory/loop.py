@@ -39,6 +39,7 @@ class RetrainingState(StrEnum):
     """How far the last retraining is: the results of a Job, and what the operator alone knows of it."""
 
     STARTING = "Starting"
+    PENDING = "Pending"
     RUNNING = "Running"
     REGISTERED = "Registered"
     NOT_BETTER = "NotBetter"
@@ -209,6 +210,7 @@ class RetrainingMemory:
     state: RetrainingState | None = None
     last_version: str = ""
     message: str = ""
+    created_at: datetime | None = None
     started_at: datetime | None = None
     day: str = ""
     attempts_today: int = 0
@@ -227,6 +229,7 @@ class RetrainingMemory:
             state=word(RetrainingState, state) or (RetrainingState.FAILED if state else None),
             last_version=text(found.get("lastVersion")),
             message=text(found.get("message")),
+            created_at=time(found.get("createdAt")),
             started_at=time(found.get("startedAt")),
             day=text(found.get("day")),
             attempts_today=objects.whole(found.get("attemptsToday")),
@@ -242,6 +245,7 @@ class RetrainingMemory:
                 "lastResult": self.state and str(self.state),
                 "lastVersion": self.last_version,
                 "message": self.message,
+                "createdAt": self.created_at and objects.stamp(self.created_at),
                 "startedAt": self.started_at and objects.stamp(self.started_at),
                 "day": self.day,
                 "attemptsToday": self.attempts_today or None,

@@ -86,11 +86,23 @@ def it_is_judged(assessment: Assessment) -> ConditionValue | None:
     return ConditionValue(reason, prefix + (found.message or str(found.verdict) if found else ""), status)
 
 
+def the_judge_cannot_run(assessment: Assessment) -> ConditionValue | None:
+    """The canary serves, but nothing compares it with prod."""
+    failure = pod_failures.of_judge(assessment)
+    if failure is None:
+        return None
+    serves = f"{failure.message}; {_serves(assessment)} and is not compared with prod"
+    return failure._replace(message=serves, status="Unknown")
+
+
 def it_serves(assessment: Assessment) -> ConditionValue:
     """Nothing says that the canary is worse than prod."""
+    return ConditionValue(Reason.CANARY_SERVING, _serves(assessment), "True")
+
+
+def _serves(assessment: Assessment) -> str:
     canary = assessment.canary
-    words = f"version {canary.wanted} serves on {canary.replicas} canary pods" if canary else ""
-    return ConditionValue(Reason.CANARY_SERVING, words, "True")
+    return f"version {canary.wanted} serves on {canary.replicas} canary pods" if canary else ""
 
 
 CANARY_HEALTHY = Chain(
@@ -103,6 +115,7 @@ CANARY_HEALTHY = Chain(
         it_makes_no_progress,
         it_starts,
         it_is_judged,
+        the_judge_cannot_run,
     ),
     otherwise=it_serves,
     exists=_has_canary,

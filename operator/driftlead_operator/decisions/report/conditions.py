@@ -16,10 +16,18 @@ from driftlead_operator.decisions.report.available import AVAILABLE
 from driftlead_operator.decisions.report.canary_healthy import CANARY_HEALTHY
 from driftlead_operator.decisions.report.drift_conditions import DRIFT_CHECK_FAILED, DRIFT_DETECTED
 from driftlead_operator.decisions.report.prediction_log import PREDICTION_LOG_HEALTHY
+from driftlead_operator.decisions.report.retraining_failed import RETRAINING_FAILED
 
 LONGEST_MESSAGE = 2048
 DERIVED = {Progress.IN_PROGRESS: Condition.RECONCILING, Progress.STALLED: Condition.STALLED}
-CHAINS = (AVAILABLE, CANARY_HEALTHY, DRIFT_DETECTED, DRIFT_CHECK_FAILED, PREDICTION_LOG_HEALTHY)
+CHAINS = (
+    AVAILABLE,
+    CANARY_HEALTHY,
+    DRIFT_DETECTED,
+    DRIFT_CHECK_FAILED,
+    RETRAINING_FAILED,
+    PREDICTION_LOG_HEALTHY,
+)
 
 
 def of(assessment: Assessment, ready: ConditionValue) -> tuple[StatusCondition, ...]:

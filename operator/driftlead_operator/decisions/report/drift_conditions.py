@@ -1,4 +1,4 @@
-"""DriftDetected and DriftCheckFailed: what the last check found, and whether it could judge.
+"""DriftDetected and DriftCheckFailed: what the last check found, and whether it could judge or even start.
 
 They are two, because a check that fails says nothing of the traffic: the failure must not hide drift, nor
 look like it. Both exist while spec asks for checks, and neither touches Ready. A verdict that a later check
@@ -13,6 +13,7 @@ from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.memory.loop import DriftCheck
 from driftlead_operator.decisions.reasons import Condition, Reason
+from driftlead_operator.decisions.report import pod_failures
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 
@@ -103,6 +104,12 @@ DRIFT_DETECTED = Chain(
 )
 
 
+def the_check_cannot_start(assessment: Assessment) -> ConditionValue | None:
+    """The pod of the check under way does not run, for a reason that Kubernetes tells."""
+    failure = pod_failures.of_job(assessment, assessment.drift.waiting)
+    return failure and failure._replace(status="True")
+
+
 def no_check_has_run(assessment: Assessment) -> ConditionValue | None:
     """There was no check."""
     if _last(assessment).verdict is not None:
@@ -129,7 +136,7 @@ def the_check_judged(assessment: Assessment) -> ConditionValue:
 DRIFT_CHECK_FAILED = Chain(
     condition=Condition.DRIFT_CHECK_FAILED,
     polarity=Polarity.FALSE_IS_GOOD,
-    checks=(no_check_has_run, the_check_failed),
+    checks=(the_check_cannot_start, no_check_has_run, the_check_failed),
     otherwise=the_check_judged,
     exists=_checks_are_wanted,
 )

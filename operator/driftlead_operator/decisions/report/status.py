@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import names, objects
 from driftlead_operator.decisions.facts import Event, Facts
 from driftlead_operator.decisions.memory.loop import UNCHECKED, DriftMemory, PromotionSource
@@ -15,7 +16,7 @@ from driftlead_operator.decisions.memory.stages import (
 from driftlead_operator.decisions.memory.status import HistoryEntry, Memory, RolloutMemory
 from driftlead_operator.decisions.reasons import Condition, EventReason, Reason
 from driftlead_operator.decisions.render import pod_template
-from driftlead_operator.decisions.report import conditions, rejections
+from driftlead_operator.decisions.report import conditions, pod_failures, rejections
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
@@ -32,6 +33,8 @@ NOT_TOLD = frozenset(
         Reason.SUSPENDED,
     }
 )
+
+CANNOT_RUN = frozenset(map(str, (*pod_failures.ANY_FAILURE, Reason.APPLY_REFUSED)))
 
 
 def of(assessment: Assessment, ready: ConditionValue) -> Memory:
@@ -202,6 +205,7 @@ def events(assessment: Assessment, ready: ConditionValue, after: Memory) -> list
         *assessment.stale_requests,
         *(event for stage in assessment.stages for event in _stage_events(assessment, stage)),
         *_not_ready(assessment.memory, ready),
+        *_cannot_run(assessment.memory, after),
         *_canary_replaced(assessment),
         *_canary_ended(assessment, after),
     ]
@@ -233,6 +237,19 @@ def _not_ready(before: Memory, ready: ConditionValue) -> Iterator[Event]:
         return
     if ready.progress is not Progress.CURRENT and ready.reason not in NOT_TOLD:
         yield Event(reason=ready.reason, message=ready.message, type="Warning")
+
+
+def _cannot_run(before: Memory, after: Memory) -> Iterator[Event]:
+    """Why pods of the canary, the judge or a Job cannot run, once for each cause and not for each Job."""
+    for condition in (Condition.CANARY_HEALTHY, Condition.DRIFT_CHECK_FAILED, Condition.RETRAINING_FAILED):
+        now, known = after.condition(condition), before.condition(condition)
+        if now is None or now.reason not in CANNOT_RUN or (known and known.reason == now.reason):
+            continue
+        # A check that was given up for that reason has told it already.
+        last = before.drift.last if before.drift else None
+        failed = last.message if last and last.verdict is DriftVerdict.ERROR else ""
+        if condition is not Condition.DRIFT_CHECK_FAILED or f"{now.reason}: " not in failed:
+            yield Event(reason=now.reason, message=now.message, type="Warning")
 
 
 def _canary_replaced(assessment: Assessment) -> Iterator[Event]:

@@ -9,7 +9,7 @@ Pods count by the chain of owners' uids and never by labels or names, which anyb
 own. A pod on its way out counts no longer: its container may be ending in any manner.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,7 +105,7 @@ def view(facts: Facts, stage: StageName, deployment: Manifest | None) -> StageVi
         name=stage,
         deployment=deployment,
         replica_sets=parsed,
-        pods=sorted(_pods(facts, sets), key=lambda pod: pod.name),
+        pods=pods_below(facts, sets.values(), names.SERVER),
         current=next((each for each in parsed if each.revision == revision), None),
         desired_replicas=objects.whole(objects.dig(deployment, "spec", "replicas"), default=1),
     )
@@ -122,41 +122,50 @@ def _replica_set(manifest: Manifest) -> ReplicaSet:
     )
 
 
-def _pods(facts: Facts, sets: Mapping[str, Manifest]) -> Iterator[Pod]:
+def pods_below(facts: Facts, owners: Iterable[Manifest], container: str) -> list[Pod]:
+    """The pods of ReplicaSets or Jobs that neither terminate nor have ended, with the view of a container."""
+    by_uid = {objects.uid(each): each for each in owners if objects.uid(each)}
+    return sorted(_pods(facts, by_uid, container), key=lambda pod: pod.name)
+
+
+def pods_of_deployment(facts: Facts, deployment: Manifest, container: str) -> list[Pod]:
+    """The pods of all revisions of a Deployment."""
+    sets = (each for each in facts.replicasets if objects.owned_by(each, deployment))
+    return pods_below(facts, sets, container)
+
+
+def _pods(facts: Facts, owners: Mapping[str, Manifest], container: str) -> Iterator[Pod]:
     for manifest in facts.pods:
-        owner = sets.get(str(objects.controller(manifest).get("uid")))
+        owner = owners.get(str(objects.controller(manifest).get("uid")))
         ended = objects.dig(manifest, "status", "phase") in ("Succeeded", "Failed")
         if owner is not None and not ended and not objects.terminating(manifest):
-            yield _pod(manifest, owner)
+            yield _pod(manifest, owner, container)
 
 
-def _pod(manifest: Manifest, owner: Manifest) -> Pod:
-    scheduled = objects.condition(manifest, "PodScheduled")
+def _pod(manifest: Manifest, owner: Manifest, container: str) -> Pod:
     return Pod(
         name=objects.name(manifest),
         version=str(objects.labels(manifest).get(names.VERSION) or ""),
         template=str(objects.labels(owner).get(names.POD_TEMPLATE_HASH) or objects.name(owner)),
         ready=objects.condition(manifest, "Ready").get("status") == "True",
         created=str(objects.metadata(manifest).get("creationTimestamp") or ""),
-        termination=_bad_end(manifest),
-        waiting=_waiting(manifest),
-        unschedulable=str(scheduled.get("message") or "no node fits")
-        if scheduled.get("status") == "False"
-        else "",
+        termination=_bad_end(manifest, container),
+        waiting=containers.waiting(manifest, container),
+        unschedulable=_unschedulable(manifest),
     )
 
 
-def _bad_end(manifest: Manifest) -> ContainerTermination | None:
-    """How the server failed last, also before it was started again."""
-    found = containers.termination(manifest, names.SERVER, previous=True)
+def _unschedulable(manifest: Manifest) -> str:
+    scheduled = objects.condition(manifest, "PodScheduled")
+    if scheduled.get("status") != "False":
+        return ""
+    return objects.one_line(scheduled.get("message")) or "no node fits"
+
+
+def _bad_end(manifest: Manifest, container: str) -> ContainerTermination | None:
+    """How the container failed last, also before it was started again."""
+    found = containers.termination(manifest, container, previous=True)
     return found if found and found.exit_code != ExitCode.DRAINED else None
-
-
-def _waiting(manifest: Manifest) -> tuple[str, str]:
-    statuses = objects.items(objects.dig(manifest, "status", "containerStatuses"))
-    server = next((each for each in statuses if each.get("name") == names.SERVER), {})
-    waiting = objects.mapping(objects.dig(server, "state", "waiting"))
-    return objects.one_line(waiting.get("reason")), objects.one_line(waiting.get("message"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
