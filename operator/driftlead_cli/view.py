@@ -134,6 +134,9 @@ def head(family: Family) -> list[Field]:
         fields.append(Field("Canary", stage_words(status.get("canary"))))
     drift_mark, drift = drift_words(family)
     fields.append(Field("Drift", ", ".join(drift), drift_mark))
+    if is_true(resource, "ChildrenModified"):
+        modified = condition(resource, "ChildrenModified") or {}
+        fields.append(Field("Changed", str(modified.get("message", "")), Mark.WARNING))
     if url := status.get("url"):
         fields.append(Field("URL", str(url)))
     if mark is not Mark.GOOD and ready.get("message"):

@@ -22,7 +22,7 @@ from driftlead_operator.decisions import names
 EVENTS_FROM = timedelta(hours=1)
 EVENTS_SHOWN = 5
 RETRIED = {"VersionRejected": "register a mended version", "Aborted": "promote another version"}
-BAD_WHEN_TRUE = ("Stalled", "DriftDetected", "DriftCheckFailed", "RetrainingFailed")
+BAD_WHEN_TRUE = ("Stalled", "DriftDetected", "DriftCheckFailed", "RetrainingFailed", "ChildrenModified")
 # Reasons with which CanaryHealthy is Unknown although nothing is wrong.
 ON_ITS_WAY = ("CanaryStarting",)
 BAD_WHEN_FALSE = ("Ready", "Available", "CanaryHealthy", "PredictionLogHealthy")

@@ -315,6 +315,47 @@ async def test_replicas_that_an_autoscaler_set_survive_a_promotion(stage: Stage)
     assert sorted((await stage.pods()).values()) == ["2", "2", "2"]
 
 
+async def test_a_variable_that_others_set_is_named_and_a_restart_and_a_scaling_are_not(stage: Stage) -> None:
+    await stage.apply(prod={"stage": "Production", "autoscaling": {"minReplicas": 1, "maxReplicas": 3}})
+    await stage.ready("Serving", "1")
+    path = KINDS["Deployment"].path(stage.where, "demo-prod")
+    scale = await stage.api.request("get", "Scale", "GET", f"{path}/scale")
+    scale["spec"]["replicas"] = 2
+    await stage.api.request(
+        "update", "Scale", "PUT", f"{path}/scale", body=scale, params={"fieldManager": "keda"}
+    )
+    restarted = {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-11-24T00:00:00Z"}}}
+    await patch(stage, path, "kubectl-rollout", {"template": restarted})
+    status = await stage.ready("Serving", "1")
+    assert "ChildrenModified" not in {each["type"] for each in status["conditions"]}
+    server = {"name": "server", "env": [{"name": "FOO", "value": "bar"}]}
+    await patch(stage, path, "kubectl-set", {"template": {"spec": {"containers": [server]}}})
+
+    async def named() -> str:
+        conditions = {each["type"]: each for each in (await stage.status())["conditions"]}
+        return str(conditions.get("ChildrenModified", {}).get("message", ""))
+
+    told = await until(named, seconds=20)
+    assert "Deployment demo-prod: spec.template.spec.containers[server].env[FOO] by kubectl-set. " in told
+    await stage.ready("Serving", "1")
+    before = await stage.versions()
+    await asyncio.sleep(3)
+    assert await stage.versions() == before
+    gone = {"name": "server", "env": [{"name": "FOO", "$patch": "delete"}]}
+    await patch(stage, path, "kubectl-set", {"template": {"spec": {"containers": [gone]}}})
+
+    async def is_well() -> bool:
+        return not await named()
+
+    await until(is_well, seconds=20)
+
+
+async def patch(stage: Stage, path: str, manager: str, spec: Json) -> None:
+    """A strategic merge patch of a spec, as kubectl's verbs send it."""
+    words = {"content": "application/strategic-merge-patch+json", "params": {"fieldManager": manager}}
+    await stage.api.request("patch", "Deployment", "PATCH", path, body={"spec": spec}, **words)
+
+
 async def test_a_check_that_a_quota_leaves_without_a_pod_says_so_until_there_is_room(stage: Stage) -> None:
     await stage.apply(prod={"stage": "Production"}, drift={"schedule": "0 0 1 1 *"})
     await stage.ready("Serving", "1")

@@ -147,3 +147,15 @@ def test_a_judge_whose_pod_cannot_run_is_said_in_the_tree_and_by_why(world: Worl
     tree, reasons = shown(world)
     assert "Unschedulable" in tree
     assert "⚠ Unschedulable: CanaryHealthy is Unknown" in reasons and "is not compared with prod" in reasons
+
+
+def test_a_variable_that_others_set_is_said_in_the_tree_and_by_why(world: World) -> None:
+    child = world.child("Deployment", "demo-prod")
+    child["spec"]["paused"] = True
+    owner = {"manager": "kubectl-rollout", "fieldsV1": {"f:spec": {"f:paused": {}}}}
+    child["metadata"]["managedFields"] = [owner]
+    world.reconcile()
+    tree, reasons = shown(world)
+    assert "Changed:  ⚠ others set fields" in tree
+    assert "⚠ ForeignFields: ChildrenModified is True" in reasons
+    assert "Deployment demo-prod: spec.paused by kubectl-rollout" in reasons

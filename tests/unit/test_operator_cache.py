@@ -83,19 +83,20 @@ def test_what_was_read_can_be_changed_without_harm(cache: Cache) -> None:
     assert again["spec"] == {"ports": [1]}
 
 
-def test_of_managed_fields_only_the_owners_of_replicas_are_kept(cache: Cache) -> None:
+def test_of_managed_fields_only_what_others_own_of_the_spec_is_kept(cache: Cache) -> None:
     fields = [
-        {"manager": "us", "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
+        {"manager": "driftlead-operator", "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {}}}},
         {"manager": "hpa", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        {"manager": "kubectl-set", "fieldsV1": {"f:metadata": {}, "f:spec": {"f:paused": {}}}},
         {"manager": "status", "fieldsV1": {"f:status": {}}},
     ]
-    for kind in ("Deployment", "Service"):
+    for kind in ("Deployment", "Pod"):
         cache.put(kind, thing("demo-prod", 5, metadata={"managedFields": fields}))
     kept = cache.get("Deployment", "team", "demo-prod")
     assert kept
-    assert [each["manager"] for each in kept["metadata"]["managedFields"]] == ["us", "hpa"]
-    assert kept["metadata"]["managedFields"][0]["fieldsV1"] == {"f:spec": {"f:replicas": {}}}
-    other = cache.get("Service", "team", "demo-prod")
+    assert [each["manager"] for each in kept["metadata"]["managedFields"]] == ["hpa", "kubectl-set"]
+    assert kept["metadata"]["managedFields"][1]["fieldsV1"] == {"f:spec": {"f:paused": {}}}
+    other = cache.get("Pod", "team", "demo-prod")
     assert other
     assert "managedFields" not in other["metadata"]
 

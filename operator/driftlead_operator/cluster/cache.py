@@ -1,9 +1,9 @@
 """What the watches said last, kept small: one packed text per object, found by name or by its resource.
 
 Small, because a thousand resources have tens of thousands of children: an object is kept as compressed JSON,
-without managedFields (but for the owners of a Deployment's replicas, which tell whether an autoscaler or a
-person scales it). Each read unpacks a fresh object, so that nothing read can change what is kept, and another
-thread may read.
+without managedFields (but for what others own of a child's spec, mostly nothing: whether an autoscaler or a
+person scales it, and who set what we do not set). Each read unpacks a fresh object, so that nothing read can
+change what is kept, and another thread may read.
 
 Events and our own writes arrive in any order, so what counts is the resourceVersion, which only grows. A
 version that is not newer than the known one changes nothing. That makes the echo of our own write, and every
@@ -24,12 +24,14 @@ from typing import Any, NamedTuple
 import orjson
 
 from driftlead_operator.decisions.facts import Manifest
-from driftlead_operator.decisions.names import RESOURCE_NAME
+from driftlead_operator.decisions.names import MANAGER, RESOURCE_NAME
 from driftlead_operator.kinds import RESOURCE, Key
 
 Json = dict[str, Any]
 Name = tuple[str, str, str]
 """Kind, namespace, name."""
+APPLIED = frozenset({"Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "CronJob"})
+"""The kinds whose objects we apply, so that others may own fields beside ours."""
 
 
 Listener = Callable[[str, str, str, Manifest | None], None]
@@ -71,24 +73,26 @@ def owner_of(kind: str, thing: Manifest) -> Key | None:
     return Key(metadata["namespace"], name) if name else None
 
 
-def owners_of_replicas(fields: Collection[Mapping[str, Any]]) -> list[Json]:
-    """The entries of managedFields that own spec.replicas, reduced to that: all that a plan asks of them."""
+def fields_of_others(kind: str, fields: Collection[Mapping[str, Any]]) -> list[Json]:
+    """The entries of managedFields by which others own parts of spec: all that a plan asks of them."""
+    if kind not in APPLIED:
+        return []
     return [
         {
-            **{name: value for name, value in entry.items() if name != "fieldsV1"},
-            "fieldsV1": {"f:spec": {"f:replicas": {}}},
+            **{name: value for name, value in entry.items() if name not in ("fieldsV1", "time")},
+            "fieldsV1": {"f:spec": spec},
         }
         for entry in fields
-        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+        if entry.get("manager") != MANAGER and (spec := (entry.get("fieldsV1") or {}).get("f:spec"))
     ]
 
 
 def pack(kind: str, thing: Manifest) -> bytes:
-    """The object's text without managedFields, but for a Deployment's owners of spec.replicas."""
+    """The object's text without managedFields, but for what others own of the spec of a child."""
     metadata = dict(thing["metadata"])
     fields = metadata.pop("managedFields", None) or ()
-    if kind == "Deployment" and (owners := owners_of_replicas(fields)):
-        metadata["managedFields"] = owners
+    if others := fields_of_others(kind, fields):
+        metadata["managedFields"] = others
     return zlib.compress(orjson.dumps({**thing, "kind": kind, "metadata": metadata}), 1)
 
 

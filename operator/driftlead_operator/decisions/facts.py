@@ -86,7 +86,7 @@ class Facts:
     applied or created. `refused_pods` holds, by Job without a pod, why its controller could not make one.
     `undelivered` names pods that vanished with rows in their spools.
 
-    Of managedFields only those entries are kept that own a Deployment's spec.replicas, reduced to that field.
+    Of a child's managedFields only the entries of others that own parts of its spec are kept, reduced to it.
     """
 
     resource: Manifest

@@ -23,6 +23,7 @@ from driftlead_operator.decisions.loop import drift, promotion, retraining, unde
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.render import apply_diff, manifests
+from driftlead_operator.decisions.render.foreign_fields import foreign_fields
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.report import pod_failures, prediction_log, status
 from driftlead_operator.decisions.report.assessment import Assessment
@@ -104,6 +105,11 @@ class Writes:
         going = {ref for ref in free if objects.terminating(children.ours.get(ref))}
         self.out_of_sync = frozenset({objects.ref(each) for each in self.apply} | going)
         self.taken = [ref for ref in children.taken if ref in hashed]
+        self.foreign = {
+            ref: found
+            for ref, each in free.items()
+            if ref in children.ours and (found := foreign_fields(children.ours[ref], each))
+        }
 
 
 def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> tuple[Assessment, Writes]:
@@ -138,6 +144,7 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
         canary=canary_stage,
         out_of_sync=writes.out_of_sync,
         taken=writes.taken,
+        foreign=writes.foreign,
         promotion=promoted,
         drift=check,
         retraining=retraining.decide(

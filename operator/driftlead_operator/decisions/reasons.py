@@ -41,6 +41,10 @@ class Condition(Documented):
     )
     RETRAINING_FAILED = "RetrainingFailed", "the last retraining ended without a result, or cannot start"
     PREDICTION_LOG_HEALTHY = "PredictionLogHealthy", "predictions reach the log in time, and none are dropped"
+    CHILDREN_MODIFIED = (
+        "ChildrenModified",
+        "others set fields of child objects that the operator does not set; present only while true",
+    )
 
 
 class Reason(Documented):
@@ -129,6 +133,10 @@ class Reason(Documented):
         "a pod disappeared within the last day with undelivered rows",
     )
     UNKNOWN = "Unknown", "no pod has reported yet"
+    FOREIGN_FIELDS = (
+        "ForeignFields",
+        "fields of a child object that the operator does not set were set by another field manager, and stay",
+    )
 
 
 class EventReason(Documented):
@@ -170,6 +178,10 @@ class EventReason(Documented):
     PROMOTION_STALE = (
         "PromotionStale",
         "the version to promote does not exist, or there is nothing to promote",
+    )
+    FOREIGN_FIELDS = (
+        "ForeignFields",
+        "another field manager set fields of a child object that the operator does not set",
     )
     DRIFT_DETECTED = "DriftDetected", "a check found drift"
     DRIFT_CHECK_FAILED = "DriftCheckFailed", "a check ended without a verdict"

@@ -14,6 +14,7 @@ from driftlead_operator.decisions.loop.undelivered import UndeliveredDecision
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.render import manifests
+from driftlead_operator.decisions.render.foreign_fields import ForeignField
 from driftlead_operator.decisions.render.pod_template import Context
 from driftlead_operator.decisions.spec import Spec
 from driftlead_operator.decisions.stage.rollout import StageDecision
@@ -42,6 +43,7 @@ class Assessment:
     """What was decided; `memory` is what status said before.
 
     `out_of_sync` names the children that are not as wanted yet, `taken` those whose names strangers hold,
+    `foreign` the fields of children that others set and we do not,
     `stale_requests` tells of annotations that came to nothing, `logs` what pods say of their logs, by name.
     """
 
@@ -53,6 +55,7 @@ class Assessment:
     canary: StageDecision | None = None
     out_of_sync: frozenset[Ref] = frozenset()
     taken: Sequence[Ref] = ()
+    foreign: Mapping[Ref, Sequence[ForeignField]] = field(default_factory=dict)
     promotion: Promotion = field(default_factory=Promotion)
     drift: DriftDecision = field(default_factory=DriftDecision)
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)

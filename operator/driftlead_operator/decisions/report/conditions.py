@@ -14,6 +14,7 @@ from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.report.available import AVAILABLE
 from driftlead_operator.decisions.report.canary_healthy import CANARY_HEALTHY
+from driftlead_operator.decisions.report.children_modified import CHILDREN_MODIFIED
 from driftlead_operator.decisions.report.drift_conditions import DRIFT_CHECK_FAILED, DRIFT_DETECTED
 from driftlead_operator.decisions.report.prediction_log import PREDICTION_LOG_HEALTHY
 from driftlead_operator.decisions.report.retraining_failed import RETRAINING_FAILED
@@ -27,6 +28,7 @@ CHAINS = (
     DRIFT_CHECK_FAILED,
     RETRAINING_FAILED,
     PREDICTION_LOG_HEALTHY,
+    CHILDREN_MODIFIED,
 )
 
 

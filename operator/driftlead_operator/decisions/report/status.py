@@ -206,6 +206,7 @@ def events(assessment: Assessment, ready: ConditionValue, after: Memory) -> list
         *(event for stage in assessment.stages for event in _stage_events(assessment, stage)),
         *_not_ready(assessment.memory, ready),
         *_cannot_run(assessment.memory, after),
+        *_foreign_fields(assessment.memory, after),
         *_canary_replaced(assessment),
         *_canary_ended(assessment, after),
     ]
@@ -250,6 +251,13 @@ def _cannot_run(before: Memory, after: Memory) -> Iterator[Event]:
         failed = last.message if last and last.verdict is DriftVerdict.ERROR else ""
         if condition is not Condition.DRIFT_CHECK_FAILED or f"{now.reason}: " not in failed:
             yield Event(reason=now.reason, message=now.message, type="Warning")
+
+
+def _foreign_fields(before: Memory, after: Memory) -> Iterator[Event]:
+    """Which fields others have set, each time that they are others."""
+    now, known = (each.condition(Condition.CHILDREN_MODIFIED) for each in (after, before))
+    if now is not None and (known is None or known.message != now.message):
+        yield Event(reason=EventReason.FOREIGN_FIELDS, message=now.message, type="Warning")
 
 
 def _canary_replaced(assessment: Assessment) -> Iterator[Event]:
