@@ -5,6 +5,14 @@ from datetime import timedelta
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 """Seconds of each unit."""
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+ROUND_LENGTHS = (
+    *(1, 2, 5, 10, 15, 30),
+    *(MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
+    *(HOUR * n for n in (1, 2, 3, 4, 6, 12)),
+    *(DAY * n for n in (1, 2, 7, 14, 28, 91, 182, 364)),
+)
+"""Lengths that people count in, in seconds, rising."""
 _PART = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
 
 

@@ -131,6 +131,15 @@ async def test_histograms_packed_rows_and_json_give_identical_counts(
     assert packed.rows == where.rows > 15_000
     assert same(packed, histograms)
     assert same(packed, as_json)
+    assert packed.stretches is not None
+    assert len(packed.stretches.rows) > 8
+    assert packed.stretches.rows.sum() == packed.rows
+    for other in (histograms.stretches, as_json.stretches):
+        assert other is not None
+        assert np.array_equal(other.edges, packed.stretches.edges)
+        assert np.array_equal(other.rows, packed.stretches.rows)
+        for one, two in zip(other.features, packed.stretches.features, strict=True):
+            assert np.array_equal(one, two)
     in_memory = baseline.count(matrix[: len(matrix)]) if margin == timedelta() else packed.features
     assert all(np.array_equal(a, b) for a, b in zip(packed.features, in_memory, strict=True))
 

@@ -9,6 +9,7 @@ from driftlead_drift.traffic.windows import condition, literal
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.traffic import Traffic
 
+SECONDS = 1_764_530_344.25
 RANDOM = np.random.default_rng(7)
 NUMBERS = {"a": RANDOM.normal(size=2000), "b": RANDOM.integers(0, 5, 2000).astype(float)}
 
@@ -28,7 +29,7 @@ def mixed() -> Baseline:
 
 def line(prediction: object, label: str | None, features: object) -> bytes:
     """A row as COPY writes it with the comma as delimiter: backslashes doubled, commas of a value escaped."""
-    parts = [orjson.dumps(value) for value in (prediction, label, features)]
+    parts = [orjson.dumps(value) for value in (SECONDS, prediction, label, features)]
     return b",".join(part.replace(b"\\", b"\\\\").replace(b",", b"\\,") for part in parts) + b"\n"
 
 

@@ -84,6 +84,7 @@ def window_counts(traffic: Traffic, window: Window, counts: Counts, baseline: Ba
         end=window.end.timestamp(),
         version=traffic.model_version,
         baseline_sha256=baseline.sha256,
+        stretches=counts.stretches,
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
 from driftlead_drift.check import runs
 from driftlead_drift.check.gathered import Gathered
@@ -25,7 +24,7 @@ from driftlead_drift.traffic.files import (
     reading_of_numbers,
 )
 from driftlead_drift.traffic.number_text import Profile, Reading
-from driftlead_drift.traffic.times import epoch_seconds, left_out
+from driftlead_drift.traffic.times import Times, epoch_seconds, left_out
 from driftlead_formats.baseline import PREDICTION, Baseline
 from driftlead_formats.baseline.bulk import in_bulk
 
@@ -41,7 +40,8 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
         )
     name, version, baseline, source = version_baseline(settings)
     table = read_table(settings.data)
-    counter, span, notes = _count(settings, table, baseline)
+    counter, times, notes = _count(settings, table, baseline)
+    span = None if times is None else times.span
     subject = replace(
         subject,
         traffic=replace(subject.traffic, model_name=name or settings.data.name, model_version=version),
@@ -62,6 +62,7 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
         end=None if span is None else span[1],
         version=version,
         baseline_sha256=baseline.sha256,
+        stretches=counter.stretches,
     )
     history = runs.from_folder(settings.history, baseline.sha256) if settings.history else []
     return Gathered(subject=subject, baseline=baseline, window=window, history=history)
@@ -69,7 +70,7 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
 
 def _count(
     settings: CheckSettings, table: Table, baseline: Baseline
-) -> tuple[Counter, tuple[float, float] | None, list[str]]:
+) -> tuple[Counter, Times | None, list[str]]:
     prediction = settings.prediction_column or (PREDICTION if PREDICTION in table.names else None)
     special = [name for name in (settings.time_column, prediction) if name]
     additional = check_columns(table, [*baseline.names, *special])
@@ -80,15 +81,18 @@ def _count(
     )
     profiles = table.profiles({*baseline.names, *special})
     readings = _readings(table, baseline, profiles, prediction)
-    kept, span = _times(table, profiles, settings.time_column, notes)
-    counter, seen = Counter(baseline), 0
+    times = _times(table, profiles, settings.time_column, notes)
+    counter, seen = Counter(baseline, None if times is None else times.stretches), 0
     for chunk in table.chunks(readings):
         rows = len(next(iter(chunk.values())))
         answers = chunk[prediction] if prediction in readings else np.full(rows, np.nan)
-        inside = slice(None) if kept is None else kept[seen : seen + rows]
-        counter.add(_matrix(chunk, baseline)[inside], answers[inside])
+        if times is None:
+            counter.add(_matrix(chunk, baseline), answers)
+        else:
+            inside, seconds = times.kept[seen : seen + rows], times.seconds[seen : seen + rows]
+            counter.add(_matrix(chunk, baseline)[inside], answers[inside], seconds[inside])
         seen += rows
-    return counter, span, notes
+    return counter, times, notes
 
 
 def _readings(
@@ -115,12 +119,10 @@ def _codes(profile: Profile) -> Reading:
     return Reading.PLAIN if plain else Reading.TEXT
 
 
-def _times(
-    table: Table, profiles: Mapping[str, Profile], name: str | None, notes: list[str]
-) -> tuple[NDArray[np.bool_] | None, tuple[float, float] | None]:
-    """Which rows count, and from when to when they are; `notes` gets what is left out."""
+def _times(table: Table, profiles: Mapping[str, Profile], name: str | None, notes: list[str]) -> Times | None:
+    """When rows were, and which of them count; `notes` gets what is left out. None without a time column."""
     if name is None:
-        return None, None
+        return None
     profile, parts, seen = profiles[name], [], 0
     reading = Reading.PLAIN if profile.plain == profile.present else Reading.TEXT
     for chunk in table.chunks({name: reading}):
@@ -131,9 +133,7 @@ def _times(
     if seen and not kept.any():
         raise CannotJudgeError(f"column '{name}' of {table.path} holds no time in any row; name another one")
     notes += left_out(seconds, kept, name)
-    if not seen:
-        return kept, None
-    return kept, (float(seconds[kept].min()), float(np.nextafter(seconds[kept].max(), np.inf)))
+    return Times(seconds, kept)
 
 
 def _matrix(columns: Columns, baseline: Baseline) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

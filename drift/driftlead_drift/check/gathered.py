@@ -35,7 +35,15 @@ class Gathered:
             outputs = blocks.counts[len(self.baseline.features) :]
             blocks = replace(blocks, counts=(*(blocks.counts[i] for i in kept), *outputs))
         features = tuple(self.baseline.features[i] for i in kept)
+        stretches = self.window.stretches
+        if stretches is not None:
+            stretches = replace(stretches, features=[stretches.features[i] for i in kept])
         return (
             replace(self.baseline, features=features, blocks=blocks),
-            replace(self.window, features=[self.window.features[i] for i in kept], baseline_sha256=""),
+            replace(
+                self.window,
+                features=[self.window.features[i] for i in kept],
+                baseline_sha256="",
+                stretches=stretches,
+            ),
         )

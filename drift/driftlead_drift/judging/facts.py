@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_formats.verdicts import DriftVerdict
@@ -32,6 +33,37 @@ class Window:
     pending_since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretches:
+    """A window's counts by stretches of its time, which are equally long.
+
+    `edges`: epoch seconds, one more than there are stretches. `rows`: of each stretch. `features`: counts
+    (stretches, bins) of each feature of the baseline, in its order; `prediction`: None where not known.
+    """
+
+    edges: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    features: Sequence[NDArray[np.int64]]
+    prediction: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverTime:
+    """A feature within its window.
+
+    `distances`: PSI of each stretch less what chance adds, None where it has too few rows.
+    `apart`: places of the stretches that chance does not explain. `began`, `ended`: epoch seconds between
+    which it differs, where that can be told; `began` None: from the window's start on, `ended` None: to its
+    end. `sentence`: the same in words, empty where it cannot be told.
+    """
+
+    distances: tuple[float | None, ...]
+    apart: tuple[int, ...] = ()
+    began: float | None = None
+    ended: float | None = None
+    sentence: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WindowCounts:
     """A window of traffic, counted in the baseline's bins.
@@ -42,7 +74,7 @@ class WindowCounts:
     window, used where the baseline knows nothing of dependence. `version`: the model version whose rows these
     are.
     `baseline_sha256`: of the baseline in whose bins they were counted; empty: of the one that is judged
-    against.
+    against. `stretches`: the same rows by the time they came, None where that is not known.
     """
 
     features: Sequence[NDArray[Any]]
@@ -53,6 +85,7 @@ class WindowCounts:
     blocks: Sequence[NDArray[Any]] | None = None
     version: str = ""
     baseline_sha256: str = ""
+    stretches: Stretches | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

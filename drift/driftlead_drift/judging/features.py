@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging import words
+from driftlead_drift.judging.facts import OverTime
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.judging.reference import Reference
 from driftlead_drift.statistics.deciding import Index, PopulationStability, Statistic
@@ -40,6 +41,7 @@ class FeatureJudgement:
     independent rows (1 where they are), `tau2`: the additive variance between blocks. `missing`: share
     without a value, before and now. `beyond`: nearly every row lies where training had none, which decides by
     itself. `tested`: False where neither a shift nor its absence can be seen, as in an identifier.
+    `over_time`: what it did within the window, where rows carry times.
     """
 
     name: str
@@ -65,6 +67,7 @@ class FeatureJudgement:
     sentence: str
     beyond: bool = False
     tested: bool = True
+    over_time: OverTime | None = None
 
 
 @dataclass(frozen=True)

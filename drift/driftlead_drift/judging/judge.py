@@ -29,8 +29,8 @@ from typing import Final
 
 import numpy as np
 
-from driftlead_drift.judging import window_findings, words
-from driftlead_drift.judging.facts import WindowCounts
+from driftlead_drift.judging import over_time, window_findings, words
+from driftlead_drift.judging.facts import Stretches, WindowCounts
 from driftlead_drift.judging.features import (
     FeatureJudgement,
     judge_features,
@@ -60,6 +60,7 @@ class Judgement:
     `reasons`: names of the features that decide, or "broad shift". `min_rows`: rows the rule asks for, None:
     the baseline itself is too small. `independence`: where knowledge of dependence between rows comes from.
     `expected_false_alarm_rate`: bound on the chance that a window without drift alarms.
+    `stretches`: the window's counts by time, which the features' `over_time` is about.
     """
 
     status: DriftVerdict
@@ -80,6 +81,7 @@ class Judgement:
     min_rows: int | None = None
     expected_false_alarm_rate: float = 0.0
     policy: Policy = field(default_factory=Policy)
+    stretches: Stretches | None = None
 
     @property
     def independence_assumed(self) -> bool:
@@ -112,6 +114,7 @@ def judge(
     measured = measure(bins, counts, reference)
     needed = rows_needed(measured, reference.rows, policy)
     judged = judge_features(measured, window.rows, needed, policy, has_prediction=with_prediction)
+    judged = over_time.told(judged, baseline, reference, window.stretches, policy)
     return _conclude(
         WindowFindings(baseline, window, policy, reference, measured, judged, needed, with_prediction),
         history,
@@ -184,6 +187,7 @@ def _conclude(found: WindowFindings, history: Sequence[PastRun]) -> Judgement:
         min_rows=found.needed,
         expected_false_alarm_rate=_false_alarms(found),
         policy=found.policy,
+        stretches=window.stretches,
     )
 
 

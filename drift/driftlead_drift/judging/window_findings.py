@@ -49,18 +49,27 @@ def summary(found: WindowFindings, status: DriftVerdict, reasons: Sequence[str],
     rows = f"{found.window.rows:,} rows"
     if status.is_drift:
         sentences = [f"{f.name}: {f.sentence}" for f in found.deciding if f.name == reasons[0]]
-        return " ".join([f"{words.listed(reasons)} drifted in {rows}.", *sentences[:1]])
+        return " ".join(
+            [f"{words.listed(reasons)} drifted in {rows}.", *sentences[:1], *_when(found, reasons)]
+        )
     if status == DriftVerdict.INSUFFICIENT:
         return f"insufficient: {_why_insufficient(found)}"
     if reasons:
         seen = f"{consecutive} of {found.policy.persistence} windows in a row"
-        return f"{words.listed(reasons)} shifted in {rows}, in {seen} that a verdict of drift needs"
+        shifted = f"{words.listed(reasons)} shifted in {rows}, in {seen} that a verdict of drift needs"
+        return ". ".join([shifted, *(each.removesuffix(".") for each in _when(found, reasons))])
     if status == DriftVerdict.CHANGED:
         changed = [f.name for f in found.deciding if f.status == DriftVerdict.CHANGED]
         return f"{words.listed(changed)} changed by more than chance in {rows}, but by little"
     unknown = [f.name for f in found.tested if f.status == DriftVerdict.INSUFFICIENT]
     open_ = f"; of {words.listed(unknown)} a shift cannot be excluded" if unknown else ""
     return f"no drift in {rows}{open_}"
+
+
+def _when(found: WindowFindings, reasons: Sequence[str]) -> list[str]:
+    """Since when the first of the reasons is one, as a sentence, where that can be told."""
+    told = [f.over_time.sentence for f in found.deciding if f.name == reasons[0] and f.over_time is not None]
+    return [f"{sentence}." for sentence in told[:1] if sentence]
 
 
 def _why_insufficient(found: WindowFindings) -> str:

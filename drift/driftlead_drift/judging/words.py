@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.null import Null
 from driftlead_drift.statistics.quality import percent
 from driftlead_formats.baseline.binning import FeatureBins
+from driftlead_formats.durations import DAY, MINUTE
 from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift
 
 MISMATCH: Final = "check against the baseline of the version that made these rows"
@@ -89,6 +91,22 @@ def number(value: float) -> str:
     if abs(value) < 0.0005:
         return "0.000"
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def moment(seconds: float, length: float) -> str:
+    """A time in UTC, as exact as stretches of `length` seconds are."""
+    when = datetime.fromtimestamp(seconds, UTC)
+    if length >= DAY:
+        return f"{when:%Y-%m-%d}"
+    return f"{when:%Y-%m-%d %H:%M} UTC" if length >= MINUTE else f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def when(began: float | None, ended: float | None, length: float) -> str:
+    """From when to when a feature differs, as the beginning of a sentence; None: the window's own ends."""
+    start, end = (None if at is None else moment(at, length) for at in (began, ended))
+    if start is None:
+        return "All through the window, from its start on" if end is None else f"Until about {end}"
+    return f"Since about {start}" if end is None else f"From about {start} to about {end}"
 
 
 def span(seconds: float) -> str:

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from driftlead_drift.judging.facts import Run
+from driftlead_drift.judging.facts import OverTime, Run
 from driftlead_drift.judging.features import STATISTIC, FeatureJudgement
 from driftlead_drift.judging.judge import Judgement
 from driftlead_drift.judging.policy import Policy
@@ -56,8 +56,13 @@ def report(
     """The document of a judged window; `exit_code` is the command's, --strict considered."""
     bins = {bins.name: bins for bins in baseline.features}
     past, outputs = history[-SPARKS:], judgement.prediction
+    head = _head(subject)
+    stretches = judgement.stretches
+    if stretches is not None:
+        edges = [_iso(edge) for edge in stretches.edges]
+        head["window"]["stretches"] = {"edges": edges, "rows": [int(rows) for rows in stretches.rows]}
     return {
-        **_head(subject),
+        **head,
         "baseline": _baseline(subject, baseline, judgement),
         "policy": asdict(policy),
         "verdict": _verdict(judgement, exit_code),
@@ -192,7 +197,22 @@ def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[
         "findings": [{"kind": found.kind, "sentence": found.sentence} for found in judged.findings],
         "sentence": judged.sentence,
         "history": [run.features[judged.name].get("psi") for run in past if judged.name in run.features],
+        "over_time": None if judged.over_time is None else _over_time(judged.over_time),
     }
+
+
+def _over_time(seen: OverTime) -> dict[str, Any]:
+    return {
+        "psi_corrected": [None if psi is None else round(psi, 4) for psi in seen.distances],
+        "apart": list(seen.apart),
+        "began": None if seen.began is None else _iso(seen.began),
+        "ended": None if seen.ended is None else _iso(seen.ended),
+        "sentence": seen.sentence,
+    }
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def summary(document: Mapping[str, Any], uri: str) -> DriftSummary:

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from driftlead_drift.judging.policy import REASONS
-from driftlead_drift.report import svg
+from driftlead_drift.report import strips, svg
 from driftlead_formats.durations import in_words
 from driftlead_formats.verdicts import DriftVerdict
 
@@ -50,6 +50,8 @@ def render(report: Mapping[str, Any]) -> str:
         report=report,
         verdict=report["verdict"],
         window=report["window"],
+        stretches=report["window"].get("stretches"),
+        shifted=(DriftVerdict.CHANGED, DriftVerdict.DRIFT, DriftVerdict.SEVERE),
         model=report["model"],
         prediction=report["prediction"],
         ranked=ranked,
@@ -108,10 +110,11 @@ def words(report: Mapping[str, Any], uri: str) -> str:
     lines = [summary if told else f"{verdict['status']}: {summary}"]
     for feature in sorted(report["features"], key=_rank)[:5]:
         low, high = (svg.number(end) for end in feature["psi_ci90"])
+        when = (feature["over_time"] or {}).get("sentence", "")
         lines.append(
             f"  {svg.visible(feature['name'], 24):<24} {feature['status']:<12} "
             f"PSI {svg.number(feature['psi']):>6}, corrected {svg.number(feature['psi_corrected']):>6} "
-            f"({low} to {high})"
+            f"({low} to {high}){f'; {when[0].lower()}{when[1:]}' if when else ''}"
         )
     timed = window["from"] != window["to"]
     when = f"{_utc(window['from'])} to {_utc(window['to'])}" if timed else "without times"
@@ -163,7 +166,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(svg=svg)
+    made.globals.update(svg=svg, strips=strips)
     made.filters.update(visible=svg.visible, number=svg.number, utc=_utc, percent=_percent)
     return made
 

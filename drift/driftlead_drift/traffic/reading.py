@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 import numpy as np
+from numpy.typing import NDArray
 
 from driftlead_drift.judging.facts import Window
 from driftlead_drift.traffic.counting import Counter, Counts
@@ -18,6 +19,7 @@ from driftlead_drift.traffic.rows import (
     count_packed,
     packed_tuple,
 )
+from driftlead_drift.traffic.stretches import edges
 from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.histograms import by_feature, unpack
@@ -32,13 +34,19 @@ async def count(
     connection: asyncpg.Connection, traffic: Traffic, window: Window, baseline: Baseline, *, most: int
 ) -> Counts:
     """Counts a window. Where rows must be read and are more than `most`, each k-th is."""
-    counter = Counter(baseline)
+    counter = Counter(baseline, stretches_of(window))
     if await count_histograms(connection, traffic, window, counter):
         return counter.counts(scanned=max(window.rows, counter.rows), every=1, path="histograms")
     every = max(1, -(-window.rows // most))
     condition_ = sampled(in_stretch(traffic, window.start, window.end), every)
     path = await count_rows(connection, condition_, counter, packed=window.packed)
     return counter.counts(scanned=window.rows, every=every, path=path)
+
+
+def stretches_of(window: Window) -> NDArray[np.float64] | None:
+    """Edges of the stretches in which the window is counted too: whole minutes, as histograms are."""
+    first, last = window.first or window.start, window.last or window.end
+    return edges(first.timestamp(), last.timestamp(), window.rows, shortest=MINUTE.total_seconds())
 
 
 def sampled(where: str, every: int) -> str:
@@ -76,7 +84,8 @@ async def copy_json(connection: asyncpg.Connection, where: str, counter: Counter
             del pending[:end]
 
     await connection.copy_from_query(
-        "SELECT CASE WHEN prediction NOT IN ('NaN', 'Infinity', '-Infinity') THEN prediction END, "  # noqa: S608
+        "SELECT extract(epoch FROM ts)::float8, "  # noqa: S608
+        "CASE WHEN prediction NOT IN ('NaN', 'Infinity', '-Infinity') THEN prediction END, "
         f"to_json(prediction_label), features FROM inference_logs WHERE {where}",
         output=take,
         format="text",
@@ -104,7 +113,7 @@ async def copy_packed(connection: asyncpg.Connection, where: str, counter: Count
             del pending[:end]
 
     await connection.copy_from_query(
-        f"SELECT prediction, features_f32 FROM inference_logs WHERE {where}",  # noqa: S608
+        f"SELECT ts, prediction, features_f32 FROM inference_logs WHERE {where}",  # noqa: S608
         output=take,
         format="binary",
     )
@@ -125,37 +134,43 @@ async def count_histograms(
     ours = f"{condition(traffic)} AND minute >= $1 AND minute < $2 AND baseline_sha = $3"
     query = f"SELECT sum(rows) FROM drift_hist WHERE {ours}"  # noqa: S608
     held = await connection.fetchval(query, start, end, counter.baseline.sha256)
-    edges = [(window.start, start), (end, window.end)]
+    ends = [(window.start, start), (end, window.end)]
     outside = [
-        await connection.fetchval(f"SELECT count(*) FROM inference_logs WHERE {in_stretch(traffic, *edge)}")  # noqa: S608
-        for edge in edges
+        await connection.fetchval(f"SELECT count(*) FROM inference_logs WHERE {in_stretch(traffic, *each)}")  # noqa: S608
+        for each in ends
     ]
     if held is None or held < window.rows - sum(outside):
         return False
-    query = f"SELECT rows, features, prediction FROM drift_hist WHERE {ours}"  # noqa: S608
+    query = f"SELECT minute, rows, features, prediction FROM drift_hist WHERE {ours}"  # noqa: S608
     stored = await connection.fetch(query, start, end, counter.baseline.sha256)
     if not _add_minutes(stored, counter):
         return False
-    for edge, rows in zip(edges, outside, strict=True):
+    for each, rows in zip(ends, outside, strict=True):
         if rows:
-            await count_rows(connection, in_stretch(traffic, *edge), counter)
+            await count_rows(connection, in_stretch(traffic, *each), counter)
     return True
 
 
 def _add_minutes(stored: list[asyncpg.Record], counter: Counter) -> bool:
     """Adds the minutes' vectors; False, and nothing added, where they are not in the baseline's layout."""
     baseline = counter.baseline
-    features = np.zeros(sum(bins.bin_count for bins in baseline.features), dtype=np.int64)
-    answers = np.zeros(baseline.prediction.bin_count if baseline.prediction else 0, dtype=np.int64)
-    for row in stored:
+    width = sum(bins.bin_count for bins in baseline.features)
+    outputs = baseline.prediction.bin_count if baseline.prediction else 0
+    places = counter.place([row["minute"].timestamp() for row in stored])
+    features, answers, rows = (
+        np.zeros((places.max(initial=0) + 1, *shape), dtype=np.int64) for shape in ((width,), (outputs,), ())
+    )
+    for place, row in zip(places, stored, strict=True):
         vectors = unpack(row["features"]), unpack(row["prediction"])
-        if len(vectors[0]) != len(features) or (len(answers) and len(vectors[1]) != len(answers)):
+        if len(vectors[0]) != width or (outputs and len(vectors[1]) != outputs):
             return False
-        features += vectors[0]
-        if len(answers):
-            answers += vectors[1]
-    rows = sum(row["rows"] for row in stored)
-    counter.add_counts(by_feature(features, baseline), answers if len(answers) else None, rows)
+        features[place] += vectors[0]
+        rows[place] += row["rows"]
+        if outputs:
+            answers[place] += vectors[1]
+    for place in np.unique(places).tolist():
+        held = by_feature(features[place], baseline)
+        counter.add_counts(held, answers[place] if outputs else None, int(rows[place]), place)
     return True
 
 

@@ -17,10 +17,12 @@ ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 DELIMITER = re.compile(rb"(?<!\\),")
 HEADER_BYTES = 19
 TRAILER = b"\xff\xff"
+EPOCH_2000 = 946_684_800.0
+"""Epoch seconds from which Postgres counts its microseconds."""
 
 
 def count_lines(lines: bytes, counter: Counter) -> None:
-    """Counts lines of COPY text `prediction,label,features`; a comma within a value is escaped in them.
+    """Counts lines of COPY text `seconds,prediction,label,features`, in which a value's comma is escaped.
 
     Label and features are JSON, a label without text is null. Raises CannotJudgeError for rows of another
     width."""
@@ -31,21 +33,23 @@ def count_lines(lines: bytes, counter: Counter) -> None:
     numbers = b'"' not in text and b"\\\\" not in text
     if numbers and text.count(b",null,[") == text.count(b"\n") + 1:
         rows = orjson.loads(b"[[" + text.replace(b"\\,", b",").replace(b"\n", b"],[") + b"]]")
-        matrix = _numbers([row[2] for row in rows], counter.baseline)
-        counter.add(matrix, np.array([row[0] for row in rows], dtype=np.float64))
+        matrix = _numbers([row[3] for row in rows], counter.baseline)
+        seconds, answers = (np.array([row[i] for row in rows], dtype=np.float64) for i in (0, 1))
+        counter.add(matrix, answers, seconds)
         return
     parsed = [_row(line) for line in text.split(b"\n")]
     matrix = _values([in_order(features, counter.baseline) for *_, features in parsed], counter.baseline)
-    counter.add(matrix, _objects([number if label is None else label for number, label, _ in parsed]))
+    answers = _objects([number if label is None else label for _, number, label, _ in parsed])
+    counter.add(matrix, answers, np.array([row[0] for row in parsed], dtype=np.float64))
 
 
 def count_packed(data: bytes, counter: Counter) -> None:
-    """Counts whole tuples of COPY BINARY `(prediction float8, features_f32 bytea)`, all of them
-    set."""
+    """Counts whole tuples of COPY BINARY `(ts timestamptz, prediction float8, features_f32 bytea)`, all of
+    them set."""
     width = len(counter.baseline.features)
     rows = np.frombuffer(data, dtype=packed_tuple(width))
     matrix = rows["features"].reshape(len(rows), width).astype(np.float32)
-    counter.add(matrix, rows["prediction"].astype(np.float64))
+    counter.add(matrix, rows["prediction"].astype(np.float64), EPOCH_2000 + rows["ts"] / 1e6)
 
 
 def packed_tuple(width: int) -> np.dtype[np.void]:
@@ -53,6 +57,8 @@ def packed_tuple(width: int) -> np.dtype[np.void]:
     return np.dtype(
         [
             ("fields", ">i2"),
+            ("ts_length", ">i4"),
+            ("ts", ">i8"),
             ("prediction_length", ">i4"),
             ("prediction", ">f8"),
             ("features_length", ">i4"),
@@ -74,9 +80,10 @@ def in_order(features: Any, baseline: Baseline) -> list[Any]:
     return features
 
 
-def _row(line: bytes) -> tuple[float | None, str | None, Any]:
-    number, label, features = DELIMITER.split(line, maxsplit=2)
+def _row(line: bytes) -> tuple[float, float | None, str | None, Any]:
+    seconds, number, label, features = DELIMITER.split(line, maxsplit=3)
     return (
+        float(seconds),
         orjson.loads(number),
         orjson.loads(ESCAPED.sub(_unescaped, label)),
         orjson.loads(ESCAPED.sub(_unescaped, features)),

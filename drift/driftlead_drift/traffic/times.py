@@ -4,6 +4,7 @@ A cell without a time is NaN, so that who asks leaves the row out and counts it:
 -290,308, which made a window, and blocks by the hour, of 292,000 years.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,9 +12,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.traffic.stretches import edges
 from driftlead_formats.baseline.binning import is_missing
 
 LATEST: Final = 1e11  # epoch seconds of the year 5138: a usual value above it has another unit
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Epoch seconds of every row, and which rows count: one stray time does not make a season."""
+
+    seconds: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """From the first row to after the last; None without rows."""
+        if not self.kept.any():
+            return None
+        inside = self.seconds[self.kept]
+        return float(inside.min()), float(np.nextafter(inside.max(), np.inf))
+
+    @property
+    def stretches(self) -> NDArray[np.float64] | None:
+        """Edges of the stretches in which the rows are counted too."""
+        if not self.kept.any():
+            return None
+        inside = self.seconds[self.kept]
+        return edges(float(inside.min()), float(inside.max()), len(inside))
 
 
 def epoch_seconds(column: NDArray[Any], name: str, first_row: int = 1) -> NDArray[np.float64]:

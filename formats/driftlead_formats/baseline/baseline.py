@@ -67,11 +67,24 @@ class Baseline(BaselineFields):
         """
         return self._scanner.count(rows)
 
+    def count_by(self, rows: NDArray[Any], groups: NDArray[Any], number: int) -> list[Ints]:
+        """`count` of each group of rows: shape (number, bins) for each feature."""
+        return self._scanner.count_by(rows, groups, number)
+
     def count_prediction(self, predictions: Sequence[object] | NDArray[Any]) -> Ints | None:
         """Count vector of predictions (numbers or labels), None without a reference for them."""
         if self.prediction is None:
             return None
         return self._prediction_scanner.count(self.prediction.codes(predictions).reshape(-1, 1))[0]
+
+    def count_prediction_by(
+        self, predictions: Sequence[object] | NDArray[Any], groups: NDArray[Any], number: int
+    ) -> Ints | None:
+        """`count_prediction` of each group of rows: shape (number, bins)."""
+        if self.prediction is None:
+            return None
+        codes = self.prediction.codes(predictions).reshape(-1, 1)
+        return self._prediction_scanner.count_by(codes, groups, number)[0]
 
     def encode(self, rows: Sequence[Sequence[object]]) -> NDArray[np.float32]:
         """JSON values of rows in feature order as the float32 matrix that `count` takes."""
