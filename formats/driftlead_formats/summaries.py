@@ -152,7 +152,7 @@ class CanaryAssessment:
     """`canary-verdict/v1`: what the judge answers at GET /verdict, read by the operator.
 
     `prod` and `canary` are model versions, `since` and `at` ISO 8601; `checks` holds the verdict of whatever
-    decides by itself. `error` says why the answer is old, empty while it is not.
+    decides by itself. `uri` is the report's page. `error` says why the answer is old, empty while it is not.
     """
 
     SCHEMA = "canary-verdict/v1"
@@ -171,6 +171,7 @@ class CanaryAssessment:
     predictions: PredictionShift = PredictionShift.NOT_TESTED
     split_mismatch: bool = False
     not_tested: Sequence[str] = ()
+    uri: str = ""
     error: str = ""
 
     def dump(self) -> dict[str, Any]:
@@ -190,6 +191,7 @@ class CanaryAssessment:
             "predictions": str(self.predictions),
             "split_mismatch": self.split_mismatch,
             "not_tested": list(self.not_tested),
+            "uri": self.uri,
             "error": self.error,
         }
 
@@ -219,6 +221,7 @@ class CanaryAssessment:
             or PredictionShift.NOT_TESTED,
             split_mismatch=said.get("split_mismatch") is True,
             not_tested=tuple(_text(each) for each in untrusted.sequence(said.get("not_tested"))),
+            uri=_text(said.get("uri")),
             error=_text(said.get("error")),
         )
 

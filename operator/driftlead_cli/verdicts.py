@@ -1,16 +1,22 @@
-"""What is known of drift, read from status by the operator's own code, and its words for people."""
+"""What status says of drift and of the canary, read by the operator's own code, in words for people."""
 
 from datetime import datetime
 
 from driftlead_cli.facts import Manifest, age, status_of
 from driftlead_formats.summaries import TopFeature
 from driftlead_formats.verdicts import DriftVerdict
+from driftlead_operator.decisions.memory.comparison import ComparisonMemory
 from driftlead_operator.decisions.memory.loop import UNCHECKED, DriftMemory
 
 
 def drift_of(resource: Manifest) -> DriftMemory | None:
     """The checks, None before there was one."""
     return DriftMemory.read(status_of(resource).get("drift"))
+
+
+def comparison_of(resource: Manifest) -> ComparisonMemory | None:
+    """What the judge said of the canary, None before it said anything."""
+    return ComparisonMemory.read(status_of(resource).get("canary", {}).get("comparison"))
 
 
 def of_another_version(memory: DriftMemory) -> bool:

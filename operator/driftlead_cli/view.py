@@ -17,8 +17,8 @@ from driftlead_cli.facts import (
     status_of,
     version_label,
 )
-from driftlead_cli.verdicts import drift_of, of_another_version, verdict_words
-from driftlead_formats.verdicts import DriftVerdict
+from driftlead_cli.verdicts import comparison_of, drift_of, of_another_version, verdict_words
+from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict
 
 STAGES = ("prod", "canary")
 JOBS_SHOWN = 3
@@ -78,7 +78,7 @@ def health(resource: Manifest) -> tuple[Mark, str]:
 def stage_words(stage: Manifest | None) -> str:
     """A stage in a few words: the versions, the pods, where the target comes from."""
     if not stage:
-        return "nothing to serve"
+        return "none (no version newer than prod's)"
     target = stage.get("target", {})
     display = str(stage.get("display") or stage.get("version") or "")
     serves = "nothing yet"
@@ -91,6 +91,11 @@ def stage_words(stage: Manifest | None) -> str:
     return f"{serves}{source}  {replicas}"
 
 
+COMPARED_MARKS: Mapping[CanaryVerdict, Mark] = {
+    CanaryVerdict.WORSE: Mark.BAD,
+    CanaryVerdict.NON_INFERIOR: Mark.GOOD,
+    CanaryVerdict.UNDECIDED: Mark.BUSY,
+}
 VERDICT_MARKS: Mapping[DriftVerdict, Mark] = {
     DriftVerdict.STABLE: Mark.GOOD,
     DriftVerdict.CHANGED: Mark.GOOD,
@@ -132,6 +137,8 @@ def head(family: Family) -> list[Field]:
     ]
     if "canary" in resource.get("spec", {}):
         fields.append(Field("Canary", stage_words(status.get("canary"))))
+        if compared := comparison_of(resource):
+            fields.append(Field("Compared", compared.words, COMPARED_MARKS[compared.verdict]))
     drift_mark, drift = drift_words(family)
     fields.append(Field("Drift", ", ".join(drift), drift_mark))
     if is_true(resource, "ChildrenModified"):

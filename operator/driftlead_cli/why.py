@@ -15,8 +15,9 @@ from driftlead_cli.facts import (
     name_of,
     status_of,
 )
-from driftlead_cli.verdicts import drift_of, feature_words, of_another_version
+from driftlead_cli.verdicts import comparison_of, drift_of, feature_words, of_another_version
 from driftlead_cli.view import STAGES, Mark, health
+from driftlead_formats.verdicts import CanaryVerdict
 from driftlead_operator.decisions import names
 
 EVENTS_FROM = timedelta(hours=1)
@@ -149,6 +150,18 @@ def _drift(family: Family) -> Iterator[Finding]:
     yield Finding(Mark.WARNING, what, seen, report)
 
 
+def _comparison(family: Family) -> Iterator[Finding]:
+    """How the canary does beside prod, and how far the judge is."""
+    found = comparison_of(family.resource)
+    if found is None:
+        return
+    mark = Mark.WARNING if found.verdict is CanaryVerdict.WORSE else Mark.NONE
+    report = f"read the report {found.report_uri}" if found.report_uri else ""
+    beside = f"prod's version {found.prod}" if found.prod else "prod"
+    what = f"Canary version {found.version} beside {beside}: {found.verdict}"
+    yield Finding(mark, what, [found.words], report)
+
+
 def _undelivered(family: Family) -> Iterator[Finding]:
     """Rows of the prediction log that may have been lost with their pods."""
     lines = [
@@ -192,7 +205,17 @@ def _events(family: Family) -> Iterator[Finding]:
         yield Finding(Mark.NONE, "Warnings of the last hour", lines)
 
 
-CHAPTERS = (_operator_absent, _conditions, _last_failures, _pods, _drift, _undelivered, _retraining, _events)
+CHAPTERS = (
+    _operator_absent,
+    _conditions,
+    _last_failures,
+    _pods,
+    _drift,
+    _comparison,
+    _undelivered,
+    _retraining,
+    _events,
+)
 
 
 def why(family: Family) -> list[Finding]:

@@ -167,7 +167,7 @@ class Scraper:
 
     async def _scrape(self, name: tuple[str, str], target: ScrapeTarget) -> None:
         async with self._slots:
-            answer = await self._get(target.url)
+            answer = await self._get(target)
         metrics.POD_SCRAPES.labels("silent" if answer is None else "ok").inc()
         before = self._answers.pop(name, None)
         if answer is not None:
@@ -178,13 +178,14 @@ class Scraper:
         if fingerprint(before[1] if before else None) != fingerprint(answer):
             self._changed(target.key)
 
-    async def _get(self, url: str) -> Json | None:
+    async def _get(self, target: ScrapeTarget) -> Json | None:
         if self._session is None:
             return None
         # A pod may answer anything: all but a JSON object of a sensible size and depth counts as silence.
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, ValueError):
-            async with self._session.get(url, allow_redirects=False) as reply:
-                if reply.status == 200:
+            async with self._session.get(target.url, allow_redirects=False) as reply:
+                # A judge that has not been able to look says why with 503.
+                if reply.status == 200 or (reply.status == 503 and target.path == PATHS["judge"]):
                     answer = orjson.loads(await read_at_most(reply.content, LONGEST_ANSWER))
                     return answer if isinstance(answer, dict) else None
         return None

@@ -269,12 +269,12 @@ def ask(port: int, path: str) -> tuple[int, bytes]:
 
 
 def test_the_judge_answers_verdict_and_metrics_and_follows_until_told_to_stop(
-    environment: Path, prod: str
+    environment: Path, prod: str, tmp_path: Path
 ) -> None:
     port = free_port()
     judge = subprocess.Popen(
         [sys.executable, "-m", "driftlead_drift", "compare", "--follow", "--prod", prod,
-         "--canary", "canary-failing", "--port", str(port), "--interval", "1s"],
+         "--canary", "canary-failing", "--port", str(port), "--interval", "1s", "--report", str(tmp_path)],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -288,6 +288,8 @@ def test_the_judge_answers_verdict_and_metrics_and_follows_until_told_to_stop(
             "2",
             "",
         )
+        assert answer["uri"] == str(tmp_path / "compare.html")
+        assert "worse" in (tmp_path / "compare.html").read_text()
         assert ask(port, "/livez")[0] == 200
         exposed = ask(port, "/metrics")[1].decode()
         assert 'driftlead_drift_canary_verdict{check="errors"} -1.0' in exposed

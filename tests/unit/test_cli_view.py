@@ -213,6 +213,34 @@ def test_a_verdict_of_another_version_is_not_told_as_this_ones() -> None:
     assert "drifted from the training data" not in printed(render.findings(why(family)))
 
 
+COMPARED = {
+    "version": "4",
+    "prodVersion": "3",
+    "verdict": "undecided",
+    "message": "undecided in errors: about 992 more requests should tell",
+    "requests": {"prod": 1100, "canary": 1035, "needed": 992},
+    "reportURI": "s3://mlflow/compare.html",
+}
+
+
+def test_how_far_the_comparison_of_the_canary_is() -> None:
+    made = resource(
+        condition("Ready", "True", "Serving"), canary=stage("4", target={"version": "4"}, comparison=COMPARED)
+    )
+    family = Family(resource=made, now=NOW)
+    words = "undecided in errors: about 992 more requests should tell; prod 1,100 requests, canary 1,035"
+    assert f"Compared:  ◌ {words}" in printed(render.overview(family))
+    told = printed(render.findings(why(family)))
+    assert "✔ demo is Ready: prod serves version 3" in told
+    assert "Canary version 4 beside prod's version 3: undecided" in told and words in told
+    assert "do: read the report s3://mlflow/compare.html" in told
+
+
+def test_without_a_canary_it_is_said_why() -> None:
+    family = Family(resource=resource(condition("Ready", "True", "Serving")), now=NOW)
+    assert "Canary:  none (no version newer than prod's)" in printed(render.overview(family))
+
+
 def test_why_names_the_pods_that_vanished_with_their_rows() -> None:
     lost = [{"pod": "demo-prod-x", "rows": 1200, "at": "2026-11-24T11:00:00Z"}]
     made = resource(condition("Ready", "True", "Serving"), undelivered=lost)

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from driftlead_drift.check import command
 from driftlead_drift.check.gathered import Gathered
-from driftlead_drift.compare import judge_server
+from driftlead_drift.compare import judge_server, published
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
@@ -266,7 +266,35 @@ def test_what_a_judge_finds_is_the_canarys_health(
     assert assessment.checks["errors"] == verdict
     condition = canary_healthy(document)
     assert condition["reason"] == reason
-    assert condition["message"] == f"version 4: {assessment.message}"
+    counts = "prod 12,000 requests, canary 12,000"
+    assert condition["message"] == f"version 4: {assessment.message}; {counts}"
+
+
+def test_the_judges_page_is_kept_in_one_place_and_an_unreachable_store_costs_no_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written: list[str] = []
+
+    def record(_: CompareSettings, document: dict[str, Any]) -> str:
+        written.append(document["run_id"])
+        if len(written) == 2:
+            raise CannotJudgeError("S3 does not answer")
+        return f"s3://mlflow/{document['run_id']}/compare.html"
+
+    async def look() -> Evidence:
+        return looked(failed=0)
+
+    monkeypatch.setattr(published, "record", record)
+    judge = judge_server.Judge(CompareSettings(report_bucket="mlflow"))
+    monkeypatch.setattr(judge.reader, "look", look)
+    uris = []
+    for minutes in (0, 1, 9, 11, 22):
+        asyncio.run(judge.look(NOW + timedelta(minutes=minutes)))
+        uris.append(answered(judge)[1]["uri"])
+    assert (
+        len(written) == 3 and len(set(written)) == 1
+    )  # at first, after ten minutes (in vain), after ten more
+    assert set(uris) == {f"s3://mlflow/{written[0]}/compare.html"}
 
 
 def test_a_judge_that_has_not_looked_says_so_and_the_canary_just_serves() -> None:
@@ -274,4 +302,6 @@ def test_a_judge_that_has_not_looked_says_so_and_the_canary_just_serves() -> Non
     assessment = CanaryAssessment.parse(document)
     assert status == 503 and assessment is not None
     assert (assessment.verdict, assessment.error) == ("undecided", "the judge has not looked yet")
-    assert canary_healthy(document)["reason"] == "CanaryServing"
+    found = canary_healthy(document)
+    assert found["reason"] == "CanaryServing"
+    assert found["message"].endswith("; compared with prod: not compared yet: the judge has not looked yet")

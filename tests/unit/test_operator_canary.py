@@ -1,6 +1,7 @@
 """Which version is tried beside prod, and when it goes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -167,11 +168,20 @@ def test_without_its_block_the_canary_goes_with_its_service(world: World) -> Non
     assert not world.condition("CanaryHealthy")
 
 
-def judged(world: World, *, verdict: str, canary: str, message: str) -> dict[str, str]:
-    answer = CanaryAssessment(verdict=CanaryVerdict(verdict), canary=canary, message=message).dump()
+def judged(world: World, *, verdict: str, canary: str = "4", **more: Any) -> dict[str, str]:
+    said = {"prod": "3", "at": "2026-11-24T12:00:00+00:00", **more}
+    answer = CanaryAssessment(verdict=CanaryVerdict(verdict), canary=canary, **said).dump()
     made = plan(replace(world.facts(), canary_verdict=CanaryAssessment.parse(answer)))
     world.carry_out(made)
     return world.condition("CanaryHealthy")
+
+
+@pytest.fixture
+def compared(world: World) -> World:
+    """Version 4 serves as canary beside version 3."""
+    world.register("4", stage="Staging")
+    world.settle()
+    return world
 
 
 @pytest.mark.parametrize(
@@ -183,28 +193,81 @@ def judged(world: World, *, verdict: str, canary: str, message: str) -> dict[str
     ],
 )
 def test_what_the_judge_says_is_the_canarys_health(
-    world: World, verdict: str, status: str, reason: str
+    compared: World, verdict: str, status: str, reason: str
 ) -> None:
-    world.register("4", stage="Staging")
-    world.settle()
-    found = judged(world, verdict=verdict, canary="4", message="errors: 3 % against 1 %")
+    found = judged(compared, verdict=verdict, message="errors: 3 % against 1 %")
     assert (found["status"], found["reason"]) == (status, reason)
+    assert "errors: 3 % against 1 %; prod 0 requests, canary 0" in found["message"]
 
 
-def test_the_judges_words_stand_while_its_verdict_does(world: World) -> None:
-    world.register("4", stage="Staging")
-    world.settle()
-    first = judged(world, verdict="worse", canary="4", message="errors: 3 % against 1 %")
-    assert first["message"] == "version 4: errors: 3 % against 1 %"
-    assert judged(world, verdict="worse", canary="4", message="errors: 4 % against 1 %") == first
-    assert not writes(world.plan())  # another leader that has not asked the judge yet
-    assert judged(world, verdict="undecided", canary="4", message="")["reason"] == "CanaryServing"
+def test_the_comparison_is_in_status_with_its_requests(compared: World) -> None:
+    words = "undecided in errors: about 992 more requests should tell"
+    found = judged(
+        compared,
+        verdict="undecided",
+        message=words,
+        prod_requests=1100,
+        canary_requests=1035,
+        requests_needed=992,
+        uri="s3://mlflow/compare.html",
+    )
+    assert compared.status["canary"]["comparison"] == {
+        "version": "4",
+        "prodVersion": "3",
+        "verdict": "undecided",
+        "message": words,
+        "requests": {"prod": 1100, "canary": 1035, "needed": 992},
+        "at": "2026-11-24T12:00:00+00:00",
+        "reportURI": "s3://mlflow/compare.html",
+    }
+    assert found["message"] == (
+        f"version 4 serves on 1 canary pod; compared with prod: {words}; prod 1,100 requests, canary 1,035"
+    )
 
 
-def test_a_verdict_about_another_canary_is_not_believed(world: World) -> None:
-    world.register("4", stage="Staging")
-    world.settle()
-    assert judged(world, verdict="worse", canary="5", message="bad")["reason"] == "CanaryServing"
+def test_status_is_written_for_a_tenth_more_of_requests_and_not_for_each_look(compared: World) -> None:
+    judged(compared, verdict="undecided", message="m", prod_requests=1000, canary_requests=100)
+    before = compared.status
+    judged(compared, verdict="undecided", message="n", prod_requests=1099, canary_requests=109)
+    assert compared.status == before
+    judged(compared, verdict="undecided", message="n", prod_requests=1099, canary_requests=110)
+    assert compared.status["canary"]["comparison"]["requests"] == {"prod": 1099, "canary": 110}
+
+
+def test_a_verdict_outlives_the_judge_its_restart_and_what_it_cannot_see(compared: World) -> None:
+    first = judged(compared, verdict="worse", message="errors: 3 % against 1 %", canary_requests=2000)
+    assert not writes(compared.plan())  # another leader that has not asked the judge yet
+    assert judged(compared, verdict="undecided", message="", canary_requests=3) == first
+    away = judged(compared, verdict="undecided", canary="", at="", error="Postgres does not answer")
+    assert (away["status"], away["reason"]) == ("False", "CanaryWorse")
+    assert away["message"].endswith(
+        "not looked again since 2026-11-24T12:00:00+00:00: Postgres does not answer"
+    )
+    assert judged(compared, verdict="non-inferior", message="")["reason"] == "CanaryNotWorse"
+
+
+def test_a_verdict_beside_another_version_of_prod_is_replaced(compared: World) -> None:
+    judged(compared, verdict="worse", message="bad")
+    assert judged(compared, verdict="undecided", prod="2", message="m")["reason"] == "CanaryServing"
+
+
+def test_a_judge_without_traffic_says_what_is_missing(compared: World) -> None:
+    for minute in range(3):
+        words = f"deployment canary logged nothing since 12:0{minute}:00 UTC; send it traffic"
+        found = judged(compared, verdict="undecided", canary="", prod="", at="", error=words)
+        # The first sentence stays: a time in it would have status written at each look.
+        assert found["message"].endswith(
+            "not compared yet: deployment canary logged nothing since 12:00:00 UTC; send it traffic"
+        )
+
+
+def test_a_verdict_about_another_canary_is_not_believed_nor_kept_for_the_next(compared: World) -> None:
+    assert judged(compared, verdict="worse", canary="5", message="bad")["reason"] == "CanaryServing"
+    judged(compared, verdict="worse", message="bad")
+    compared.register("5", stage="Staging")
+    compared.settle()
+    assert compared.condition("CanaryHealthy")["reason"] == "CanaryServing"
+    assert "comparison" not in compared.status["canary"]
 
 
 def test_a_judge_runs_only_while_two_versions_serve_and_are_logged(world: World) -> None:

@@ -118,7 +118,7 @@ def test_a_judge_whose_pod_cannot_run_leaves_the_canary_uncompared_and_says_why(
     assert world.serving("canary") == ["4"]
     assert said(world, "CanaryHealthy") == ("Unknown", reason)
     assert words in (message := world.condition("CanaryHealthy")["message"]) and message.startswith("judge: ")
-    assert "version 4 serves on 1 canary pods and is not compared with prod" in message
+    assert "version 4 serves on 1 canary pod and is not compared with prod" in message
     pass_time(world, 5)
     assert told(world, reason) == 1
     world.held = None

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driftlead_formats.summaries import TopFeature
-from driftlead_formats.verdicts import DriftVerdict
+from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict
 from driftlead_operator.decisions.facts import Undelivered
 from driftlead_operator.decisions.memory import loop, stages, status
+from driftlead_operator.decisions.memory.comparison import ComparisonMemory
 from driftlead_operator.decisions.memory.status import Memory
 from driftlead_operator.decisions.plan import plan
 from unit.operator_world import World
@@ -55,6 +56,21 @@ STAGE = st.builds(
     rejected=optional(st.builds(stages.Rejected, version=NAME, generation=COUNT, aborted=st.booleans())),
     last_good=optional(st.builds(stages.LastGood, version=TEXT, template=NAME)),
     pin=optional(st.builds(stages.Pin, version=NAME, generation=COUNT, written=st.booleans())),
+    comparison=optional(
+        st.builds(
+            ComparisonMemory,
+            version=NAME,
+            prod=TEXT,
+            verdict=st.sampled_from(CanaryVerdict),
+            message=TEXT,
+            prod_requests=COUNT,
+            canary_requests=COUNT,
+            requests_needed=MAYBE,
+            at=TEXT,
+            report_uri=TEXT,
+            error=TEXT,
+        )
+    ),
 )
 PROMOTION = st.builds(
     loop.PromotionRecord,

@@ -3,12 +3,11 @@
 import asyncio
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
-from typing import Any
 
 from driftlead_drift.command_result import CommandResult
 from driftlead_drift.compare.evidence_reader import EvidenceReader, policy_of
+from driftlead_drift.compare.published import record
 from driftlead_drift.report import canary_document, canary_page
-from driftlead_drift.report.schemas import encode
 from driftlead_drift.settings import CompareSettings
 from driftlead_drift.storage import reports
 from driftlead_formats.verdicts import CanaryVerdict, CommandExit
@@ -35,18 +34,3 @@ def run(settings: CompareSettings) -> CommandResult:
         canary_page.words(document, uri),
         canary_document.summary(document),
     )
-
-
-def record(settings: CompareSettings, document: dict[str, Any]) -> str:
-    """Writes the report to the folder and the bucket that are named; where the page is."""
-    files = {
-        "compare.json": encode(document),
-        "compare.html": canary_page.render(document).encode(),
-    }
-    uri = ""
-    if settings.report:
-        uri = reports.write_folder(settings.report, files, page="compare.html")
-    if settings.report_bucket:
-        where = reports.prefix(settings.report_bucket, settings.traffic(settings.canary))
-        uri = reports.upload(where, document["run_id"], files, page="compare.html")
-    return uri

@@ -22,6 +22,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 
 from driftlead_drift.command_result import CommandResult
 from driftlead_drift.compare.evidence_reader import EvidenceReader
+from driftlead_drift.compare.published import JudgesPage
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.evidence import Evidence
 from driftlead_drift.settings import CompareSettings
@@ -111,6 +112,7 @@ class Judge:
     def __init__(self, settings: CompareSettings) -> None:
         self.settings = settings
         self.reader = EvidenceReader(settings)
+        self.page = JudgesPage(settings, self.reader.policy)
         self.metrics = Metrics()
         self._last: CanaryAssessment | None = None
         self.error = "the judge has not looked yet"
@@ -127,7 +129,8 @@ class Judge:
         self.metrics.looks.inc()
         self.metrics.update(evidence)
         self.error = ""
-        self._last = assess(evidence, now)
+        await self.page.refresh(evidence, now)
+        self._last = replace(assess(evidence, now), uri=self.page.uri)
 
     def answer(self) -> CanaryAssessment:
         """The last assessment with the reason why it is old; undecided while there is none."""

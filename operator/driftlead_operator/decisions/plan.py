@@ -19,7 +19,7 @@ from typing import Any
 
 from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref
-from driftlead_operator.decisions.loop import drift, promotion, retraining, undelivered
+from driftlead_operator.decisions.loop import comparison, drift, promotion, retraining, undelivered
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.render import apply_diff, manifests
@@ -155,6 +155,11 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
             report=check.memory.standing if check.memory else None,
         ),
         logs=prediction_log.logs_of(facts, [each for each in (prod, canary_stage) if each]),
+        comparison=comparison.decide(
+            facts.canary_verdict,
+            memory.stage("canary").comparison,
+            canary_stage.served or canary_stage.wanted if canary_stage else None,
+        ),
         undelivered=undelivered.decide(facts, memory.undelivered),
         handled=_handled(facts, spec, memory.handled, promoted.handled, stages=(prod, canary_stage)),
         stale_requests=abort.events(inputs.abort, prod, canary_stage),

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from driftlead_formats.untrusted import sequence, word
 from driftlead_operator.decisions import objects
+from driftlead_operator.decisions.memory.comparison import ComparisonMemory
 from driftlead_operator.decisions.memory.values import number, text
 
 
@@ -158,6 +159,7 @@ class StageMemory:
     rejected: Rejected | None = None
     last_good: LastGood | None = None
     pin: Pin | None = None
+    comparison: ComparisonMemory | None = None
 
     @property
     def last_served(self) -> str | None:
@@ -186,6 +188,7 @@ class StageMemory:
             rejected=Rejected.read(found.get("rejected")),
             last_good=LastGood.read(found.get("lastGood")),
             pin=Pin.read(found.get("pin")),
+            comparison=ComparisonMemory.read(found.get("comparison")),
         )
 
     def write(self) -> dict[str, Any]:
@@ -207,5 +210,6 @@ class StageMemory:
                 "rejected": self.rejected and self.rejected.write(),
                 "lastGood": self.last_good and self.last_good.write(),
                 "pin": self.pin and self.pin.write(),
+                "comparison": self.comparison and self.comparison.write(),
             }
         )

@@ -11,6 +11,7 @@ from driftlead_operator.decisions.loop.drift import DriftDecision
 from driftlead_operator.decisions.loop.promotion import Promotion
 from driftlead_operator.decisions.loop.retraining import RetrainingDecision
 from driftlead_operator.decisions.loop.undelivered import UndeliveredDecision
+from driftlead_operator.decisions.memory.comparison import ComparisonMemory
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Reason
 from driftlead_operator.decisions.render import manifests
@@ -59,6 +60,7 @@ class Assessment:
     promotion: Promotion = field(default_factory=Promotion)
     drift: DriftDecision = field(default_factory=DriftDecision)
     retraining: RetrainingDecision = field(default_factory=RetrainingDecision)
+    comparison: ComparisonMemory | None = None
     undelivered: UndeliveredDecision = field(default_factory=UndeliveredDecision)
     logs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     handled: Handled = field(default_factory=Handled)

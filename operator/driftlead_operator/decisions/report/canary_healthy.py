@@ -1,8 +1,4 @@
-"""CanaryHealthy: how the canary does, as long as spec has one.
-
-What the judge says stays as it was said while its verdict does, whatever its figures, so that status is not
-written at every answer. It stays too while the judge has not been asked, by another leader for example.
-"""
+"""CanaryHealthy: how the canary does, as long as spec has one."""
 
 from driftlead_formats.verdicts import CanaryVerdict
 from driftlead_operator.decisions.reasons import Condition, Reason
@@ -11,7 +7,7 @@ from driftlead_operator.decisions.report.assessment import Assessment, Condition
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 from driftlead_operator.decisions.stage.rollout import StageDecision
 
-# An undecided comparison says nothing: the canary then just serves.
+# An undecided comparison does not say that the canary is unwell: it then just serves.
 JUDGED = {
     CanaryVerdict.WORSE: Reason.CANARY_WORSE,
     CanaryVerdict.NON_INFERIOR: Reason.CANARY_NOT_WORSE,
@@ -70,20 +66,12 @@ def _how_far(assessment: Assessment, canary: StageDecision) -> str:
 
 def it_is_judged(assessment: Assessment) -> ConditionValue | None:
     """The judge has evidence on this version, now or when it was asked last."""
-    served = assessment.canary.served if assessment.canary else None
-    prefix, found = f"version {served}: ", assessment.facts.canary_verdict
-    before = assessment.memory.condition(Condition.CANARY_HEALTHY)
-    said = before if before and before.message.startswith(prefix) else None
-    if found is None:
-        reason = next((each for each in JUDGED.values() if said and said.reason == each), None)
-    else:
-        reason = JUDGED.get(found.verdict) if found.canary in ("", served) else None
-    if reason is None:
+    found = assessment.comparison
+    reason = JUDGED.get(found.verdict) if found else None
+    if found is None or reason is None:
         return None
     status = "False" if reason is Reason.CANARY_WORSE else "True"
-    if said and said.reason == reason:
-        return ConditionValue(reason, said.message, status)
-    return ConditionValue(reason, prefix + (found.message or str(found.verdict) if found else ""), status)
+    return ConditionValue(reason, f"version {found.version}: {found.words}", status)
 
 
 def the_judge_cannot_run(assessment: Assessment) -> ConditionValue | None:
@@ -97,12 +85,16 @@ def the_judge_cannot_run(assessment: Assessment) -> ConditionValue | None:
 
 def it_serves(assessment: Assessment) -> ConditionValue:
     """Nothing says that the canary is worse than prod."""
-    return ConditionValue(Reason.CANARY_SERVING, _serves(assessment), "True")
+    found = assessment.comparison
+    compared = f"; compared with prod: {found.words}" if found else ""
+    return ConditionValue(Reason.CANARY_SERVING, _serves(assessment) + compared, "True")
 
 
 def _serves(assessment: Assessment) -> str:
     canary = assessment.canary
-    return f"version {canary.wanted} serves on {canary.replicas} canary pods" if canary else ""
+    count = canary.replicas if canary else 0
+    pods = f"{count} canary pod{'' if count == 1 else 's'}"
+    return f"version {canary.wanted} serves on {pods}" if canary else ""
 
 
 CANARY_HEALTHY = Chain(

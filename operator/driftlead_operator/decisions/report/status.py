@@ -114,6 +114,7 @@ def _stage(assessment: Assessment, stage: StageDecision) -> StageMemory:
         else None,
         last_good=stage.last_good,
         pin=assessment.promotion.pin if stage.name == "prod" else None,
+        comparison=assessment.comparison if stage.name == "canary" else None,
     )
 
 
