@@ -1,4 +1,4 @@
-"""An answer that has not exactly one entry for each row is never served.
+"""An answer that has not exactly one entry for each row, or that another row decides, is never served.
 
 What somebody wrote for MLflow may give anything. Where MLflow's own scoring server makes rows of it, so do
 we; where there are no rows, the start is refused with the numbers of rows and of answers. A model whose
@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 from mlflow.models import infer_signature
 from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin
 
-from asking import PROTOCOLS, Refusal, equal, refused_start, served, wrong_protocols
+from asking import PROTOCOLS, Refusal, at_once, equal, kept, refused_start, served, wrong_protocols
 from driftlead_formats.exit_codes import ExitCode
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the server cannot import this file
@@ -144,13 +145,121 @@ def test_a_count_that_is_wrong_for_many_rows_is_refused_at_the_start(python: Pat
     assert "2" in message
 
 
-def test_rows_that_are_answered_in_another_order_are_beyond_us_but_not_duplicates(
-    python: Path, tmp_path: Path
+# Answers whose index says which row each is for: pandas' own way to keep rows and answers together.
+BY_INDEX: dict[str, Given] = {
+    "a sorted frame": lambda t: pd.DataFrame({"s": score(t)}, index=t.index).sort_values("s"),
+    "a sorted Series": lambda t: pd.Series(score(t), index=t.index).sort_values(ascending=False),
+    "the best first": lambda t: t.sort_values("a", ascending=False)["a"],
+    "a dict of sorted Series": lambda t: {"s": pd.Series(score(t), index=t.index).sort_values()},
+}
+
+
+@pytest.mark.parametrize("form", BY_INDEX)
+def test_answers_that_carry_the_rows_index_are_given_to_their_rows(
+    form: str, python: Path, tmp_path: Path
 ) -> None:
-    """Equal rows are two rows: a model that answers each different row once has too few answers."""
+    with served(saved(tmp_path / "m", BY_INDEX[form], example=True), python, list(TABLE)) as client:
+        rows = [[7, 0, 0], [1, 0, 0], [4, 0, 0]]
+        assert wrong_protocols(client, rows, [7.0, 1.0, 4.0]) == {}
+        assert at_once(client.server, *rows) == [7.0, 1.0, 4.0]
+
+
+# What a row is answered with is decided by its neighbours, which are other clients' rows.
+BY_NEIGHBOURS: dict[str, Given] = {
+    "sorted": lambda table: np.sort(score(table)),
+    "sorted in place": lambda table: (table.sort_values("a", inplace=True), table["a"].tolist())[1],
+    "the best first": lambda table: sorted(numbers(table), reverse=True),
+    "ranks": lambda table: pd.Series(score(table)).rank().tolist(),
+    "shares": lambda table: np.exp(score(table)) / np.exp(score(table)).sum(),
+    "from the mean": lambda table: score(table) - score(table).mean(),
+    "quantiles": lambda table: ["high" if v >= np.median(score(table)) else "low" for v in score(table)],
+}
+
+
+@pytest.mark.parametrize("form", BY_NEIGHBOURS)
+@pytest.mark.parametrize("example", [True, False])
+def test_an_answer_that_depends_on_the_rows_beside_it_is_refused_at_the_start(
+    form: str, example: bool, python: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path / "m", BY_NEIGHBOURS[form], example=example)
+    reason, message = refused_start(folder, tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason, message
+    assert "rows beside it" in message
+
+
+def test_a_model_that_draws_lots_is_served(python: Path, tmp_path: Path) -> None:
+    """Its answers differ from one time to the next, whatever stands beside them."""
+    folder = saved(
+        tmp_path / "m", lambda table: np.random.default_rng().normal(size=len(table)), example=True
+    )
+    with served(folder, python, list(TABLE)) as client:
+        assert len(PROTOCOLS["predict"](client, [[7, 0, 0], [1, 0, 0]])) == 2
+
+
+def test_equal_rows_are_two_rows(python: Path, tmp_path: Path) -> None:
+    """A model that answers each different row once has too few answers."""
     folder = saved(tmp_path / "m", lambda table: table.drop_duplicates()["a"].tolist(), example=True)
-    try:
-        with served(folder, python, list(TABLE)) as client, pytest.raises(Refusal):
-            PROTOCOLS["predict"](client, [[7, 0, 0], [7, 0, 0]])
-    except RuntimeError as error:  # refused at the start is as good
-        assert "ended before it answered" in str(error)
+    reason, message = refused_start(folder, tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason, message
+
+
+def test_a_masked_answer_is_no_answer(python: Path, tmp_path: Path) -> None:
+    """numpy keeps a number under the mask, and gives it to whoever asks for an array."""
+    folder = saved(tmp_path / "m", lambda t: np.ma.masked_array(score(t), mask=score(t) > 3), example=True)
+    with served(folder, python, list(TABLE)) as client:
+        assert PROTOCOLS["predict"](client, [[1, 0, 0]]) == [1.0]
+        with pytest.raises(Refusal) as refused:
+            PROTOCOLS["predict"](client, [[7, 0, 0]])
+        assert refused.value.status == 500
+
+
+class Sure(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier of somebody's own, whose probabilities are whatever `give` makes of the right ones."""
+
+    def __init__(self, give: Callable[[Any], Any]) -> None:
+        self.give = give
+
+    def fit(self, table: Any, y: Any) -> "Sure":
+        self.classes_, self.fitted_ = np.unique(y), True
+        return self
+
+    def predict(self, table: Any) -> Any:
+        return (score(table) > 3).astype(int)
+
+    def predict_proba(self, table: Any) -> Any:
+        return self.give(np.stack([1 - score(table) / 10, score(table) / 10], axis=1))
+
+
+def broken(likely: Any) -> Any:
+    raise ZeroDivisionError("no probabilities today")
+
+
+WRONG_PROBABILITIES: dict[str, Callable[[Any], Any]] = {
+    "one column": lambda likely: likely[:, :1],
+    "a third column": lambda likely: np.c_[likely, likely[:, 0]],
+    "flat": lambda likely: likely[:, 1],
+    "twice as many rows": lambda likely: np.r_[likely, likely],
+    "a row less": lambda likely: likely[:-1],
+    "none": lambda likely: None,
+    "one number": lambda likely: float(likely.sum()),
+    "broken": broken,
+    "broken for two rows": lambda likely: likely if len(likely) == 1 else broken(likely),
+    "sorted": lambda likely: np.sort(likely, axis=0),
+}
+
+
+@pytest.mark.parametrize("form", WRONG_PROBABILITIES)
+@pytest.mark.parametrize("example", [True, False])
+def test_probabilities_are_counted_too(form: str, example: bool, python: Path, tmp_path: Path) -> None:
+    model = Sure(WRONG_PROBABILITIES[form]).fit(TABLE, [0, 1])
+    folder = kept(tmp_path / "m", model, TABLE, **({} if example else {"input_example": None}))
+    reason, message = refused_start(folder, tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason, message
+
+
+@pytest.mark.parametrize("form", [list, pd.DataFrame, np.asfortranarray])
+def test_probabilities_in_any_form_are_given_to_their_rows(form: Any, python: Path, tmp_path: Path) -> None:
+    folder = kept(tmp_path / "m", Sure(form).fit(TABLE, [0, 1]), TABLE)
+    with served(folder, python, list(TABLE)) as client:
+        said = client.post("/predict?probabilities=true", {"features": [[7, 0, 0], [1, 0, 0]]})
+        assert np.allclose(said["probabilities"], [[0.3, 0.7], [0.9, 0.1]])

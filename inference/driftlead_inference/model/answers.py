@@ -94,9 +94,38 @@ def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts)
 
 
+def in_order(answers: Any) -> Any:
+    """A Series or frame in the order of the rows that were asked: its index says which row each entry is.
+
+    A model that sorts its answers leaves the index behind them; another index than that of the rows says
+    nothing.
+    """
+    if not hasattr(answers, "iloc"):
+        return answers
+    index, places = np.asarray(answers.index), np.arange(len(answers))
+    if index.dtype.kind not in "iu" or np.array_equal(index, places):
+        return answers
+    order = np.argsort(index)
+    return answers.iloc[order] if np.array_equal(index[order], places) else answers
+
+
+def unmasked(answers: Any) -> Any:
+    """An array whose masked entries are None: numpy keeps a number under the mask, which is no answer."""
+    if not isinstance(answers, np.ma.MaskedArray):
+        return answers
+    values = np.asarray(answers, dtype=object)
+    values[np.ma.getmaskarray(answers)] = None
+    return values
+
+
 def counted(answers: Answers, rows: int) -> Answers:
-    """The answers, if there is one for each row. Raises `UnusableAnswer`."""
-    given = answers[0]
+    """The answers, if there is one for each row, with its probabilities. Raises `UnusableAnswer`."""
+    given, likely = answers
+    if likely is not None and (likely.ndim != 2 or len(likely) != rows):
+        raise UnusableAnswer(
+            f"asked for the probabilities of {rows} row{'s' * (rows != 1)}, the model gave an array of shape "
+            f"{likely.shape}; give one row of probabilities for each, one of them for each class"
+        )
     if given.ndim and len(given) == rows and given.dtype.kind != "c":
         return answers
     seen = f"{len(given)} answers" if given.ndim else f"one answer of type {type(given.item()).__name__}"

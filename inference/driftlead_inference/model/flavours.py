@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
-from driftlead_inference.model.answers import Answers
+from driftlead_inference.model.answers import Answers, UnusableAnswer, in_order, unmasked
 
 BOOSTERS = ("xgboost", "lightgbm")  # flavours of MLflow that may hold an estimator of scikit-learn's kind
 
@@ -43,9 +43,19 @@ class Loaded:
         classes)."""
         if self.estimator is None:
             return plain(self.pyfunc.predict(data)), None
-        answers = np.asarray(self.estimator.predict(data))
-        likely = self.estimator.predict_proba(data) if probabilities and self.has_probabilities else None
-        return answers, likely
+        answers = np.asarray(unmasked(in_order(self.estimator.predict(data))))
+        return answers, self.likely(data) if probabilities and self.has_probabilities else None
+
+    def likely(self, data: Any) -> NDArray[np.float64]:
+        """The probabilities, one for each class. Raises `UnusableAnswer`."""
+        likely: NDArray[np.float64] = np.asarray(in_order(self.estimator.predict_proba(data)))
+        classes = len(self.estimator.classes_)
+        if likely.ndim == 2 and likely.shape[1] != classes:
+            raise UnusableAnswer(
+                f"the model knows {classes} classes and gave {likely.shape[1]} probabilities for a row; "
+                "give one for each class"
+            )
+        return likely
 
 
 def plain(answers: Any) -> NDArray[Any]:
@@ -56,12 +66,12 @@ def plain(answers: Any) -> NDArray[Any]:
     if isinstance(answers, Mapping) and columns_of_one_length(answers):
         import pandas as pd  # noqa: PLC0415 - heavy
 
-        answers = pd.DataFrame({name: list(column) for name, column in answers.items()})
+        answers = pd.DataFrame({name: list(in_order(column)) for name, column in answers.items()})
     if isinstance(answers, Mapping | set | frozenset):
         return boxed(answers)
     if isinstance(answers, list | tuple):
         return entries(answers)
-    array = np.asarray(answers)
+    array = np.asarray(unmasked(in_order(answers)))
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 

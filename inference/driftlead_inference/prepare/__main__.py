@@ -29,7 +29,7 @@ from driftlead_inference.model.examples import example, read_baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
-from driftlead_inference.prepare import fetching, fits, probing, smoke
+from driftlead_inference.prepare import beside, fetching, fits, probing, smoke
 from driftlead_inference.prepare.missing import with_missing
 from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
 from driftlead_inference.rows.validation import RowValidator
@@ -126,7 +126,8 @@ def study(
     (row, *more), kind = example(folder, signature)
     takes = probing.taken(loaded, signature, row, *more)
     predict = probing.predictor(loaded, signature, takes)
-    row, kind, doubts, answer = smoke.smoke(predict, loaded, signature, row, kind)
+    row, kind, doubts, answer = smoke.smoke(predict, loaded, signature, row, kind, takes=takes)
+    beside.alone(loaded, signature, takes, [row, *more])
     notes = [*skew(folder), *doubts]
     started = time.monotonic()
     missing = probing.accepted_missing(predict, row)

@@ -12,6 +12,7 @@ import numpy as np
 
 from driftlead_formats.exit_codes import ExitCode
 from driftlead_inference.failures import StartFailed
+from driftlead_inference.model import frames
 from driftlead_inference.model.answers import AnswerForm, UnusableAnswer, bare, form_of
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.prepare.missing import encoders
@@ -23,7 +24,7 @@ OF_TYPES = "could not convert"  # how numpy and pandas begin where text stands f
 
 
 def smoke(
-    predict: Predict, loaded: Loaded, signature: Signature, row: list[Any], kind: str
+    predict: Predict, loaded: Loaded, signature: Signature, row: list[Any], kind: str, *, takes: str
 ) -> tuple[list[Any], str, list[str], AnswerForm]:
     """A row that was answered, where it is from, what is in doubt, and the form of the answer.
 
@@ -39,6 +40,7 @@ def smoke(
                 raise failed(origin, error) from error
             continue
         count(predict, signature, candidate, origin)
+        likely(loaded, signature, takes, candidate, origin)
         return candidate, origin, [], form_of(answers)
     if first is None:
         raise RuntimeError("no row was tried")
@@ -86,6 +88,17 @@ def count(predict: Predict, signature: Signature, row: list[Any], kind: str) -> 
             raise failed(kind, error) from error
         except Exception:  # noqa: S110 - values next to the row's, which nobody has sent, may be refused
             pass
+
+
+def likely(loaded: Loaded, signature: Signature, takes: str, row: list[Any], kind: str) -> None:
+    """Asks for the probabilities of a row that was answered, and of two: they may fail where it does not."""
+    if not loaded.has_probabilities:
+        return
+    for number in (1, 2):
+        try:
+            frames.predict(loaded, signature, takes, [row] * number, probabilities=True)
+        except Exception as error:
+            raise failed(kind, error) from error
 
 
 def made_up(loaded: Loaded, signature: Signature, zeros: list[Any]) -> Iterator[tuple[list[Any], str]]:
