@@ -1,7 +1,7 @@
 """What goes wrong with a request, as RFC 9457 problem documents: a sentence for people, fields for
 programs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
@@ -80,6 +80,7 @@ NO_TOKEN = Problem(
 TOO_SLOW = Problem(408, "the request did not arrive in time")
 TOO_LARGE = Problem(431, "the request's head is larger than 64 KiB")
 NOT_HTTP = Problem(400, "what was sent is not a request of HTTP/1.1, so the connection is closed")
+NO_TUNNEL = Problem(501, "CONNECT asks for a tunnel, and this server is no proxy; ask it directly")
 
 
 def too_large(limit: int) -> Problem:
@@ -97,6 +98,17 @@ def too_many_headers(limit: int) -> Problem:
         431,
         f"the request has more than {limit} headers",
         {"field": "headers", "seen": f"more than {limit}", "expected": f"at most {limit}"},
+    )
+
+
+def wrong_host(hosts: Sequence[bytes]) -> Problem:
+    """Not exactly one `Host`, or one that is no name of a host (RFC 9112, 3.2)."""
+    values = [value.decode(errors="replace")[:60] for value in hosts]
+    seen = ", ".join(map(repr, values[:3])) or "none"
+    return Problem(
+        400,
+        f"a request of HTTP/1.1 has one header `Host` with a name and perhaps a port, seen {seen}",
+        {"field": "Host", "seen": seen, "expected": "one Host"},
     )
 
 

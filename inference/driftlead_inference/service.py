@@ -74,15 +74,15 @@ class Service:
             raise Refused(NOT_READY)
         return self.serving
 
-    def request_id(self, sent: bytes | None) -> str:
+    def request_id(self, sent: bytes) -> str:
         """The client's own id where it is one, else a new one."""
-        if sent and REQUEST_ID.fullmatch(sent):
+        if REQUEST_ID.fullmatch(sent):
             return sent.decode()
         return next(self.ids)
 
-    def authorize(self, header: bytes | None) -> None:
+    def authorize(self, header: bytes) -> None:
         """Holds the bearer token against the setting. Raises `Refused`."""
-        if self.token and not same(header or b"", b"Bearer " + self.token):
+        if self.token and not same(header, b"Bearer " + self.token):
             raise Refused(NO_TOKEN)
 
     async def predict(

@@ -253,7 +253,7 @@ def test_curl_is_answered_in_the_open_inference_protocol(plain: Served, number: 
         ("/v2/health/live", 200, "true"), ("/v2/health/ready", 200, "true"),
         ("/v2/models/plain/ready", 200, "true"), ("/v2/models/plain/versions/0/ready", 200, "true"),
         ("/v2/models/plain/versions/9", 404, "served here is plain version 0"),
-        ("/v1/models/other", 404, "served here is plain"), ("/docs", 200, "swagger"),
+        ("/v1/models/other", 404, "served here is plain"), ("/docs", 200, "openapi.json"),
         ("/openapi.json", 200, "/invocations"), ("/metrics", 200, "driftlead_inference_requests_total"),
         ("/nowhere", 404, "/docs lists every route"), ("/predict", 405, "Method Not Allowed"),
     ],

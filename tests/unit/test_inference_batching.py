@@ -155,7 +155,7 @@ async def test_failures_stand_in_the_histograms_and_not_in_the_table() -> None:
 async def test_request_ids_are_the_clients_where_they_are_harmless() -> None:
     service, _ = service_of()
     assert service.request_id(b"abc-1.2:3") == "abc-1.2:3"
-    for bad in (None, b"", b"a b", b'a"b', b"a\\b", b"\xff", b"x" * 129):
+    for bad in (b"", b"a b", b'a"b', b"a\\b", b"\xff", b"x" * 129):
         assert service.request_id(bad).startswith("id-")
 
 

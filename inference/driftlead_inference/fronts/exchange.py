@@ -46,9 +46,10 @@ class Exchange:
         started = time.perf_counter()
         service = self.service
         headers = dict(scope["headers"])
-        request_id = service.request_id(headers.get(b"x-request-id"))
+        sent = headers.get(b"x-request-id", b"").strip()
+        request_id = service.request_id(sent)
         try:
-            service.authorize(headers.get(b"authorization"))
+            service.authorize(headers.get(b"authorization", b"").strip())
             body = await read(headers, receive, service.settings.body_bytes)
             if b"content-encoding" in headers:
                 body = unpacked(body, headers[b"content-encoding"], service.settings.body_bytes)
@@ -70,6 +71,8 @@ class Exchange:
         service.count(self.route, status, started, predicts=self.predicts)
         if service.draining:
             extra = [*extra, CLOSE]
+        if sent and sent != request_id.encode():
+            extra = [*extra, OTHER_ID]
         reply_headers = [
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
@@ -86,6 +89,12 @@ class Exchange:
 
 
 CLOSE = (b"connection", b"close")
+# A label of the id that was sent would never find its row, so it is said; a refusal would cost whoever sends
+# such ids all predictions.
+OTHER_ID = (
+    b"x-request-id-error",
+    b'the id that was sent is not 1 to 128 visible ASCII characters without " and \\; this reply has another',
+)
 DISCARDED = 8  # times the limit is read of a body that is refused
 NONE: Mapping[str, str] = {}
 

@@ -1,27 +1,37 @@
 """uvicorn's HTTP/1.1 protocol with the limits that it leaves out: header size and count, and time for the
 head; with writes that leave together, and one timer for all idle times of a connection.
 
+A client may offer to go on in another protocol, as Java's does with every request (`Upgrade: h2c`). The
+parser would take what follows the head for that protocol and drop it, the body too (uvicorn#2722). Nothing
+but HTTP/1.1 is spoken here, so such a request is read once more without its offer (`without_offer`).
+
 Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts hold it to them at each update.
 """
 
 import asyncio
+import re
 from itertools import chain
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from driftlead_inference.fronts.outgoing import Outgoing, PendingWrites
 from driftlead_inference.problems import (
     CONTENT_TYPE,
+    NO_TUNNEL,
     NOT_HTTP,
     TOO_LARGE,
     TOO_SLOW,
     Problem,
     too_many_headers,
+    wrong_host,
 )
 
 HEAD_BYTES = 64 * 1024
 HEADERS = 100
+# RFC 9110 section 7.2: a name or an address, and a port; empty where the target has no authority.
+HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]+\]|[!$%&'()*+,\-.0-9;=A-Z_a-z~]*)(?::[0-9]*)?")
 
 
 class Guarded(HttpToolsProtocol):
@@ -58,8 +68,12 @@ class Guarded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, and ends a connection whose head grows or whose request lasts too long."""
+        if self.invalid:  # the connection ends once the replies before are written
+            return
         self.read_bytes = len(data)
-        super().data_received(data)
+        left: list[bytes | memoryview] = [data]
+        while left:
+            left[:1] = self.feed(left[0])
         if not self.parsing or self.transport.is_closing():
             return
         if self.in_head:
@@ -68,6 +82,34 @@ class Guarded(HttpToolsProtocol):
             self.end(TOO_LARGE)
         elif self.timer is None:
             self.timer = self.loop.call_later(self.request_seconds, self.end, TOO_SLOW)
+
+    def feed(self, data: bytes | memoryview) -> list[bytes | memoryview]:
+        """Has the parser read it. What is left to read: nothing, or a head without its offer and what follows
+        it."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self.scope["method"] != "CONNECT":
+                return [self.without_offer(), memoryview(data)[offer.args[0] :]]
+            self.fault = NO_TUNNEL
+            self.send_400_response("")
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+        return []
+
+    def without_offer(self) -> bytes:
+        """Sets a new parser. The head that the last one read, but for `Upgrade`, which may be ignored (RFC
+        9110, 7.8); a parser took it apart, so it cannot be read in two ways."""
+        fields = b"".join(b"%b: %b\r\n" % pair for pair in self.headers if pair[0] != b"upgrade")
+        method, version = self.scope["method"].encode(), self.parser.get_http_version().encode()
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, fields)
+
+    def _should_upgrade(self) -> bool:
+        """Where the parser stops at an offer uvicorn starts nothing: `feed` goes on."""
+        return True
 
     def end(self, problem: Problem) -> None:
         """Says why, and closes; an application that waits for the rest is told that the client left."""
@@ -145,14 +187,22 @@ class Guarded(HttpToolsProtocol):
         """The head is whole; what is raised here ends the parser, and with it the connection."""
         self.in_head = False
         self.head_bytes = 0
+        if (fault := self.fault_of_head()) is not None:
+            self.fault = fault
+            raise ValueError(fault.detail)
+        super().on_headers_complete()
+
+    def fault_of_head(self) -> Problem | None:
+        """Why a head that is whole is refused."""
         headers = self.headers
         if len(headers) > HEADERS:
-            self.fault = too_many_headers(HEADERS)
-            raise ValueError(self.fault.detail)
+            return too_many_headers(HEADERS)
         if self.read_bytes > HEAD_BYTES and sum(map(len, chain(*headers))) > HEAD_BYTES:
-            self.fault = TOO_LARGE
-            raise ValueError(TOO_LARGE.detail)
-        super().on_headers_complete()
+            return TOO_LARGE
+        hosts = [value.strip() for name, value in headers if name == b"host"]
+        if len(hosts) == 1:
+            return None if HOST.fullmatch(hosts[0]) else wrong_host(hosts)
+        return None if not hosts and self.parser.get_http_version() < "1.1" else wrong_host(hosts)
 
     def on_message_complete(self) -> None:
         self.parsing = False

@@ -12,8 +12,9 @@ included. What it answers equals ASGI's reply byte for byte: tests/component/tes
 both the same requests.
 
 Request smuggling: a head that two parsers could read differently is not for this front. `HEAD` takes what
-every parser reads in one way; `read_head` refuses a length that is said twice or in other signs than digits,
-and every header that changes how the message is read (`FOREIGN`). The fuzz test compares it with httptools.
+every parser reads in one way; `read_head` refuses a length or a host that is said twice or in other signs
+than theirs (`FORMS`), and every header that changes how the message is read (`FOREIGN`). The fuzz test
+compares it with httptools.
 
 Order: one request of a connection is under way at a time. What is pipelined behind it is held, the socket is
 not read beyond `HELD_BYTES`, and what is held goes through `data_received` again once the reply is written,
@@ -30,9 +31,9 @@ from typing import Any, NamedTuple
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from driftlead_inference import problems
-from driftlead_inference.fronts.guarded import HEADERS, Guarded
+from driftlead_inference.fronts.guarded import HEADERS, HOST, Guarded
 from driftlead_inference.fronts.outgoing import PendingWrites
-from driftlead_inference.jobs import Job
+from driftlead_inference.jobs import REQUEST_ID, Job
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
 from driftlead_inference.service import Service, Serving
@@ -43,6 +44,13 @@ ROUTE = predict.PATH
 HEAD = re.compile(re.escape(START) + rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
 HEADER = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
 FOREIGN = {b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer"}
+ONCE = {b"content-length", b"host"}
+FORMS = {
+    b"content-length": re.compile(rb"[0-9]{1,9}"),
+    b"host": HOST,
+    b"connection": re.compile(rb"(?i:keep-alive)"),
+    b"x-request-id": REQUEST_ID,
+}
 MOST_HEADS = 512
 LONGEST_HEAD = 4096
 HELD_BYTES = 64 * 1024
@@ -52,8 +60,8 @@ class Head(NamedTuple):
     """What a request's head says: the body's length, the client's own id, its credentials."""
 
     length: int
-    request_id: bytes | None
-    authorization: bytes | None
+    request_id: str | None
+    authorization: bytes
 
 
 def read_head(head: bytes) -> Head | None:
@@ -63,20 +71,16 @@ def read_head(head: bytes) -> Head | None:
     headers = [(name.lower(), value.rstrip(b" \t")) for name, value in HEADER.findall(head)]
     if len(headers) > HEADERS or FOREIGN.intersection(name for name, _ in headers):
         return None
-    length = request_id = authorization = None
+    said: dict[bytes, bytes] = {}
     for name, value in headers:
-        if name == b"content-length":
-            if length is not None or not value.isdigit() or len(value) > 9:
-                return None
-            length = int(value)
-        elif name == b"connection":
-            if value.lower() != b"keep-alive":
-                return None
-        elif name == b"x-request-id":
-            request_id = value
-        elif name == b"authorization":
-            authorization = value
-    return None if length is None else Head(length, request_id, authorization)
+        form = FORMS.get(name)
+        if form is not None and (not form.fullmatch(value) or (name in ONCE and name in said)):
+            return None
+        said[name] = value
+    if not said.keys() >= ONCE:
+        return None
+    request_id = said.get(b"x-request-id", b"").decode() or None
+    return Head(int(said[b"content-length"]), request_id, said.get(b"authorization", b""))
 
 
 class Wire(Guarded):
@@ -146,7 +150,7 @@ class Wire(Guarded):
             job = Job(
                 request.rows,
                 request.raws,
-                service.request_id(head.request_id),
+                head.request_id or next(service.ids),
                 service.clock(),
                 time.perf_counter(),
                 self.reply,
