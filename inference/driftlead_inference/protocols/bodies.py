@@ -13,12 +13,18 @@ from driftlead_inference.rows.validation import RowValidator
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
+NOT_JSON = {
+    "NaN": "send null for a missing value",
+    "Infinity": "send a finite number, or null for a missing value",
+}
+
+
 def invalid_json(body: bytes, error: Exception) -> Refused:
     """The refusal of a body that is not valid JSON."""
     words = str(error)
-    hint = ""
-    if b"NaN" in body or b"Infinity" in body:
-        hint = "; NaN and Infinity are not valid JSON: send null for a missing value"
+    hint = "".join(
+        f"; {word} is not valid JSON: {do}" for word, do in NOT_JSON.items() if word.encode() in body
+    )
     return unprocessable(f"the body is not valid JSON: {words}{hint}", expected="JSON")
 
 

@@ -1,7 +1,12 @@
-"""MLflow's scoring protocol at `/invocations`: split, records, instances, inputs as JSON, or CSV."""
+"""MLflow's scoring protocol at `/invocations`: split, records, instances, inputs as JSON, or CSV.
+
+MLflow's own client writes a gap of a frame as `NaN`, which no other JSON has, and a gap between times as the
+text "NaT". Both are null here, as they are to MLflow's server; `/predict` takes JSON alone.
+"""
 
 import csv
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,11 +24,13 @@ from driftlead_inference.protocols.bodies import (
 )
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
 from driftlead_inference.protocols.schemas import holding, rows
+from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator
 
-NO_VALUE = frozenset(
-    {"nan", "na", "n/a", "null", "none"}
-)  # what pandas, R and Java write for a missing number
+# What pandas, R and Java write for a missing number or time.
+NO_VALUE = frozenset({"nan", "nat", "na", "n/a", "null", "none"})
+# A string as a whole, also one without an end, or NaN outside of any. Nothing of it is tried twice.
+STRING_OR_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|NaN', re.DOTALL)
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
@@ -38,7 +45,7 @@ def decode(body: bytes, content_type: bytes, validator: RowValidator, limit: int
                 415, f"the content type {kind.decode(errors='replace')!r} is not served; send JSON or CSV"
             )
         )
-    document = object_of(body)
+    document = object_with_gaps(body)
     forms = [form for form in FORMS if form in document]
     if len(forms) != 1:
         raise unprocessable(
@@ -47,7 +54,8 @@ def decode(body: bytes, content_type: bytes, validator: RowValidator, limit: int
         )
     if document.get("params"):
         raise unprocessable(
-            f"`params` is {shown(document['params'])}; the model is asked with its defaults, leave it out",
+            f"`params` is {shown(document['params'])}; requests share batches, so the model answers all of "
+            "them with the defaults of its signature: leave params out, or log a model that has them fixed",
             field="params",
             seen=shown(document["params"]),
             expected="no params",
@@ -65,6 +73,16 @@ def decode(body: bytes, content_type: bytes, validator: RowValidator, limit: int
         limit,
         forms[0],
     )
+
+
+def object_with_gaps(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body, where NaN may stand for null. Raises `Refused`."""
+    try:
+        return object_of(body)
+    except Refused:
+        if b"NaN" not in body:
+            raise
+    return object_of(STRING_OR_NAN.sub(lambda found: b"null" if found[0] == b"NaN" else found[0], body))
 
 
 def from_split(value: object, validator: RowValidator) -> object:
@@ -112,11 +130,18 @@ def from_columns(value: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
 
 
 def known(row: object, validator: RowValidator) -> object:
-    """A row by name without the columns that the model does not take, which MLflow ignores."""
+    """A row without the columns that the model does not take, which MLflow ignores, and with null for NaT."""
+    features = validator.signature.features
+    if isinstance(row, list):
+        return [gap(value, each) for value, each in zip(row, features, strict=False)] + row[len(features) :]
     if not isinstance(row, Mapping) or not validator.signature.named:
         return row
-    names = set(validator.signature.names)
-    return {name: value for name, value in row.items() if name in names}
+    return {each.name: gap(row[each.name], each) for each in features if each.name in row}
+
+
+def gap(value: object, feature: Feature) -> object:
+    """A value, null where it is a time that is none."""
+    return None if value == "NaT" and feature.kind == "datetime" else value
 
 
 def from_csv(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]]:
