@@ -58,7 +58,8 @@ class Settings(ConnectedSettings):
     """Settings of one inference process."""
 
     model: str = Field(
-        description="What to serve: `models:/Name/3`, `models:/Name@alias`, `runs:/<run>/<path>` or a folder."
+        description="What to serve: `models:/Name/3`, `models:/Name@alias`, `models:/m-<id>` as `log_model` "
+        "returns it, `runs:/<run>/<path>` or a folder."
     )
     name: str = Field("", description="The model's name in replies and in the log; default: the registry's.")
     host: str = Field("0.0.0.0", description="The address to listen on.")  # noqa: S104 - a pod's only purpose

@@ -155,11 +155,19 @@ def ask_while_ready(server: Inference, outcomes: list[str]) -> None:
         outcomes.append(f"lost: {error}")
 
 
-def test_the_artifact_of_a_run_is_served_without_a_version(
-    neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
+def unregistered(run: str) -> list[str]:
+    """The URIs of the model that a run made, without a registered version: by its run, and by its own id."""
+    (made,) = mlflow.MlflowClient().get_run(run).outputs.model_outputs
+    return [f"runs:/{run}/model", f"models:/{made.model_id}"]
+
+
+@pytest.mark.parametrize("form", [0, 1])
+def test_what_a_run_made_is_served_without_a_version(
+    neighbours: tuple[ExitStack, str, dict[str, str]], home: Path, form: int
 ) -> None:
     _, run, environment = neighbours
-    with inference_server(f"runs:/{run}/model", home, DRIFTLEAD_NAME="Trial", **environment) as server:
+    uri = unregistered(run)[form]
+    with inference_server(uri, home, DRIFTLEAD_NAME="Trial", **environment) as server:
         reply = server.predict([0.5] * 20)
         assert server.ask("/health")[1]["run_id"] == run
     assert (reply["model_name"], reply["model_version"]) == ("Trial", "0")
@@ -167,7 +175,13 @@ def test_the_artifact_of_a_run_is_served_without_a_version(
 
 @pytest.mark.parametrize(
     "uri",
-    ["models:/Demo/9", "models:/Demo@nobody", "models:/Nobody@champion", "runs:/0123456789abcdef/model"],
+    [
+        "models:/Demo/9",
+        "models:/Demo@nobody",
+        "models:/Nobody@champion",
+        "runs:/0123456789abcdef/model",
+        f"models:/m-{'0' * 32}",
+    ],
 )
 def test_what_the_registry_does_not_have_is_not_found(
     neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
@@ -177,17 +191,18 @@ def test_what_the_registry_does_not_have_is_not_found(
     assert uri in message["message"]
 
 
-@pytest.mark.parametrize("uri", ["models:/Demo/1", "runs:/{run}/model"])
+@pytest.mark.parametrize("form", [None, 0, 1])
 def test_artifacts_that_are_unreachable_at_the_first_start_blame_nobody(
-    neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
+    neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, form: int | None
 ) -> None:
     _, run, environment = neighbours
+    uri = "models:/Demo/1" if form is None else unregistered(run)[form]
     unreachable = f"http://127.0.0.1:{free_port()}"
     there = {**environment, "MLFLOW_S3_ENDPOINT_URL": unreachable, "AWS_ENDPOINT_URL_S3": unreachable}
-    code, message = failed_start(uri.format(run=run), tmp_path, **there)
+    code, message = failed_start(uri, tmp_path, **there)
     assert code == ExitCode.POD_CANNOT_REACH_ARTIFACTS
     assert message["reason"] == "PodCannotReachArtifacts"
-    assert (unreachable if uri.startswith("models:") else "s3://mlflow") in message["message"]
+    assert (unreachable if form is None else "s3://mlflow") in message["message"]
     assert not list((tmp_path / "cache").glob("*/artifact"))
 
 
@@ -195,9 +210,12 @@ def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_unrea
     neighbours: tuple[ExitStack, str, dict[str, str]], home: Path
 ) -> None:
     stack, run, environment = neighbours
+    unregistered_uris = unregistered(run)
     stack.close()
-    with inference_server(f"runs:/{run}/model", home, DRIFTLEAD_NAME="Trial", **environment) as server:
-        assert server.predict([0.5] * 20)["model_name"] == "Trial"
+    for uri in unregistered_uris:
+        with inference_server(uri, home, DRIFTLEAD_NAME="Trial", **environment) as server:
+            assert server.predict([0.5] * 20)["model_name"] == "Trial"
+            assert server.ask("/health")[1]["run_id"] == run
     with inference_server(f"models:/{NAME}/1", home, **environment) as server:
         assert server.predict([0.5] * 20)["model_version"] == "1"
         assert server.ask("/health")[1]["engine"] == "onnx"

@@ -48,5 +48,16 @@ def test_what_mlflow_could_not_read_is_not_read(uri: str) -> None:
         wanted(uri)
 
 
+def test_a_logged_model_is_exact_and_needs_no_version() -> None:
+    """MLflow 3 returns this URI from `log_model`; a registered model may still be called m-something."""
+    uri = "models:/m-" + "0123456789abcdef" * 2
+    assert parse(uri) == ModelReference(model_id=uri.removeprefix("models:/"))
+    assert locate.parse(uri).artifact == uri
+    with pytest.raises(CannotJudgeError, match="models:/Name/0 with --baseline FILE"):
+        wanted(uri)
+    assert parse(f"{uri}/3") == ModelReference(name=uri.removeprefix("models:/"), version="3")
+    assert parse("models:/m-3") == ModelReference(name="m-3")
+
+
 def test_a_line_break_is_not_part_of_a_version() -> None:
     assert parse("models:/Name/3\n") != ModelReference(name="Name", version="3")

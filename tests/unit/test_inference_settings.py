@@ -78,12 +78,13 @@ def test_a_dsn_from_a_file_is_read_again_and_any_other_stays(tmp_path: Path) -> 
 def test_the_forms_of_a_model_are_told_apart(tmp_path: Path) -> None:
     assert parse_uri("models:/Name/3") == ModelUri(name="Name", version="3")
     assert parse_uri("models:/Name@champion") == ModelUri(name="Name", alias="champion")
-    assert parse_uri("runs:/abc/model") == ModelUri(run="runs:/abc/model")
+    assert parse_uri("runs:/abc/model") == ModelUri(artifact="runs:/abc/model")
+    assert parse_uri(f"models:/m-{'0a' * 16}") == ModelUri(artifact=f"models:/m-{'0a' * 16}")
     assert parse_uri(str(tmp_path)) == parse_uri(f"file://{tmp_path}") == ModelUri(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
-    "uri", ["models:/Name", "models:/Name/Production", "models:/Name/latest", "s3://x/y"]
+    "uri", ["models:/Name", "models:/Name/Production", "models:/Name/latest", "models:/m-3", "s3://x/y"]
 )
 def test_what_is_not_an_exact_version_is_refused(uri: str) -> None:
     with pytest.raises(StartFailed, match="models:/Name/3") as caught:

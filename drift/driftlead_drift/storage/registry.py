@@ -38,6 +38,11 @@ def wanted(model: str) -> ModelReference:
             f"'{model}' does not name a model; write models:/Name/3, models:/Name@alias or "
             "models:/Name/Production"
         )
+    if found.model_id:
+        raise CannotJudgeError(
+            f"'{model}' is a logged model without a registered version, and its rows stand in the log under "
+            "the name that the server was given: write models:/Name/0 with --baseline FILE, or register it"
+        )
     return found
 
 

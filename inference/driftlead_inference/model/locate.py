@@ -23,30 +23,33 @@ UNREGISTERED = "0"  # the version in log and replies of a model that no registry
 
 @dataclass(frozen=True)
 class ModelUri:
-    """A model URI, taken apart: exactly one of version, alias, run and folder is set."""
+    """A model URI, taken apart: exactly one of version, alias, artifact and folder is set.
+
+    `artifact` is a URI itself, `runs:/<run>/<path>` or `models:/m-<id>`: exact, without a registered version.
+    """
 
     name: str = ""
     version: str = ""
     alias: str = ""
-    run: str = ""
+    artifact: str = ""
     folder: Path | None = None
 
 
 def parse(uri: str) -> ModelUri:
     """What a URI asks for. Raises `StartFailed` (usage) with the forms there are."""
     registered = model_uri.parse(uri)
+    if uri.startswith("runs:/") or (registered and registered.model_id):
+        return ModelUri(artifact=uri)
     if registered and (registered.alias or registered.version not in ("", UNREGISTERED)):
         return ModelUri(name=registered.name, version=registered.version, alias=registered.alias)
-    if uri.startswith("runs:/"):
-        return ModelUri(run=uri)
     folder = Path(uri.removeprefix("file://"))
     if ":" not in uri.split("/", 1)[0] or uri.startswith("file://"):
         return ModelUri(folder=folder.absolute())
     raise StartFailed(
         ExitCode.USAGE,
-        f"{uri!r} is not the URI of a model; use models:/Name/3, models:/Name@alias, runs:/<run>/<path> or "
-        "a folder. A registry stage or `latest` is not served: a restarted process would come back with "
-        "another model",
+        f"{uri!r} is not the URI of a model; use models:/Name/3, models:/Name@alias, models:/m-<id>, "
+        "runs:/<run>/<path> or a folder. A registry stage or `latest` is not served: a restarted process "
+        "would come back with another model",
     )
 
 

@@ -31,9 +31,10 @@ def resolve(request: PrepareRequest) -> Source:
         mlflow.set_tracking_uri(request.registry)
     registry = request.registry or mlflow.get_tracking_uri()
     client = mlflow.MlflowClient()
-    if uri.run:
-        run = uri.run.removeprefix("runs:/").split("/", 1)[0]
-        return Source(registry, request.name or run, locate.UNREGISTERED, uri.run, run_id=run)
+    if uri.artifact:  # nothing is asked here: what is cached serves while the registry is unreachable
+        maker = uri.artifact.split("/")[1]
+        run = maker if uri.artifact.startswith("runs:/") else ""
+        return Source(registry, request.name or maker, locate.UNREGISTERED, uri.artifact, run_id=run)
     with registry_errors(registry, request.uri):
         version = (
             client.get_model_version_by_alias(uri.name, uri.alias)
@@ -85,31 +86,43 @@ def fetch(request: PrepareRequest, source: Source) -> tuple[Path, Path, Record]:
             log.warning("the cached model is damaged and downloaded again", damage=str(damage))
         else:
             return entry, entry / ARTIFACT, record_there
-    entry = cache.remember(root, source, lambda folder: download(request.uri, source, folder))
+    place = ""
+    if source.version == locate.UNREGISTERED:
+        source, place = unregistered(source)
+    entry = cache.remember(root, source, lambda folder: download(source, place, folder))
     written = cache.read(entry)
     if written is None:
         raise StartFailed(ExitCode.UNEXPECTED, f"{entry} was written and cannot be read; is the disk full?")
     return entry, entry / ARTIFACT, written
 
 
-def download(uri: str, source: Source, folder: Path) -> None:
-    """MLflow's download of the exact version's artifact, or of a run's. Raises `StartFailed`."""
+def unregistered(source: Source) -> tuple[Source, str]:
+    """A run's artifact or a logged model with the run that made it, and where it lies. Raises
+    `StartFailed`."""
     import mlflow  # noqa: PLC0415
+
+    client = mlflow.MlflowClient()
+    with registry_errors(source.registry, source.source):
+        if source.run_id:
+            return source, str(client.get_run(source.run_id).info.artifact_uri)
+        logged = client.get_logged_model(source.source.removeprefix("models:/"))
+    return msgspec.structs.replace(source, run_id=logged.source_run_id or ""), str(logged.artifact_location)
+
+
+def download(source: Source, place: str, folder: Path) -> None:
+    """MLflow's download of the exact version's artifact, or of one at `place`. Raises `StartFailed`."""
     from mlflow.artifacts import download_artifacts  # noqa: PLC0415
 
     exact, hint = f"models:/{source.name}/{source.version}", ""
-    if source.version == locate.UNREGISTERED:
-        with registry_errors(source.registry, uri):
-            run = mlflow.MlflowClient().get_run(source.run_id)
-        # Of a run's artifacts MLflow does not say why they cannot be had.
-        exact, hint = uri, f"; is the path right, and does {run.info.artifact_uri} answer?"
+    if place:  # of such an artifact MLflow does not say why it cannot be had
+        exact, hint = source.source, f"; is the path right, and does {place} answer?"
     try:
-        place = Path(download_artifacts(artifact_uri=exact, dst_path=str(folder)))
+        there = Path(download_artifacts(artifact_uri=exact, dst_path=str(folder)))
     except Exception as error:
         sentence = f"{source.source} cannot be downloaded: {type(error).__name__}: {error}{hint}"
         raise StartFailed(ExitCode.POD_CANNOT_REACH_ARTIFACTS, sentence) from error
-    if place.resolve() != folder.resolve():  # a run's artifact lies below, in its own path
-        aside = place.rename(folder.with_name("of-run"))
+    if there.resolve() != folder.resolve():  # a run's artifact lies below, in its own path
+        aside = there.rename(folder.with_name("of-run"))
         shutil.rmtree(folder)
         aside.rename(folder)
     if not any(each.is_file() for each in folder.rglob("*")):
