@@ -83,7 +83,7 @@ def test_each_form_of_a_gap_is_null(client: Client, model: Any, form: str) -> No
     if form == "csv":
         assert client.post("/invocations", frame.to_csv().encode(), **CSV)["predictions"] == wanted
         return
-    if form == "csv with nan":  # a text is written as it is: only an empty cell is no text
+    if form == "csv with nan":  # a text is written as it is: only an empty cell is missing
         text = frame.assign(place=frame["place"].fillna("")).to_csv(na_rep="NaN", index=False).encode()
         assert client.post("/invocations", text, **CSV)["predictions"] == wanted
         return
