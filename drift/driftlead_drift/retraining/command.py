@@ -14,6 +14,7 @@ the operator tells of it.
 import importlib.util
 import json
 import os
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
@@ -154,8 +155,11 @@ def _offer(client: Any, settings: RetrainSettings, version: str) -> str:
         client.set_registered_model_alias(settings.registered_model, settings.to_alias, version)
         return f"alias {settings.to_alias}"
     stage = settings.to_stage or "Staging"
-    client.transition_model_version_stage(settings.registered_model, version, stage)
-    _clear_stage(client, settings, stage, version)
+    # Who names a stage has chosen so, and MLflow's warning of its deprecation would head the Job's log.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"(?s).*stages will be removed", category=FutureWarning)
+        client.transition_model_version_stage(settings.registered_model, version, stage)
+        _clear_stage(client, settings, stage, version)
     return f"stage {stage}"
 
 
@@ -202,7 +206,7 @@ def _check(settings: RetrainSettings) -> None:
     if missing:
         raise CannotJudgeError(
             f"{' and '.join(missing)} are not installed here; retraining needs the training image, or "
-            "pip install 'driftlead[drift,train]'"
+            "pip install '.[drift,train]' in a clone of driftlead's repository"
         )
 
 
@@ -210,6 +214,10 @@ def _prepare_environment(settings: RetrainSettings) -> None:
     """What MLflow reads from the environment by itself."""
     import mlflow  # noqa: PLC0415
 
+    # Whoever asks for a stage has decided so; the guides say that aliases are what MLflow goes on with.
+    warnings.filterwarnings(
+        "ignore", message=r"(?s).*registry stages will be removed", category=FutureWarning
+    )
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if settings.tracking_uri:
         mlflow.set_tracking_uri(settings.tracking_uri)

@@ -18,8 +18,7 @@ def open_parquet(path: Path) -> Any:
         import pyarrow.parquet  # noqa: PLC0415
     except ImportError:
         raise CannotJudgeError(
-            f"the file {path} is Parquet, and pyarrow is not installed; pip install 'driftlead[train]', or "
-            f"give CSV"
+            f"the file {path} is Parquet, and pyarrow is not installed; pip install pyarrow, or give CSV"
         ) from None
     try:
         return pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
