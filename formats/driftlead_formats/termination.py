@@ -19,7 +19,7 @@ def fitted(message: Mapping[str, Any], limit: int = LIMIT) -> str:
 
     A long text loses its middle: an error's beginning says what was done, its end what went wrong.
     """
-    fields = dict(message)
+    fields = json.loads(_compact(message))  # as it will be read: a lone surrogate is a question mark
     while len(text := _compact(fields)) > limit:
         lists = [name for name, value in fields.items() if isinstance(value, list) and value]
         if lists:
@@ -54,4 +54,4 @@ def _without_middle(text: str, excess: int) -> str:
 
 
 def _compact(fields: Mapping[str, Any]) -> bytes:
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")

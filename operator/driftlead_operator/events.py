@@ -20,6 +20,7 @@ import structlog
 from driftlead_operator.cluster.api_server import Cluster, Json
 from driftlead_operator.decisions.facts import Event, Manifest
 from driftlead_operator.decisions.names import MANAGER
+from driftlead_operator.decisions.objects import one_line
 from driftlead_operator.errors import ConflictError, OperatorError
 
 log = structlog.get_logger(__name__)
@@ -87,8 +88,8 @@ def lost(manifest: Json, why: str) -> None:
 
 def event_manifest(resource: Manifest, event: Event, now: datetime, instance: str) -> Json:
     """The event as the API server takes it; the same words about the same resource have the same name."""
-    metadata = resource["metadata"]
-    words = f"{metadata['uid']} {event.type} {event.reason} {event.message}"
+    metadata, message = resource["metadata"], one_line(event.message)
+    words = f"{metadata['uid']} {event.type} {event.reason} {message}"
     digest = hashlib.sha256(words.encode()).hexdigest()[:16]
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -105,7 +106,7 @@ def event_manifest(resource: Manifest, event: Event, now: datetime, instance: st
         },
         "type": event.type,
         "reason": event.reason,
-        "message": event.message[:1024],
+        "message": message,
         "source": {"component": MANAGER},
         "reportingComponent": MANAGER,
         "reportingInstance": instance,

@@ -14,6 +14,7 @@ from driftlead_operator.cluster.cache import Cache, owner_of
 from driftlead_operator.decisions.facts import Manifest, Undelivered
 from driftlead_operator.decisions.loop import undelivered
 from driftlead_operator.decisions.names import COMPONENT
+from driftlead_operator.decisions.objects import printable
 from driftlead_operator.kinds import Key
 
 PATHS = {"prod": "/health", "canary": "/health", "judge": "/verdict"}
@@ -187,7 +188,7 @@ class Scraper:
                 # A judge that has not been able to look says why with 503.
                 if reply.status == 200 or (reply.status == 503 and target.path == PATHS["judge"]):
                     answer = orjson.loads(await read_at_most(reply.content, LONGEST_ANSWER))
-                    return answer if isinstance(answer, dict) else None
+                    return printable(answer) if isinstance(answer, dict) else None
         return None
 
 

@@ -13,6 +13,7 @@ from driftlead_operator import metrics
 from driftlead_operator.cluster.lean import kopf
 from driftlead_operator.decisions.facts import Manifest
 from driftlead_operator.decisions.names import MANAGER
+from driftlead_operator.decisions.objects import one_line
 from driftlead_operator.errors import (
     ConflictError,
     NotFoundError,
@@ -257,7 +258,7 @@ def refusal(status: int, text: bytes, what: str) -> OperatorError:
         words = orjson.loads(text).get("message") or ""
     except (ValueError, AttributeError):
         words = text.decode(errors="replace")[:500]
-    message = f"{what}: {status} {words}".strip()
+    message = one_line(f"{what}: {status} {words}")
     if status in (404, 410):
         return NotFoundError(message)
     if status == 409:

@@ -15,6 +15,8 @@ from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.facts import Manifest
 
 UNKNOWN_CODE = -1
+# All that the kubelet keeps; a document in it must stay whole.
+LONGEST_TERMINATION = 4096
 EPOCH = datetime.fromtimestamp(0, tz=UTC)
 
 
@@ -86,7 +88,7 @@ def read(status: Manifest, state: Literal["state", "lastState"]) -> ContainerTer
     return ContainerTermination(
         exit_code=objects.whole(ended.get("exitCode"), default=UNKNOWN_CODE),
         kubelet_reason=objects.one_line(ended.get("reason")),
-        raw_message=objects.one_line(ended.get("message")),
+        raw_message=objects.one_line(ended.get("message"), LONGEST_TERMINATION),
         finished_at=objects.moment(ended.get("finishedAt")),
     )
 

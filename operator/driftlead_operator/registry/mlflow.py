@@ -12,6 +12,7 @@ import orjson
 from driftlead_formats.tracking import basic
 from driftlead_operator import metrics
 from driftlead_operator.decisions.facts import ModelVersion, RegistryWrite
+from driftlead_operator.decisions.objects import one_line
 from driftlead_operator.errors import RegistryRefusedError, RegistryUnreachableError
 from driftlead_operator.exchange import exchange
 
@@ -119,7 +120,7 @@ class Registry:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             metrics.REGISTRY_REQUESTS.labels(name, call, "none").inc()
             raise RegistryUnreachableError(
-                f"registry {name} at {self.declaration.uri} did not answer: {error!r}"
+                one_line(f"registry {name} at {self.declaration.uri} did not answer: {error!r}")
             ) from error
         metrics.REGISTRY_REQUESTS.labels(name, call, str(status)).inc()
         return understand(name, call, status, text, writes=method != "GET")
@@ -194,7 +195,7 @@ def understand(name: str, call: str, status: int, text: bytes, *, writes: bool =
     words = text.decode(errors="replace")[:300]
     if isinstance(content, dict):
         words = f"{content.get('error_code', '')} {content.get('message', '')}".strip()
-    message = f"registry {name} answered {call} with {status}: {words}"
+    message = one_line(f"registry {name} answered {call} with {status}: {words}")
     # Credentials that may not read are the platform's fault, as an outage is: nothing is known then.
     if status in (408, 429) or status >= 500 or status < 400 or (status in (401, 403) and not writes):
         raise RegistryUnreachableError(message)

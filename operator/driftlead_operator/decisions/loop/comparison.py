@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from driftlead_formats.summaries import CanaryAssessment
 from driftlead_formats.verdicts import CanaryVerdict
+from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.memory.comparison import ComparisonMemory
 
 
@@ -25,18 +26,18 @@ def decide(
         return kept
     if said.error and not said.at:
         blind = kept or ComparisonMemory(version=canary)
-        return blind if blind.error else replace(blind, error=said.error)
+        return blind if blind.error else replace(blind, error=objects.one_line(said.error))
     now = ComparisonMemory(
         version=canary,
         prod=said.prod,
         verdict=said.verdict,
-        message=said.message,
+        message=objects.one_line(said.message),
         prod_requests=said.prod_requests,
         canary_requests=said.canary_requests,
         requests_needed=said.requests_needed,
         at=said.at,
         report_uri=said.uri,
-        error=said.error,
+        error=objects.one_line(said.error),
     )
     return now if kept is None or _is_news(kept, now) else kept
 

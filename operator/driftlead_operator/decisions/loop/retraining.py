@@ -242,6 +242,7 @@ def _missing(
 def _finish(
     before: RetrainingMemory, state: RetrainingState, message: str, version: str = ""
 ) -> RetrainingDecision:
+    message = objects.one_line(message)
     last = replace(before, state=state, message=message, last_version=version)
     which = f", version {version}" if version else ""
     event = Event(

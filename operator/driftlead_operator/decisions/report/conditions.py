@@ -62,7 +62,7 @@ def settle(
             status=value.status,
             observed_generation=generation,
             reason=str(value.reason),
-            message=value.message[:LONGEST_MESSAGE],
+            message=objects.one_line(value.message, LONGEST_MESSAGE),
             last_transition_time=_since(known.get(condition), value, now),
         )
         for condition in Condition

@@ -51,7 +51,8 @@ def of(assessment: Assessment, ready: ConditionValue) -> Memory:
         retraining=assessment.retraining.last,
         undelivered=assessment.undelivered.shown,
         rollout=RolloutMemory(
-            phase=_phase(assessment, ready), message=ready.message[: conditions.LONGEST_MESSAGE]
+            phase=_phase(assessment, ready),
+            message=objects.one_line(ready.message, conditions.LONGEST_MESSAGE),
         ),
         handled=assessment.handled,
         history=tuple(history[:LONGEST_HISTORY]),
@@ -169,7 +170,7 @@ def _new_history(assessment: Assessment) -> Iterator[HistoryEntry]:
                 from_version=stage.rejection.version,
                 to_version=stage.served or "nothing",
                 by="operator",
-                evidence=rejections.failure_words(failure)[:LONGEST_EVIDENCE],
+                evidence=objects.one_line(rejections.failure_words(failure), LONGEST_EVIDENCE),
             )
         before = assessment.memory.stage(stage.name).last_served
         if stage.served and stage.served != before:
@@ -198,7 +199,7 @@ def _evidence(assessment: Assessment, stage: StageDecision) -> str:
 
 def events(assessment: Assessment, ready: ConditionValue, after: Memory) -> list[Event]:
     """What is new, told once: by comparing with the status before."""
-    return [
+    new = [
         *assessment.promotion.events,
         *assessment.drift.events,
         *assessment.retraining.events,
@@ -211,6 +212,7 @@ def events(assessment: Assessment, ready: ConditionValue, after: Memory) -> list
         *_canary_replaced(assessment),
         *_canary_ended(assessment, after),
     ]
+    return [replace(each, message=objects.one_line(each.message)) for each in new]
 
 
 def _stage_events(assessment: Assessment, stage: StageDecision) -> Iterator[Event]:
