@@ -190,7 +190,7 @@ class Operator:
         """Answers probes, Prometheus, and the webhook if there is a secret for it."""
         probes = Probes(
             alive=self.faults,
-            ready=lambda: self.audit.synced,
+            waits_for=self.audit.waits_for,
             queue=lambda: (len(self.queue), self.queue.oldest),
             fleet=lambda: self._fleet() if self.is_leader() else None,
         )

@@ -80,6 +80,18 @@ NAMESPACE_UNREADABLE = Gauge(
     ["namespace"],
     registry=REGISTRY,
 )
+KIND_FORBIDDEN = Gauge(
+    "driftlead_operator_kind_forbidden",
+    "1 while an optional kind is there and may not be read; the others go on without it.",
+    ["kind"],
+    registry=REGISTRY,
+)
+UNSYNCED = Gauge(
+    "driftlead_operator_unsynced",
+    "1 for each namespace and kind that could not be listed, or of which no watch has told all.",
+    ["namespace", "kind"],
+    registry=REGISTRY,
+)
 SYNCED = Gauge(
     "driftlead_operator_synced",
     "1 once this process has seen all that there is in the namespaces that it can read.",

@@ -34,11 +34,11 @@ class Probes:
         self,
         *,
         alive: Callable[[], Collection[str]],
-        ready: Callable[[], bool],
+        waits_for: Callable[[], Collection[str]],
         queue: Callable[[], tuple[int, float]],
         fleet: Callable[[], Fleet | None],
     ) -> None:
-        self._alive, self._ready, self._queue, self._fleet = alive, ready, queue, fleet
+        self._alive, self._waits_for, self._queue, self._fleet = alive, waits_for, queue, fleet
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -56,11 +56,11 @@ class Probes:
         return web.Response(status=500 if faults else 200, text="\n".join(faults) or "ok")
 
     async def readyz(self, _: web.Request) -> web.Response:
-        """200 once everything was seen once, whether we lead or not."""
-        ready = self._ready()
-        return web.Response(
-            status=200 if ready else 503, text="ok" if ready else "has not seen everything yet"
-        )
+        """200 once everything was seen once, whether we lead or not; before, what is waited for."""
+        causes = self._waits_for()
+        if not causes:
+            return web.Response(text="ok")
+        return web.Response(status=503, text="\n".join(["has not seen everything yet:", *causes]))
 
     async def metrics(self, _: web.Request) -> web.Response:
         """The process's metrics, and the fleet's when we lead."""

@@ -1,6 +1,7 @@
 """The operator with exactly the rights that the chart gives it, everywhere or in named namespaces."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,29 @@ import pytest
 from driftlead_operator import metrics
 from driftlead_operator.__main__ import DECISIONS
 from driftlead_operator.cluster.api_server import ApiServer
-from driftlead_operator.kinds import RESOURCE
+from driftlead_operator.errors import ConflictError, NotFoundError
+from driftlead_operator.kinds import KINDS, RESOURCE, Kind
 from neighbours import operators
 from neighbours.operators import FOLLOW, resource, running_operator, serves, until
-from neighbours.rights import act_as, install_rights
+from neighbours.rights import RBAC, act_as, install_rights
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
+FORBIDDEN = "driftlead_operator_kind_forbidden"
+RBAC_GROUP = "rbac.authorization.k8s.io"
+GATE = Kind("Gate", "gates.example", "v1", "gates", optional=True)
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+ANYTHING = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+GATE_CRD: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "gates.gates.example"},
+    "spec": {
+        "group": GATE.group,
+        "names": {"kind": GATE.name, "plural": GATE.plural, "singular": "gate"},
+        "scope": "Namespaced",
+        "versions": [{"name": GATE.version, "served": True, "storage": True, "schema": ANYTHING}],
+    },
+}
 
 
 def refused() -> dict[tuple[str, str], float]:
@@ -106,3 +124,42 @@ async def test_a_named_namespace_without_rights_does_not_stop_the_others_and_is_
             await api.request("create", "RoleBinding", "POST", bindings, body=binding)
             await until(serves(api, deleted, "1"), seconds=30)
             assert not operator.namespaces.is_held(deleted)
+
+
+async def test_an_optional_kind_without_rights_keeps_nothing_waiting_and_is_taken_up_when_they_come(
+    api: ApiServer, where: str, registries: Path, restricted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "Gate", GATE)
+    with contextlib.suppress(ConflictError):
+        await api.request("create", "CRD", "POST", CRDS, body=GATE_CRD)
+    await api.create(resource(where, "demo", model=where))
+    reader = f"gates-{where[-6:]}"
+    settings = {"registries_dir": registries, "audit_seconds": 0.5, **restricted}
+    try:
+        async with running_operator(FOLLOW, **settings) as operator:
+            await until(serves(api, where, "1"))
+            assert metrics.REGISTRY.get_sample_value(FORBIDDEN, {"kind": "Gate"}) == 1
+            assert "Gate" not in operator.discovery.present
+            await let_everybody_read_gates(api, reader)
+            await until(lambda: "Gate" in operator.discovery.present, seconds=40)
+            assert not operator.faults()
+    finally:
+        with contextlib.suppress(NotFoundError):
+            await api.request("delete", "Role", "DELETE", f"{RBAC}/clusterrolebindings/{reader}")
+
+
+async def let_everybody_read_gates(api: ApiServer, name: str) -> None:
+    rules = [{"apiGroups": [GATE.group], "resources": [GATE.plural], "verbs": ["list", "watch"]}]
+    role = {
+        "apiVersion": f"{RBAC_GROUP}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules,
+    }
+    await api.request("create", "ClusterRole", "POST", f"{RBAC}/clusterroles", body=role)
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC_GROUP, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "Group", "apiGroup": RBAC_GROUP, "name": "system:serviceaccounts"}],
+    }
+    await api.request("create", "ClusterRoleBinding", "POST", f"{RBAC}/clusterrolebindings", body=binding)

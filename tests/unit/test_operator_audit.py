@@ -17,6 +17,7 @@ from driftlead_operator.decisions import names
 from driftlead_operator.errors import NotFoundError, RefusedError, UnreachableError
 from driftlead_operator.kinds import KINDS, RESOURCE, Key, Kind
 
+UNSYNCED, FORBIDDEN = "driftlead_operator_unsynced", "driftlead_operator_kind_forbidden"
 UNREADABLE = "driftlead_operator_namespace_unreadable"
 ROUTE = Kind("Route", "routes.example", "v1", "routes", optional=True)
 
@@ -35,6 +36,7 @@ class Server:
         self.calls: Counter[str] = Counter()
         self.error: Exception | None = None
         self.refuses: set[str] = set()
+        self.forbidden: set[str] = set()
 
     async def serves(self, kind: str) -> bool:
         self.calls[f"serves {kind}"] += 1
@@ -44,7 +46,7 @@ class Server:
 
     async def list_metadata(self, kind: str, namespace: str | None, _: str = "") -> Listed:
         self.calls[f"list {kind}"] += 1
-        if namespace in self.refuses:
+        if namespace in self.refuses or kind in self.forbidden:
             raise RefusedError(f"list {kind} {namespace}: 403 forbidden")
         if kind not in self.served:
             raise NotFoundError(f"list {kind}: 404 page not found")
@@ -161,6 +163,71 @@ async def test_an_api_server_that_cannot_be_asked_changes_nothing_of_an_optional
     assert not await case.audit.compare()
     assert case.cache.names("Route")
     assert len(case.watched) == 1
+
+
+@pytest.mark.usefixtures("optional")
+async def test_an_optional_kind_that_may_not_be_read_is_reported_and_the_others_go_on() -> None:
+    case = Case("team", "other")
+    case.server.served.add("Route")
+    await case.audit.compare()
+    case.cache.put("Route", thing("demo", 90))
+    case.server.objects["Service"] = [thing("demo", 90)]
+    case.server.forbidden = {"Route"}
+    assert await case.audit.compare()
+    assert list(case.audit.missed) == [("Service", "team", "demo")]
+    assert not case.namespaces.is_held("team")
+    assert not case.cache.names("Route")
+    assert ["Route" in each for each in case.watched] == [True, False]
+    assert metrics.REGISTRY.get_sample_value(FORBIDDEN, {"kind": "Route"}) == 1
+    case.server.forbidden = set()
+    assert await case.audit.compare()
+    assert ["Route" in each for each in case.watched] == [True, False, True]
+    assert metrics.REGISTRY.get_sample_value(FORBIDDEN, {"kind": "Route"}) == 0
+
+
+@pytest.mark.usefixtures("optional")
+async def test_an_optional_kind_that_goes_on_refusing_is_logged_once_a_minute() -> None:
+    now = [100.0]
+    case = Case()
+    discovery = Discovery(cluster=case.server, changed=lambda _: None, clock=lambda: now[0])  # type: ignore[arg-type]
+    with structlog.testing.capture_logs() as lines:
+        for second in range(125):
+            now[0] = 100.0 + second
+            discovery.note({"Route": "403"})
+    assert [line["kind"] for line in lines] == ["Route"] * 3
+
+
+async def test_what_is_waited_for_is_named_with_its_cause_and_in_a_metric() -> None:
+    case = Case("team", "other")
+    assert case.audit.waits_for() == ["the first listing is under way"]
+    case.server.served.remove("CronJob")
+    await case.audit.compare()
+    assert "CronJob in namespace team: list CronJob: 404 page not found" in case.audit.waits_for()
+    assert metrics.REGISTRY.get_sample_value(UNSYNCED, {"namespace": "team", "kind": "CronJob"}) == 1
+    case.server.served.add("CronJob")
+    case.server.refuses = {"team", "other"}
+    await case.audit.compare()
+    refused = f"every kind in namespace other: list {RESOURCE} other: 403 forbidden"
+    assert refused in case.audit.waits_for()
+    case.server.refuses = set()
+    case.server.objects["Service"] = [thing("demo", 90)]
+    await case.audit.compare()
+    assert case.audit.waits_for() == ["Service in namespace team: no watch has told of demo yet"]
+    assert metrics.REGISTRY.get_sample_value(UNSYNCED, {"namespace": "team", "kind": "CronJob"}) is None
+    case.cache.put("Service", thing("demo", 90))
+    await case.audit._caught_up()
+    assert metrics.REGISTRY.get_sample_value(UNSYNCED, {"namespace": "team", "kind": "Service"}) is None
+
+
+async def test_many_causes_are_a_few_lines() -> None:
+    case = Case("team")
+    case.server.objects["Service"] = [thing(f"demo-{number}", 90) for number in range(50)]
+    case.server.objects["Pod"] = [thing(f"demo-{number}", 90) for number in range(50)]
+    await case.audit.compare()
+    assert len(case.audit.waits_for()) == 2
+    case.server.served.clear()
+    await case.audit.compare()
+    assert len(case.audit.waits_for()) == 6
 
 
 async def test_a_namespace_that_refuses_is_held_and_the_others_are_compared() -> None:

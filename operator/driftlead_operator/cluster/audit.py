@@ -16,7 +16,8 @@ An object that the cache has and the listing lacks is dropped only if its versio
 listing's: newer ones were created while the listing was under way. Versions can be compared like this because
 they only grow (by contract since Kubernetes 1.35, before in fact).
 
-A namespace that refuses to be listed does not keep the others waiting: see `cluster.namespaces`.
+A namespace that refuses to be listed does not keep the others waiting (see `cluster.namespaces`), nor does an
+optional kind that does (see `cluster.discovery`). What is waited for is named by `cluster.unsynced`.
 
 A watch that stays stale cannot be mended from inside; `stale_for` lets the liveness probe restart the
 process. Until then the operator goes on with what it has: deletions come from listings, changes with the next
@@ -25,7 +26,8 @@ event.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import structlog
@@ -35,6 +37,7 @@ from driftlead_operator.cluster.api_server import Cluster
 from driftlead_operator.cluster.cache import Cache, version_of
 from driftlead_operator.cluster.discovery import Discovery
 from driftlead_operator.cluster.namespaces import Namespaces
+from driftlead_operator.cluster.unsynced import Unsynced
 from driftlead_operator.errors import OperatorError, RefusedError
 from driftlead_operator.kinds import KINDS, Key
 from driftlead_operator.logs import OnceAMinute
@@ -62,6 +65,24 @@ class Missed(NamedTuple):
     since: float
 
 
+@dataclass(slots=True)
+class Comparison:
+    """What one listing of everything came to.
+
+    `refused` are namespaces (of a required kind), `forbidden` optional kinds, each with the API server's
+    words; `failed` what could not be listed for now.
+    """
+
+    there: set[Name] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    forbidden: dict[str, str] = field(default_factory=dict)
+    failed: dict[tuple[str | None, str], str] = field(default_factory=dict)
+
+    def waits_for(self, name: Name) -> bool:
+        """Whether an object is there, and may be told by a watch."""
+        return name in self.there and name[1] not in self.refused and name[0] not in self.forbidden
+
+
 class Audit:
     """Keeps the cache honest. `on_deleted` is told whose object was deleted without a watch telling."""
 
@@ -82,6 +103,7 @@ class Audit:
         self._discovery, self._seconds, self._clock = discovery, seconds, clock
         self._on_deleted, self._on_synced, self._on_released = on_deleted, on_synced, on_released
         self._say = OnceAMinute(clock)
+        self._unsynced = Unsynced()
         self.missed: dict[Name, Missed] = {}
         self._counted: set[Name] = set()
         self._compared = 0.0
@@ -92,6 +114,10 @@ class Audit:
     def synced(self) -> bool:
         """Whether the watches have told all that there was at the start."""
         return self._synced.is_set()
+
+    def waits_for(self) -> list[str]:
+        """Why not everything has been seen yet, empty once it has."""
+        return [] if self.synced else self._unsynced.words() or ["the watches are being compared"]
 
     async def wait_synced(self) -> None:
         """Returns once the watches have told all that there was at the start."""
@@ -123,7 +149,8 @@ class Audit:
     def _interval(self) -> float:
         if self.missed:
             return RECHECK_SECONDS
-        return min(self._seconds, UNREADABLE_SECONDS) if self._namespaces.refused else self._seconds
+        unreadable = self._namespaces.refused or self._discovery.forbidden
+        return min(self._seconds, UNREADABLE_SECONDS) if unreadable else self._seconds
 
     async def _start(self) -> None:
         """Until the watches have told all that one listing showed."""
@@ -149,7 +176,16 @@ class Audit:
         deadline = self._clock() + CATCH_UP_SECONDS
         while self._drop_told() and self._clock() < deadline:
             await self._pause()
+        self._name_causes({})
         return not self.missed
+
+    def _name_causes(self, failed: Mapping[tuple[str | None, str], str]) -> None:
+        """Says what could not be listed, and what no watch has told."""
+        self._unsynced.begin()
+        for (namespace, kind), why in failed.items():
+            self._unsynced.add(namespace, kind, why)
+        for kind, namespace, name in self.missed:
+            self._unsynced.add(namespace, kind, f"no watch has told of {name} yet")
 
     async def _pause(self) -> None:
         await asyncio.sleep(CATCH_UP_EVERY)
@@ -184,48 +220,57 @@ class Audit:
 
         A kind that is absent counts as listed, and so does a namespace that refuses while another does not.
         """
-        complete, there, refused = await self._discover(), set[Name](), dict[str, str]()
+        seen = Comparison()
+        await self._discover(seen)
         for namespace in self._namespaces.listed:
-            try:
-                complete &= await self._compare_namespace(namespace, there)
-            except RefusedError as error:
-                refused[namespace or ""] = str(error)
+            await self._compare_namespace(namespace, seen)
         # Without names there is only "all of them", and when that is refused nothing was read.
-        if self._namespaces.note(refused) and complete and "" not in refused:
+        readable = self._namespaces.note(seen.refused) and "" not in seen.refused
+        if readable:
+            self._leave_out(seen.forbidden)
+        complete = readable and not seen.failed
+        if complete:
             self._compared = self._clock()
-            self.missed = {
-                name: missed
-                for name, missed in self.missed.items()
-                if name in there and name[1] not in refused
-            }
-            return True
-        return False
-
-    async def _compare_namespace(self, namespace: str | None, there: set[Name]) -> bool:
-        """Adds what there is of each kind; whether each could be listed. Raises RefusedError."""
-        complete = True
-        for kind in self._discovery.present:
-            try:
-                there |= await self._compare(kind, namespace)
-            except RefusedError:
-                raise
-            except OperatorError as error:
-                complete = False
-                if self._say.may(f"{kind} {namespace}"):
-                    log.warning("cannot compare", kind=kind, namespace=namespace or "all", error=str(error))
+            self.missed = {name: self.missed[name] for name in self.missed if seen.waits_for(name)}
+        refusals = {(where or None, ""): why for where, why in seen.refused.items()}
+        self._name_causes({**seen.failed, **({} if readable else refusals)})
         return complete
 
-    async def _discover(self) -> bool:
+    async def _compare_namespace(self, namespace: str | None, seen: "Comparison") -> None:
+        """Adds what there is of each kind, or why that is not known."""
+        for kind in self._discovery.listed:
+            try:
+                seen.there |= await self._compare(kind, namespace)
+            except RefusedError as error:
+                if not self._discovery.is_optional(kind):
+                    seen.refused[namespace or ""] = str(error)
+                    return
+                seen.forbidden[kind] = str(error)
+            except OperatorError as error:
+                seen.failed[namespace, kind] = str(error)
+                if self._say.may(f"{kind} {namespace}"):
+                    log.warning("cannot compare", kind=kind, namespace=namespace or "all", error=str(error))
+
+    async def _discover(self, seen: "Comparison") -> None:
         """Finds out which optional kinds there are, and drops all objects of those that are absent."""
         try:
             await self._discovery.refresh()
         except OperatorError as error:
-            log.warning("cannot discover optional kinds", error=str(error))
-            return False
+            seen.failed[None, "optional kinds"] = str(error)
+            if self._say.may("optional kinds"):
+                log.warning("cannot discover optional kinds", error=str(error))
+            return
+        self._drop_absent()
+
+    def _leave_out(self, forbidden: Mapping[str, str]) -> None:
+        """Has kinds that may not be read neither watched nor waited for."""
+        self._discovery.note(forbidden)
+        self._drop_absent()
+
+    def _drop_absent(self) -> None:
         for kind in self._discovery.absent:
             for namespace, name in self._cache.names(kind):
                 self._drop((kind, namespace, name))
-        return True
 
     async def _compare(self, kind: str, namespace: str | None) -> set[Name]:
         """What there is of one kind; notes what no watch told, drops what is gone."""
