@@ -1,7 +1,7 @@
 """Asks a loaded model what it takes: arrays or frames, nulls feature by feature, huge numbers. No I/O."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from driftlead_inference.rows.signature import Feature, Signature
 HUGE = 1e39  # finite, and beyond float32
 Predict = Callable[[Sequence[Sequence[object]]], NDArray[Any]]
 LARGE = 2**53 + 1  # the first whole number that float64 cannot hold
+MOST_CELLS = 8_000_000  # rows times features of one probe; nulls of up to 2,828 features each have a row
+BLOCK_CELLS = 1_000_000  # asked at once
 CLOSE = 1e-9  # arithmetic over rows or over columns of memory differs in the last digits
 
 
@@ -178,26 +180,47 @@ def answered(predict: Predict, rows: Sequence[Sequence[object]]) -> list[bool] |
     return [not bad for bad in np.isnan(given.reshape(len(rows), -1)).any(axis=1).tolist()]
 
 
-def changed(row: Sequence[object], place: int, value: object) -> list[object]:
-    """The row with another value in one place."""
-    return [value if at == place else old for at, old in enumerate(row)]
+def changed(row: Sequence[object], places: Sequence[int], value: object) -> list[object]:
+    """The row with another value in some places."""
+    copy = list(row)
+    for at in places:
+        copy[at] = value
+    return copy
+
+
+def together(places: Sequence[int], width: int) -> list[Sequence[int]]:
+    """Places that are probed in one row: each by itself, but in a model so wide that this were too much."""
+    size = max(1, -(-len(places) * width // MOST_CELLS))
+    return [places[at : at + size] for at in range(0, len(places), size)]
+
+
+def blocks(groups: list[Sequence[int]], width: int) -> Iterator[list[Sequence[int]]]:
+    """Groups whose rows are asked at once."""
+    size = max(1, BLOCK_CELLS // width)
+    return (groups[at : at + size] for at in range(0, len(groups), size))
 
 
 def accepted_missing(predict: Predict, row: Sequence[object]) -> tuple[int, ...]:
     """The positions whose null is answered, each probed in a row of its own.
 
-    One row of nulls would tell too little: an imputer for some columns, none for others, is usual. All rows
-    are asked at once; only a model that refuses one of them is asked row by row.
+    One row of nulls would tell too little: an imputer for some columns, none for others, is usual. Many rows
+    are asked at once; only where a model refuses one of them is it asked row by row.
     """
-    rows = [changed(row, at, None) for at in range(len(row))]
-    found = answered(predict, rows)
-    if found is None:
-        found = [answered(predict, [one]) == [True] for one in rows]
-    return tuple(at for at, good in enumerate(found) if good)
+    accepted: list[int] = []
+    for groups in blocks(together(range(len(row)), len(row)), len(row)):
+        rows = [changed(row, places, None) for places in groups]
+        found = answered(predict, rows)
+        if found is None:
+            found = [answered(predict, [one]) == [True] for one in rows]
+        accepted += [at for places, good in zip(groups, found, strict=True) if good for at in places]
+    return tuple(accepted)
 
 
 def accepts_huge(predict: Predict, row: Sequence[object]) -> bool:
     """Whether a number beyond float32 is answered in every numeric place, up and down."""
-    places = [at for at, value in enumerate(row) if isinstance(value, int | float)]
-    rows = [changed(row, at, number) for at in places for number in (HUGE, -HUGE)]
-    return not rows or all(answered(predict, rows) or [False])
+    numbers = [at for at, value in enumerate(row) if isinstance(value, int | float)]
+    for groups in blocks(together(numbers, len(row)), len(row)):
+        for huge in (HUGE, -HUGE):
+            if not all(answered(predict, [changed(row, places, huge) for places in groups]) or [False]):
+                return False
+    return True

@@ -44,6 +44,7 @@ class RowValidator:
         self.signature = signature
         self.accepts_missing = accepts_missing
         self.accepts_huge = accepts_huge
+        self.largest = FLOAT64_MAX if accepts_huge else FLOAT32_MAX
         self.numeric = signature.numeric
         self.floats = signature.numeric and not exact  # a request may be read as floats
         self.width = len(features)
@@ -185,8 +186,7 @@ class RowValidator:
         bad = null & self.refuses_null
         if bad.any():
             return self.missing(int(bad.argmax()), index).problem
-        largest = FLOAT64_MAX if self.accepts_huge else FLOAT32_MAX
-        huge = ~null & (np.abs(row) > largest)
+        huge = ~null & (np.abs(row) > self.largest)
         if huge.any():
             at = int(huge.argmax())
             name = self.signature.features[at].name
@@ -195,7 +195,7 @@ class RowValidator:
                 "model computes with",
                 field=name,
                 seen=repr(float(row[at])),
-                expected=f"a number up to {largest:.4g}",
+                expected=f"a number up to {self.largest:.4g}",
             ).problem
         part = row[self.whole]
         fraction = ~np.isnan(part) & (part != np.rint(part))

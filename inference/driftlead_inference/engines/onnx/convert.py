@@ -20,8 +20,10 @@ from driftlead_inference.rows.validation import RowValidator
 
 # A regression may differ by this share of its size, and a probability by so much: float32 has 24 bits.
 TOLERANCE = 1e-5
-# Its arithmetic depends on how many rows it gets: all reference rows at once, FEW of them as requests come.
-SIZES, FEW = (0, 1, 16), 1000
+# Its arithmetic depends on how many rows it gets: all reference rows in large blocks, FEW as requests come.
+SMALL, FEW = (1, 16), 1000
+# The large ones: neighbours and kernels need memory for each row and each row of the training.
+BLOCK_ROWS, BLOCK_CELLS = 1024, 1_000_000
 TYPES = ("double", "float")  # double first: it is the estimator's own arithmetic
 
 
@@ -34,6 +36,16 @@ class ParityResult:
     dtype: str = ""
 
 
+@dataclass(frozen=True)
+class Reference:
+    """Rows and what the estimator says of them; `size`: how many of them may be asked at once."""
+
+    rows: Matrix
+    expected: NDArray[Any]
+    likely: Matrix | None
+    size: int
+
+
 def convert(
     loaded: Loaded, validator: RowValidator, takes: str, example: list[Any], baseline: Baseline | None
 ) -> ParityResult:
@@ -43,8 +55,7 @@ def convert(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            rows = reference_rows(loaded.estimator, validator, example, baseline_values(baseline, validator))
-            expected, likely = loaded.predict(rows, probabilities=True)
+            reference = answered(loaded, validator, example, baseline)
         except NotConvertible as reason:
             return ParityResult(f"not converted: {reason}")
         except Exception as error:
@@ -52,7 +63,7 @@ def convert(
         reasons = []
         for dtype in TYPES:
             try:
-                result = judge(loaded, rows, expected, likely, dtype)
+                result = judge(loaded, reference, dtype)
             except NotConvertible as reason:
                 return ParityResult(f"not converted: {reason}")
             if result.model:
@@ -61,14 +72,41 @@ def convert(
     return ParityResult("; ".join(dict.fromkeys(reasons)))
 
 
-def judge(
-    loaded: Loaded, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, dtype: str
-) -> ParityResult:
+def answered(
+    loaded: Loaded, validator: RowValidator, example: list[Any], baseline: Baseline | None
+) -> Reference:
+    """The reference rows, answered by the estimator. Raises `NotConvertible`, and what that raises."""
+    inner = inner_size(loaded, example)
+    rows = reference_rows(
+        loaded.estimator, validator, example, baseline_values(baseline, validator), inner=inner
+    )
+    size = max(1, min(BLOCK_ROWS, BLOCK_CELLS // max(validator.width, inner)))
+    parts = [loaded.predict(rows[part], probabilities=True) for part in blocks(np.arange(len(rows)), size)]
+    expected, likely = zip(*parts, strict=True)
+    return Reference(
+        rows, np.concatenate(expected), None if likely[0] is None else np.concatenate(likely), size
+    )
+
+
+def inner_size(loaded: Loaded, example: list[Any]) -> int:
+    """The most numbers that a row becomes on its way through the model: between its steps, or as answers."""
+    answers = loaded.predict(np.array([example], dtype=np.float64), probabilities=True)
+    steps = [getattr(step, "n_features_in_", 1) for _, step in getattr(loaded.estimator, "steps", ())]
+    return max(1, *steps, *(each.size for each in answers if each is not None))
+
+
+def blocks(places: NDArray[np.intp], size: int) -> list[NDArray[np.intp]]:
+    """Places in blocks of at most this size."""
+    return np.array_split(places, -(-len(places) // size))
+
+
+def judge(loaded: Loaded, reference: Reference, dtype: str) -> ParityResult:
     """Converts for one input type, and compares every reference row. Raises `NotConvertible`."""
+    rows = reference.rows
     try:
         model = converted(loaded.estimator, rows.shape[1], dtype)
         session = Session(model, dtype)
-        counts = (differing(session, rows, expected, likely, size) for size in SIZES)
+        counts = (differing(session, reference, size) for size in (reference.size, *SMALL))
         wrong = next(filter(None, counts), 0)
     except NotConvertible:
         raise
@@ -84,13 +122,13 @@ def judge(
     return ParityResult(reason, model, dtype)
 
 
-def differing(
-    session: Session, rows: Matrix, expected: NDArray[Any], likely: Matrix | None, size: int
-) -> int:
-    """On how many reference rows ONNX Runtime differs when it is asked for `size` rows at once (0: all)."""
-    some = np.arange(len(rows)) if not size else np.arange(0, len(rows), max(1, len(rows) // FEW))
+def differing(session: Session, reference: Reference, size: int) -> int:
+    """On how many rows ONNX Runtime differs when it is asked for `size` rows at once: on all of them, or on
+    some in sizes as requests have."""
+    rows, expected, likely = reference.rows, reference.expected, reference.likely
+    some = np.arange(0, len(rows), max(1, len(rows) // FEW) if size in SMALL else 1)
     wrong, usual = 0, usual_size(expected)
-    for part in [some] if not size else np.array_split(some, max(1, len(some) // size)):
+    for part in blocks(some, size):
         answers, probabilities = session.run(rows[part], probabilities=likely is not None)
         known, wanted = None if likely is None else likely[part], expected[part]
         wrong += differences(wanted, answers.reshape(wanted.shape), known, probabilities, usual)

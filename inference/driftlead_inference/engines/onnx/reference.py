@@ -3,9 +3,13 @@
 Clean rows prove little: on real flights a forest that agreed on thousands of them gave 518 wrong answers of
 28,485 once values were missing. So the rows hold every split threshold and its neighbours (in float32 and in
 float64), every feature missing that may be, alone and together, large whole numbers, tiny and huge ones.
+
+Each row has every feature, so what is bounded is cells, not rows. What proves most comes first: a model too
+wide for each of its thresholds and nulls to stand in some row is not converted; what is left of the bound is
+shared out among rows that prove the same once more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +26,12 @@ EDGES = (
     2.0**24 - 1, 2.0**24, 2.0**24 + 1, 2.0**53, -(2.0**31), 1e30, -1e30, 3.4e38, 1e300, -1e300,
 )  # fmt: skip
 RANDOM_ROWS = 2000
-MOST_ROWS = 60_000
+MOST_ROWS = 60_000  # that hold thresholds
 NULL_ROWS = 500
+SINGLE_ROWS = 300  # a feature
+MOST_CELLS = 8_000_000  # numbers in all rows: 64 MB
+MOST_NODES = 600_000  # of trees; the converter takes 1 KB and some 50 us for each
+LEAST_ROWS = 500  # fewer prove nothing
 
 
 class NotConvertible(Exception):  # noqa: N818 - what is not known, in a sentence
@@ -31,11 +39,17 @@ class NotConvertible(Exception):  # noqa: N818 - what is not known, in a sentenc
 
 
 def reference_rows(
-    estimator: Any, validator: RowValidator, example: Sequence[Any], typical: Iterable[Matrix] = ()
+    estimator: Any,
+    validator: RowValidator,
+    example: Sequence[Any],
+    typical: Iterable[Matrix] = (),
+    *,
+    inner: int = 1,
 ) -> Matrix:
     """The rows, (n, features), only those that the validator lets through.
 
-    `typical`: for each feature, values of its baseline. Raises `NotConvertible`.
+    `typical`: for each feature, values of its baseline; `inner`: the most numbers that a row becomes on its
+    way through the model. Raises `NotConvertible`.
     """
     rng = np.random.default_rng(20130101)
     width = validator.width
@@ -44,25 +58,44 @@ def reference_rows(
     cuts = thresholds(estimator, width)
     known = list(typical) or [np.empty(0)] * width
     values = [
-        interesting(np.concatenate([cuts[at], known[at]]), validator.signature.features[at])
-        for at in range(width)
+        interesting(np.concatenate([cuts[at], known[at]]), feature, validator.largest)
+        for at, feature in enumerate(validator.signature.features)
     ]
+    longest = min(max(len(each) for each in values), MOST_ROWS)
+    room = room_for(max(width, inner), longest, len(validator.accepts_missing))
     rows = [
         base,
         np.zeros((1, width)),
-        mixed(values, rng),
-        single(base, values),
-        scattered(base, values, rng),
+        mixed(values, longest, rng),
+        *single(base, values, min(SINGLE_ROWS, room // 2 // width)),
+        *scattered(base, values, min(RANDOM_ROWS, room // 8), rng),
     ]
-    filled = np.concatenate(rows)
-    filled = whole(filled, validator)
-    everything = np.concatenate([filled, *nulls(base, filled, validator, rng)])
-    fit = ~validator.unfit(everything, to_float32(everything)).any(axis=1)
-    return np.ascontiguousarray(everything[fit])
+    filled = whole(np.concatenate(rows), validator)
+    parts = [filled, *nulls(base, filled, validator, room // 4, rng)]
+    return np.concatenate([fitting(part, validator) for part in parts])
 
 
-def interesting(cuts: Matrix, feature: Feature) -> Matrix:
-    """Values at and next to each cut, and the edges of number formats."""
+def room_for(size: int, longest: int, nulls: int) -> int:
+    """How many rows of a size may follow those that must be: of each threshold and of each null. Raises
+    `NotConvertible`."""
+    most = MOST_CELLS // size
+    needed = max(longest + nulls, LEAST_ROWS)
+    if needed > most:
+        raise NotConvertible(
+            f"too wide to verify, {needed:,} rows of {size:,} numbers are needed and {most:,} may be tried"
+        )
+    return most - longest - nulls
+
+
+def fitting(rows: Matrix, validator: RowValidator) -> Matrix:
+    """The rows that the validator lets through."""
+    fit = ~validator.unfit(rows, to_float32(rows)).any(axis=1)
+    return rows if fit.all() else rows[fit]
+
+
+def interesting(cuts: Matrix, feature: Feature, largest: float) -> Matrix:
+    """Values at and next to each cut, and the edges of number formats, as far as a request may have them: one
+    number that is refused would take its whole row away."""
     if feature.kind == "boolean":
         return np.array([0.0, 1.0])
     single32 = to_float32(cuts)
@@ -75,42 +108,40 @@ def interesting(cuts: Matrix, feature: Feature) -> Matrix:
         np.nextafter(single32, np.float32(-np.inf)).astype(np.float64),
     ]
     found = np.unique(np.concatenate([*near, np.array(EDGES)]))
-    finite: Matrix = found[np.isfinite(found)]
-    return finite
+    fit: Matrix = found[np.abs(found) <= largest]
+    return fit
 
 
-def mixed(values: list[Matrix], rng: np.random.Generator) -> Matrix:
+def mixed(values: list[Matrix], most: int, rng: np.random.Generator) -> Matrix:
     """Each feature's values in an order of their own, so that every value stands in some row at least
-    once."""
-    most = min(max(len(each) for each in values), MOST_ROWS)
-    columns = []
-    for each in values:
-        order = rng.permutation(each)
-        columns.append(np.resize(order, most) if len(order) <= most else order[:most])
-    return np.stack(columns, axis=1)
-
-
-def single(base: Matrix, values: list[Matrix], most: int = 200) -> Matrix:
-    """The example with one feature changed at a time, at most `most` values of each."""
-    rows = []
+    once, where there are at most `most`."""
+    rows = np.empty((most, len(values)))
     for at, each in enumerate(values):
-        some = each[:: max(1, len(each) // most)]
+        rows[:, at] = np.resize(rng.permutation(each), most)
+    return rows
+
+
+def single(base: Matrix, values: list[Matrix], most: int) -> Iterator[Matrix]:
+    """The example with one feature changed at a time, at most `most` values of each."""
+    for at, each in enumerate(values if most else ()):
+        some = each[:: -(-len(each) // most)]
         part = np.repeat(base, len(some), axis=0)
         part[:, at] = some
-        rows.append(part)
-    return np.concatenate(rows)
+        yield part
 
 
-def scattered(base: Matrix, values: list[Matrix], rng: np.random.Generator) -> Matrix:
+def scattered(
+    base: Matrix, values: list[Matrix], count: int, rng: np.random.Generator
+) -> tuple[Matrix, Matrix]:
     """Rows as traffic might be: each feature normal around its usual values."""
     usual = [each[np.abs(each) < 1e5] for each in values]
     center = np.array([np.median(each) if len(each) else 0.0 for each in usual])
     spread = np.array(
         [np.percentile(each, 75) - np.percentile(each, 25) if len(each) else 1.0 for each in usual]
     )
-    near = base + rng.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(np.abs(base) * 0.3, 1.0)
-    far = center + rng.normal(size=(RANDOM_ROWS, base.shape[1])) * np.maximum(spread, 1e-3)
-    return np.concatenate([near, far])
+    near = base + rng.normal(size=(count, base.shape[1])) * np.maximum(np.abs(base) * 0.3, 1.0)
+    far = center + rng.normal(size=(count, base.shape[1])) * np.maximum(spread, 1e-3)
+    return near, far
 
 
 def whole(rows: Matrix, validator: RowValidator) -> Matrix:
@@ -119,16 +150,19 @@ def whole(rows: Matrix, validator: RowValidator) -> Matrix:
     return rows
 
 
-def nulls(base: Matrix, rows: Matrix, validator: RowValidator, rng: np.random.Generator) -> list[Matrix]:
-    """Rows with nulls where the model takes them: one at a time, several, all."""
+def nulls(
+    base: Matrix, rows: Matrix, validator: RowValidator, room: int, rng: np.random.Generator
+) -> list[Matrix]:
+    """Rows with nulls where the model takes them: one at a time, several, all; about `room` beyond those of
+    one null each."""
     may = np.array(sorted(validator.accepts_missing), dtype=np.intp)
     if not may.size:
         return []
     alone = np.repeat(base, len(may), axis=0)
     alone[np.arange(len(may)), may] = np.nan
-    some = rows[rng.integers(0, len(rows), NULL_ROWS * (1 + len(may)))].copy()
+    some = rows[rng.integers(0, len(rows), min(NULL_ROWS * (1 + len(may)), room))]
     some[np.arange(len(some)), may[np.arange(len(some)) % len(may)]] = np.nan
-    several = rows[rng.integers(0, len(rows), NULL_ROWS)].copy()
+    several = rows[rng.integers(0, len(rows), min(NULL_ROWS, room // 4 + 1))]
     mask = np.zeros(several.shape, dtype=bool)
     mask[:, may] = rng.random((len(several), len(may))) < 0.3
     several[mask] = np.nan
@@ -159,6 +193,10 @@ def splits(final: Any) -> tuple[NDArray[np.intp], Matrix] | None:
         if hasattr(final, "_predictors") or hasattr(final, "estimators_"):
             raise NotConvertible("it is an ensemble whose splits are not published")
         return None
+    # A leaf's weights of many classes cost as much as many nodes.
+    size = sum(max(tree.node_count, tree.value.size // 2) for tree in trees)
+    if size > MOST_NODES:
+        raise NotConvertible(f"its trees have {size:,} nodes and weights, {MOST_NODES:,} may be converted")
     features = np.concatenate([tree.feature for tree in trees])
     cuts = np.concatenate([tree.threshold for tree in trees])
     inner = features >= 0
