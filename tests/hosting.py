@@ -5,6 +5,7 @@ child process that prepares, and the clock: which engine serves is said here, no
 """
 
 import asyncio
+import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import structlog
 
 from asking import NAME, Client
 from driftlead_inference import startup
@@ -85,6 +88,8 @@ def hosted(
         mock.patch.object(startup, "freeze", lambda: None),
         mock.patch.object(convert, "race", lambda *_: (True, 0.0, 0.0)),
     )
+    # Drawing a traceback with its variables takes half a second.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     thread = threading.Thread(target=run, daemon=True)
     for patch in patches:
         patch.start()

@@ -52,11 +52,7 @@ def make_baseline(
     they name no zone, or epoch seconds). `groups`: the user or session of each row. `prediction`: the model's
     answers.
     """
-    if not hasattr(X, "iloc"):
-        raise TypeError(
-            f"the rows are {type(X).__name__}, they must be a pandas DataFrame whose columns are named as "
-            "the features: pd.DataFrame(X, columns=[...])"
-        )
+    _check_frame(X)
     columns = {str(name): _array(X.iloc[:, place]) for place, name in enumerate(X.columns)}
     return build(
         columns,
@@ -121,6 +117,7 @@ def log_model(
     """
     import mlflow  # noqa: PLC0415
 
+    _check_frame(X)
     with _active_run(mlflow) as run:
         prediction = np.asarray(model.predict(X))
         info = mlflow.sklearn.log_model(
@@ -146,6 +143,15 @@ def log_model(
             run_id=run.info.run_id,
             model_id=info.model_id,
             baseline_sha256=baseline.sha256,
+        )
+
+
+def _check_frame(X: Any) -> None:  # noqa: N803
+    """Refuses rows whose columns have no names."""
+    if not hasattr(X, "columns"):
+        raise TypeError(
+            f"the rows are {type(X).__name__}, they must be a pandas DataFrame whose columns are named as "
+            "the features: pd.DataFrame(X, columns=[...])"
         )
 
 

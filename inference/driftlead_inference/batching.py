@@ -265,13 +265,23 @@ def little_endian(singles: NDArray[np.float32]) -> bytes:
     return singles.astype("<f4", copy=False).tobytes()
 
 
+# What libraries raise for values that they do not know or cannot compute with.
+OF_VALUES = (ValueError, TypeError, LookupError, ArithmeticError)
+
+
+def of_input(error: Exception) -> bool:
+    """Whether an exception blames the values of a row. What is not fitted is a ValueError and an
+    AttributeError."""
+    return isinstance(error, OF_VALUES) and not isinstance(error, AttributeError)
+
+
 def problem_of(error: Exception) -> Problem:
     """An exception as an answer: what the model refuses is the input's fault, anything else ours."""
     if isinstance(error, Refused):
         return error.problem
     if isinstance(error, SpoolFull):
         return SPOOL_FULL
-    if isinstance(error, ValueError | TypeError | KeyError):
+    if of_input(error):
         return Problem(422, f"the model refuses this input: {first_line(error)}")
     log.error("prediction failed", exc_info=error)
     return Problem(500, f"the model failed: {type(error).__name__}: {first_line(error)}")

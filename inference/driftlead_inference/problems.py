@@ -9,6 +9,7 @@ from types import MappingProxyType
 import msgspec
 
 CONTENT_TYPE = b"application/problem+json"
+NAMED, MOST_NAMED = 5, 1000  # rows in a sentence, and for programs
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,24 @@ TOO_SLOW = Problem(408, "the request did not arrive in time")
 TOO_LARGE = Problem(431, "the request's head is larger than 64 KiB")
 NOT_HTTP = Problem(400, "what was sent is not a request of HTTP/1.1, so the connection is closed")
 NO_TUNNEL = Problem(501, "CONNECT asks for a tunnel, and this server is no proxy; ask it directly")
+
+
+def no_answer(rows: Sequence[int], *, overflow: bool) -> Problem:
+    """Rows whose answer is no prediction.
+
+    The model answered its smoke prediction with a number: one that overflows did so for the row's values. NaN
+    is the model's own way to have no answer.
+    """
+    named = ", ".join(map(str, rows[:NAMED])) + (f" and {len(rows) - NAMED} more" if rows[NAMED:] else "")
+    where = f"row{'s' * (len(rows) > 1)} {named}"
+    about = {"field": "rows", "seen": list(rows[:MOST_NAMED]), "expected": "rows with a finite answer"}
+    if overflow:
+        return Problem(
+            422, f"{where}: these values make the model's answer infinite; send smaller ones", about
+        )
+    return Problem(
+        500, f"{where}: the model's answer is NaN, which is not a prediction; the others have one", about
+    )
 
 
 def too_large(limit: int) -> Problem:

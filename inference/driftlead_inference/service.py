@@ -32,7 +32,7 @@ from driftlead_inference.metrics import Metrics
 from driftlead_inference.model.prepared import Prepared, Source
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.prediction_log import PredictionLog, dsn_of
-from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, not_committed
+from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, no_answer, not_committed
 from driftlead_inference.recorder.types import Row
 from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.settings import LogMode, Settings
@@ -145,14 +145,11 @@ class Service:
             job.done(job)
 
     def wrong(self, job: Job, outputs: Outputs) -> bool:
-        """Answers 500 where the model's answer is not a number; such a row is not logged."""
+        """Refuses a job with a row whose answer is not a number; such a row is not logged."""
         mine = outputs.wrong.intersection(range(job.start, job.start + len(job.rows)))
         if not mine:
             return False
-        row = min(mine) - job.start
-        job.refuse(
-            Problem(500, f"row {row}: the model's answer is NaN or infinite, which is not a prediction")
-        )
+        job.refuse(no_answer([at - job.start for at in sorted(mine)], overflow=mine <= outputs.infinite))
         return True
 
     def count(self, route: str, status: int, started: float, *, predicts: bool = True) -> None:

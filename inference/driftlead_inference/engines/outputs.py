@@ -1,6 +1,8 @@
 """An engine's answers to a batch, as replies and the log need them. Pure."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite, isinf, nan
 from typing import Any
 
 import msgspec
@@ -20,6 +22,7 @@ class Outputs:
     rest           further outputs as a JSON array, where the model has several
     probabilities  by class, where asked for
     wrong          rows whose answer is null, NaN or infinite: no answer at all
+    infinite       those of them whose values were beyond what the model computes with
     """
 
     texts: list[bytes]
@@ -28,6 +31,7 @@ class Outputs:
     rest: list[bytes] | None = None
     probabilities: list[list[float]] | None = None
     wrong: frozenset[int] = frozenset()
+    infinite: frozenset[int] = frozenset()
 
 
 def outputs(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: dict[str, int]) -> Outputs:
@@ -43,11 +47,11 @@ def outputs(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: d
     if kind in "iu":
         return Outputs([b"%d" % value for value in values], values, probabilities=probabilities)
     if kind == "f":
-        finite = np.isfinite(answers)
-        wrong = frozenset() if finite.all() else frozenset(np.flatnonzero(~finite).tolist())
-        return Outputs(
-            [repr(value).encode() for value in values], values, probabilities=probabilities, wrong=wrong
-        )
+        texts = [repr(value).encode() for value in values]
+        if np.isfinite(answers).all():
+            return Outputs(texts, values, probabilities=probabilities)
+        wrong, infinite = not_finite([value] for value in values)
+        return Outputs(texts, values, None, None, probabilities, wrong, infinite)
     if kind == "b":
         return Outputs(
             [b"true" if value else b"false" for value in values],
@@ -61,12 +65,31 @@ def mixed(values: list[Any], probabilities: list[list[float]] | None, labels: di
     """Answers that are text, or objects of one kind or another."""
     values = [bare(value) for value in values]
     texts = [None if isinstance(value, bool | int | float) else str(value) for value in values]
+    jsons = [as_json(value) for value in values]
     numbers = [
-        np.nan if value is None else float(value) if text is None else float(labels.get(text, -1))
+        number(value) if text is None else nan if value is None else float(labels.get(text, -1))
         for value, text in zip(values, texts, strict=True)
     ]
-    wrong = frozenset(at for at, number in enumerate(numbers) if not np.isfinite(number))
-    return Outputs([as_json(value) for value in values], numbers, texts, None, probabilities, wrong)
+    wrong, infinite = not_finite([number] for number in numbers)
+    return Outputs(jsons, numbers, texts, None, probabilities, wrong, infinite)
+
+
+def not_finite(rows: Iterable[Sequence[Any]]) -> tuple[frozenset[int], frozenset[int]]:
+    """Rows with NaN or infinity among their numbers, and those of them that have infinity alone."""
+    odd = {
+        at: found
+        for at, row in enumerate(rows)
+        if (found := [value for value in row if isinstance(value, float) and not isfinite(value)])
+    }
+    return frozenset(odd), frozenset(at for at, found in odd.items() if all(map(isinf, found)))
+
+
+def number(value: float) -> float:
+    """A number as the log holds it; infinite where Python's integers go beyond."""
+    try:
+        return float(value)
+    except OverflowError:
+        return inf
 
 
 def as_json(value: Any) -> bytes:
@@ -86,9 +109,7 @@ def several(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: d
     values = answers.tolist()
     if answers.dtype.kind == "O":
         values = [[bare(value) for value in row] for row in values]
-    wrong = frozenset(
-        at for at, row in enumerate(values) if any(isinstance(v, float) and not np.isfinite(v) for v in row)
-    )
+    wrong, infinite = not_finite(values)
     return Outputs(
         [as_json(row) for row in values],
         first.numbers,
@@ -96,4 +117,5 @@ def several(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: d
         [as_json(row[1:]) for row in values],
         first.probabilities,
         wrong,
+        infinite,
     )
