@@ -70,7 +70,7 @@ def judged(
 class Tags(HTMLParser):
     """Every tag and attribute, and whether they nest."""
 
-    VOID = frozenset({"meta", "link", "img", "br", "hr", "input"})
+    VOID = frozenset({"meta", "link", "img", "br", "wbr", "hr", "input"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ def test_the_page_asks_nothing_of_any_network_and_runs_nothing(drifted: dict[str
     html = page.render(drifted)
     parser = tags(html)
     names = {tag for tag, _ in parser.seen}
-    assert not names & {"script", "link", "img", "iframe", "object", "embed", "image", "use", "base"}
+    assert not names & {"script", "link", "img", "iframe", "object", "embed", "image", "base"}
     for _, attributes in parser.seen:
         assert not any(name.startswith("on") for name in attributes)
         assert (attributes.get("href") or "#").startswith("#")
@@ -186,8 +186,8 @@ def test_twenty_features_take_less_than_100_kb_and_500_less_than_1500_kb(drifted
 
 
 def test_each_status_has_a_shape_of_its_own_beside_its_colour() -> None:
-    assert len(set(page.GLYPHS.values())) == len(page.GLYPHS) == 6
-    assert set(page.GLYPHS) == set(page.HEADLINES) == set(page.ORDER)
+    assert len(set(page.GLYPHS.values())) == len(page.GLYPHS) == 7
+    assert set(page.GLYPHS) - {page.UNTESTED} == set(page.HEADLINES) == set(page.ORDER)
 
 
 def test_a_picture_shows_both_distributions_and_says_its_sentence(drifted: dict[str, object]) -> None:
@@ -260,6 +260,97 @@ def test_a_run_read_back_from_its_report_is_what_was_judged(drifted: dict[str, o
     assert run.verdict == drifted["verdict"]["status"]  # type: ignore[index]
     assert run.features == features_of(drifted)
     assert "prediction" in run.features
+
+
+def told(name: str, **changed: object) -> dict[str, object]:
+    """A feature of a report, as far as the page's order and words need it."""
+    feature = {
+        "name": name,
+        "status": "insufficient",
+        "tested": True,
+        "psi": 0.1,
+        "psi_corrected": 0.1,
+        "psi_ci90": [0.0, 1.0],
+        "p_adjusted": 0.5,
+    }
+    return {**feature, **changed}
+
+
+def shown_names(html: str) -> list[str]:
+    """What the table's rows are called, from top to bottom."""
+    heads = re.findall(r'<th scope="row">(.*?)</th>', html[: html.index("</table></div>")], re.DOTALL)
+    return [re.sub(r"<[^>]+>", "", head).split("\n")[0].strip() for head in heads]
+
+
+def test_rows_stand_by_status_then_by_the_psi_that_is_printed_and_what_was_not_tested_is_last(
+    drifted: dict[str, object],
+) -> None:
+    feature = drifted["features"][0]  # type: ignore[index]
+    some = [
+        {**feature, **told(name, psi=psi, psi_corrected=corrected, tested=tested)}
+        for name, psi, corrected, tested in (
+            ("a", 0.06, 0.05, True),
+            ("b", 2.46, 0.1, True),
+            ("c", 1.58, 0.9, True),
+            ("id", 9.0, 9.0, False),
+        )
+    ]
+    html = page.render({**drifted, "features": some, "prediction": None})
+    assert shown_names(html) == ["b", "c", "a", "id"]
+
+
+def test_a_feature_that_was_not_tested_has_no_number_no_bars_and_no_verdict(
+    drifted: dict[str, object],
+) -> None:
+    feature = {**drifted["features"][1], **told("id", tested=False), "sentence": "Not tested: an identifier."}  # type: ignore[index]
+    html = page.render({**drifted, "features": [feature], "prediction": None})
+    body = html[html.index("<main>") :]
+    assert "not tested" in body
+    assert "<svg" not in body[body.index("<tbody>") :]
+    assert "stable" not in body
+    assert "insufficient" not in re.sub(r'class="[^"]*"', "", body)
+    assert "0.1" not in re.sub(r"<[^>]+>", " ", body[body.index("<tbody>") : body.index("</tbody>")])
+    lines = page.words(
+        {**drifted, "features": [feature], "not_tested": ["id: an identifier"]}, ""
+    ).splitlines()
+    assert not any(line.startswith("  id") for line in lines)
+    assert "not tested: id: an identifier" in lines
+
+
+def test_an_interval_above_the_threshold_that_is_not_told_is_explained(drifted: dict[str, object]) -> None:
+    unsure = told("a", psi_ci90=[0.48, 2.89], p_adjusted=0.03)
+    assert "p = 0.03" in page.doubt(unsure, drifted)
+    few = page.doubt({**unsure, "p_adjusted": 0.001}, drifted)
+    assert re.search(r"\d+ rows are needed", few)
+    for plain in (told("a"), {**unsure, "status": "stable"}, {**unsure, "tested": False}):
+        assert page.doubt(plain, drifted) == ""
+
+
+def test_a_feature_without_a_name_gets_one_everywhere() -> None:
+    report, _ = judged(["", "b"], shift=1.0)
+    assert report["verdict"]["summary"].startswith("(unnamed) drifted")  # type: ignore[index]
+    html = page.render(report)
+    assert "(unnamed)" in shown_names(html)
+    assert re.search(r"<h3><span>\(unnamed\)</span>", html)
+    assert "  (unnamed) " in page.words(report, "")
+
+
+def test_a_long_name_breaks_where_it_is_joined() -> None:
+    assert svg.named("registered_users_last_30_days") == "registered_<wbr>users_<wbr>last_<wbr>30_<wbr>days"
+    assert svg.named("customerLifetime") == "customer<wbr>Lifetime"
+    assert svg.named("<b>") == "&lt;b&gt;"
+    assert "<wbr>" not in svg.named("temperature")
+
+
+def test_mean_and_quantiles_before_and_now_stand_on_the_page(drifted: dict[str, object]) -> None:
+    values = drifted["features"][0]["values"]  # type: ignore[index]
+    assert abs(values["baseline"]["median"]) < 0.1
+    assert abs(values["current"]["mean"] - 1) < 0.15
+    html = page.render(drifted)
+    assert f"<td>{values['current']['median']:.4g}</td>" in html
+    beyond = {**values, "current": {**values["current"], "p95": 4.0, "beyond": {"p95": "above"}}}
+    feature = {**drifted["features"][0], "values": beyond}  # type: ignore[index]
+    assert "<td>&gt;4</td>" in page.render({**drifted, "features": [feature]})
 
 
 def test_earlier_windows_are_shown_as_sparkline_and_as_verdicts(drifted: dict[str, object]) -> None:

@@ -48,7 +48,7 @@ def summary(found: WindowFindings, status: DriftVerdict, reasons: Sequence[str],
     """The verdict in a sentence or two, with the numbers that decided."""
     rows = f"{found.window.rows:,} rows"
     if status.is_drift:
-        sentences = [f"{f.name}: {f.sentence}" for f in found.deciding if f.name == reasons[0]]
+        sentences = [f"{words.named(f.name)}: {f.sentence}" for f in found.deciding if f.name == reasons[0]]
         return " ".join(
             [f"{words.listed(reasons)} drifted in {rows}.", *sentences[:1], *_when(found, reasons)]
         )
@@ -75,7 +75,9 @@ def _when(found: WindowFindings, reasons: Sequence[str]) -> list[str]:
 def _why_insufficient(found: WindowFindings) -> str:
     window, policy = found.window, found.policy
     if not found.tested:
-        reasons = [f"{f.name}: {f.sentence.removeprefix('Not tested: ')}" for f in found.deciding]
+        reasons = [
+            f"{words.named(f.name)}: {f.sentence.removeprefix('Not tested: ')}" for f in found.deciding
+        ]
         return f"nothing could be tested. {' '.join(reasons[:3])}".rstrip()
     if found.unseasoned and window.start is not None and window.end is not None and policy.period:
         return (
@@ -117,12 +119,24 @@ def what_to_do(found: WindowFindings, status: DriftVerdict, *, alarm: bool) -> s
 
 def not_tested(found: WindowFindings) -> tuple[str, ...]:
     """What the verdict does not cover, in words."""
-    out = [f"{f.name} follows the calendar: reported, it does not decide" for f in found.judged if f.calendar]
-    out += [f"{f.name}: {f.sentence.removeprefix('Not tested: ')}" for f in found.judged if not f.tested]
+    out = [
+        f"{words.named(f.name)} follows the calendar: reported, it does not decide"
+        for f in found.judged
+        if f.calendar
+    ]
+    out += [
+        f"{words.named(f.name)}: {f.sentence.removeprefix('Not tested: ')}"
+        for f in found.judged
+        if not f.tested
+    ]
     if not found.with_prediction:
         side = "the baseline" if found.baseline.prediction is None else "the window"
         out.append(f"the prediction: {side} has none")
-    out += [f"{b.name}: differences below float32's resolution" for b in found.baseline.features if b.lossy]
+    out += [
+        f"{words.named(b.name)}: differences below float32's resolution"
+        for b in found.baseline.features
+        if b.lossy
+    ]
     if found.reference.independence == "assumed":
         out.append("dependence between rows: independence assumed")
     return tuple(out)

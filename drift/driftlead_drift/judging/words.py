@@ -78,9 +78,14 @@ def which(bins: FeatureBins, k: int) -> str:
     return f"equal {label}" if bins.points else f"lie in {label}"
 
 
+def named(name: str) -> str:
+    """A feature's name as it stands in a sentence; a column may have none."""
+    return name if name.strip() else "(unnamed)"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Names for a sentence, the rest as a number."""
-    shown = ", ".join(names[:most])
+    shown = ", ".join(named(name) for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 

@@ -9,6 +9,7 @@ from driftlead_drift.judging.facts import OverTime, Run
 from driftlead_drift.judging.features import STATISTIC, FeatureJudgement
 from driftlead_drift.judging.judge import Judgement
 from driftlead_drift.judging.policy import Policy
+from driftlead_drift.statistics import quantiles
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.baseline.binning import FeatureBins
 from driftlead_formats.summaries import TOP_FEATURES, DriftSummary, TopFeature
@@ -189,6 +190,8 @@ def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[
         "dof": judged.dof,
         "noise": judged.noise,
         "missing": {"baseline": judged.missing[0], "current": judged.missing[1]},
+        "tested": judged.tested,
+        "values": None if bins is None else _values(bins, judged),
         "edges": [] if bins is None else [float(edge) for edge in bins.edges],
         "labels": list(judged.labels),
         "baseline_counts": [int(count) for count in judged.reference],
@@ -198,6 +201,17 @@ def _feature(judged: FeatureJudgement, bins: FeatureBins | None, past: Sequence[
         "sentence": judged.sentence,
         "history": [run.features[judged.name].get("psi") for run in past if judged.name in run.features],
         "over_time": None if judged.over_time is None else _over_time(judged.over_time),
+    }
+
+
+def _values(bins: FeatureBins, judged: FeatureJudgement) -> dict[str, Any] | None:
+    before, now = (quantiles.values(bins, counts) for counts in (judged.reference, judged.counts))
+    if before is None and now is None:
+        return None
+    return {
+        "from": "bins",
+        "baseline": None if before is None else asdict(before),
+        "current": None if now is None else asdict(now),
     }
 
 

@@ -5,9 +5,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from driftlead_drift.judging import words as naming
 from driftlead_drift.judging.policy import REASONS
 from driftlead_drift.report import strips, svg
 from driftlead_formats.durations import in_words
@@ -15,13 +17,15 @@ from driftlead_formats.verdicts import DriftVerdict
 
 CARDS = 60
 """How many features get a picture: the ones that moved most; the table and report.json hold all."""
-GLYPHS = {
+UNTESTED = "not tested"
+GLYPHS: dict[str, str] = {
     DriftVerdict.STABLE: "○",
     DriftVerdict.CHANGED: "◆",
     DriftVerdict.DRIFT: "▲",
     DriftVerdict.SEVERE: "■",
     DriftVerdict.INSUFFICIENT: "…",
     DriftVerdict.ERROR: "✕",
+    UNTESTED: "·",
 }
 """A shape for each status, so that no colour is needed to tell them apart."""
 HEADLINES = {
@@ -108,11 +112,12 @@ def words(report: Mapping[str, Any], uri: str) -> str:
     told = verdict["summary"].startswith(verdict["status"])
     summary = svg.visible(verdict["summary"], 2000)
     lines = [summary if told else f"{verdict['status']}: {summary}"]
-    for feature in sorted(report["features"], key=_rank)[:5]:
+    tested = [feature for feature in report["features"] if feature["tested"]]
+    for feature in sorted(tested, key=_rank)[:5]:
         low, high = (svg.number(end) for end in feature["psi_ci90"])
         when = (feature["over_time"] or {}).get("sentence", "")
         lines.append(
-            f"  {svg.visible(feature['name'], 24):<24} {feature['status']:<12} "
+            f"  {svg.visible(naming.named(feature['name']), 24):<24} {feature['status']:<12} "
             f"PSI {svg.number(feature['psi']):>6}, corrected {svg.number(feature['psi_corrected']):>6} "
             f"({low} to {high}){f'; {when[0].lower()}{when[1:]}' if when else ''}"
         )
@@ -140,20 +145,45 @@ def _utc(text: str) -> str:
     return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _rank(feature: Mapping[str, Any]) -> tuple[int, float]:
-    return ORDER.index(feature["status"]), -(feature["psi_corrected"] or 0.0)
+def _rank(feature: Mapping[str, Any]) -> tuple[bool, int, float]:
+    """By two visible columns: status, then PSI; last what was not tested."""
+    psi = np.inf if feature["psi"] is None else feature["psi"]
+    return not feature["tested"], ORDER.index(feature["status"]), -psi
+
+
+def status(feature: Mapping[str, Any]) -> str:
+    """What a feature is called: one that was not tested has no verdict of its own."""
+    said: str = feature["status"]
+    return said if feature["tested"] else UNTESTED
 
 
 def count(features: Sequence[Mapping[str, Any]]) -> str:
     """How many features have each status, in words."""
-    statuses = [feature["status"] for feature in features]
-    return ", ".join(f"{statuses.count(status)} {status}" for status in ORDER if status in statuses)
+    statuses = [status(feature) for feature in features]
+    return ", ".join(f"{statuses.count(each)} {each}" for each in (*ORDER, UNTESTED) if each in statuses)
+
+
+def doubt(feature: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Why a feature is not called drifted although its interval lies above the threshold; else empty."""
+    policy, verdict = report["policy"], report["verdict"]
+    low, p_value = feature["psi_ci90"][0], feature["p_adjusted"]
+    if feature["status"] != DriftVerdict.INSUFFICIENT or not feature["tested"] or low < policy["tau"]:
+        return ""
+    yet = f"The interval lies above {policy['tau']:g}, yet it is not told"
+    if p_value <= policy["q"]:
+        return f"{yet}: {verdict['min_rows'] or 0:,} rows are needed for that."
+    return (
+        f"{yet}: p = {p_value:.2g}, over all features and with what is uncertain in the variation between "
+        f"periods, must be at most {policy['q']:g}."
+    )
 
 
 @cache
 def _template() -> Any:
     templates = environment()
-    templates.globals.update(glyphs=GLYPHS, headlines=HEADLINES, count=count)
+    templates.globals.update(
+        glyphs=GLYPHS, headlines=HEADLINES, count=count, status=status, doubt=doubt, amount=amount
+    )
     return templates.get_template("page.html.j2")
 
 
@@ -167,8 +197,16 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(svg=svg, strips=strips)
-    made.filters.update(visible=svg.visible, number=svg.number, utc=_utc, percent=_percent)
+    made.filters.update(visible=svg.visible, named=svg.named, number=svg.number, utc=_utc, percent=_percent)
     return made
+
+
+def amount(side: Mapping[str, Any] | None, name: str) -> str:
+    """A mean or quantile of one side, four digits; a bound where rows lie beyond it."""
+    if side is None or side[name] is None:
+        return "-"
+    sign = {"below": "<", "above": ">"}.get(side["beyond"].get(name, ""), "")
+    return f"{sign}{side[name]:.4g}"
 
 
 def _percent(value: float | None) -> Markup:

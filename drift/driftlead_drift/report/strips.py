@@ -1,6 +1,6 @@
 """A feature within its window: its PSI by stretches of time, as bars over the number of rows. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,89 +10,98 @@ from driftlead_drift.report import svg
 from driftlead_drift.report.time_axis import TimeAxis, length_of
 
 LEFT, RIGHT, TOP, BASE, ROWS, HEIGHT = 26, svg.WIDTH, 6, 60, 14, 92
-SMALL_WIDTH, SMALL_HEIGHT = 96, 20
+SMALL_WIDTH, SMALL_HEIGHT, SMALL_BARS = 96, 20, 24
 MARKS: Final = (0.1, 1.0)
 
 
 def caption(stretches: Mapping[str, Any]) -> str:
     """What the bars are."""
-    return f"bars over time: PSI of each {length_of(stretches['edges'])} less chance, below them its rows"
+    length = length_of(stretches["edges"])
+    return f"bars over time: PSI by stretches of {length} less chance, below them their rows"
 
 
-def strip(feature: Mapping[str, Any], stretches: Mapping[str, Any]) -> Markup:
-    """The bars of a card: hatched where chance does not explain them, the beginning marked."""
-    seen, edges = feature["over_time"], stretches["edges"]
-    axis = TimeAxis.of(edges, LEFT, RIGHT, HEIGHT - 2)
-    width = (RIGHT - LEFT) / len(stretches["rows"])
-    apart = set(seen["apart"])
-    loud: list[str] = []
-    quiet: list[str] = []
-    for at, psi in enumerate(seen["psi_corrected"]):
-        height = (BASE - TOP) * svg.place(psi) if psi is not None else 0.0
-        if height >= 0.5:
-            bar = f"M{LEFT + at * width + 0.5:.1f} {BASE}v-{height:.0f}h{width - 1:.1f}v{height:.0f}z"
-            (loud if at in apart else quiet).append(bar)
+def ground(stretches: Mapping[str, Any]) -> Markup:
+    """What all cards' pictures have in common, once a page: marks, the stretches' rows, the axis of time."""
     marks = [BASE - (BASE - TOP) * svg.place(mark) for mark in MARKS]
     lines = "".join(f"M{LEFT} {y:.1f}H{RIGHT}" for y in (*marks, BASE))
     texts = "".join(
         f'<text class="b" x="{LEFT - 4}" y="{y + 4:.0f}">{mark:g}</text>'
         for y, mark in zip(marks, MARKS, strict=True)
     )
+    most, width = max([*stretches["rows"], 1]), _width(stretches["rows"])
+    rows = "".join(
+        f"M{_middle(at, width)} {BASE + 3}v{ROWS * count / most:.0f}"
+        for at, count in enumerate(stretches["rows"])
+        if ROWS * count / most >= 0.5
+    )
+    axis = TimeAxis.of(stretches["edges"], LEFT, RIGHT, HEIGHT - 2)
     return svg.picture(
-        f'<svg class="bins strip" viewBox="0 0 {svg.WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(_said(feature, stretches))}"><path class="axis" d="{lines}"/>{texts}'
-        f'<path class="part" d="{"".join(quiet)}"/><path class="loud" d="{"".join(loud)}"/>'
-        f'<path class="now" d="{_rows(stretches, width)}"/>{_beginning(seen, axis)}{axis.labels}</svg>'
+        '<svg width="0" height="0" aria-hidden="true" style="position:absolute"><defs><g id="time">'
+        f'<path class="axis" d="{lines}"/>{texts}'
+        f'<path class="rows" stroke-width="{width - 1:.1f}" d="{rows}"/>{axis.labels}</g></defs></svg>'
     )
 
 
-def _rows(stretches: Mapping[str, Any], width: float) -> str:
-    most = max([*stretches["rows"], 1])
-    bars = []
-    for at, rows in enumerate(stretches["rows"]):
-        height = ROWS * rows / most
-        if height >= 0.5:
-            bars.append(
-                f"M{LEFT + at * width + 0.5:.1f} {BASE + 3}v{height:.0f}h{width - 1:.1f}v-{height:.0f}z"
-            )
-    return "".join(bars)
+def strip(feature: Mapping[str, Any], stretches: Mapping[str, Any]) -> Markup:
+    """The bars of a card: hatched where chance does not explain them, the beginning marked."""
+    seen = feature["over_time"]
+    width, apart = _width(stretches["rows"]), set(seen["apart"])
+    loud: list[str] = []
+    quiet: list[str] = []
+    for at, psi in enumerate(seen["psi_corrected"]):
+        height = round((BASE - TOP) * svg.place(psi)) if psi is not None else 0
+        if height:
+            (loud if at in apart else quiet).append(f"M{_middle(at, width)} {BASE}v-{height}")
+    axis = TimeAxis.of(stretches["edges"], LEFT, RIGHT, HEIGHT - 2)
+    return svg.picture(
+        f'<svg class="bins strip" viewBox="0 0 {svg.WIDTH} {HEIGHT}" stroke-width="{width - 1:.1f}" '
+        f'role="img" aria-label="{escape(_said(feature, stretches))}"><use href="#time" stroke-width="1"/>'
+        f'<path class="faint" d="{"".join(quiet)}"/><path class="strong" d="{"".join(loud)}"/>'
+        f"{_beginning(seen, axis)}</svg>"
+    )
+
+
+def _width(stretches: Sequence[Any]) -> float:
+    return (RIGHT - LEFT) / max(len(stretches), 1)
+
+
+def _middle(at: int, width: float) -> str:
+    return f"{LEFT + (at + 0.5) * width:.0f}"
 
 
 def _beginning(seen: Mapping[str, Any], axis: TimeAxis) -> str:
-    places = [
-        axis.at(datetime.fromisoformat(seen[end]).timestamp()) for end in ("began", "ended") if seen[end]
-    ]
-    lines = "".join(f"M{place:.1f} {TOP - 4}V{BASE + ROWS + 3}" for place in places)
+    known = [datetime.fromisoformat(seen[end]) for end in ("began", "ended") if seen[end]]
+    lines = "".join(f"M{axis.at(each.timestamp()):.1f} {TOP - 4}V{BASE + ROWS + 3}" for each in known)
     return f'<path class="since" d="{lines}"/>' if lines else ""
 
 
 def small(feature: Mapping[str, Any]) -> Markup:
-    """The bars of a table's row."""
+    """The bars of a table's row: of neighbours the higher one."""
     seen = feature["over_time"]
     if seen is None:
         return Markup("")
-    values, apart = seen["psi_corrected"], set(seen["apart"])
-    width = SMALL_WIDTH / max(len(values), 1)
+    apart = set(seen["apart"])
+    each = -(-len(seen["psi_corrected"]) // SMALL_BARS) or 1
+    width = SMALL_WIDTH * each / max(len(seen["psi_corrected"]), 1)
     loud: list[str] = []
     quiet: list[str] = []
-    for at, psi in enumerate(values):
-        height = round((SMALL_HEIGHT - 2) * svg.place(psi)) if psi is not None else 0
+    for at in range(0, len(seen["psi_corrected"]), each):
+        known = [psi for psi in seen["psi_corrected"][at : at + each] if psi is not None]
+        height = round((SMALL_HEIGHT - 2) * svg.place(max(known))) if known else 0
         if height:
-            bar = f"M{at * width:.0f} {SMALL_HEIGHT - 1}v-{height}"
-            (loud if at in apart else quiet).append(bar)
+            bar = f"M{(at / each + 0.5) * width:.0f} 19v-{height}"
+            (quiet if apart.isdisjoint(range(at, at + each)) else loud).append(bar)
     return svg.picture(
-        f'<svg class="spark small" viewBox="0 0 {SMALL_WIDTH} {SMALL_HEIGHT}" width="{SMALL_WIDTH}" '
-        f'height="{SMALL_HEIGHT}" role="img" aria-label="{escape(seen["sentence"] or "within the window")}">'
-        f'<path class="axis" d="M0 {SMALL_HEIGHT - 0.5}H{SMALL_WIDTH}"/>'
-        f'<path class="faint" stroke-width="{width * 0.8:.1f}" d="{"".join(quiet)}"/>'
-        f'<path class="strong" stroke-width="{width * 0.8:.1f}" d="{"".join(loud)}"/></svg>'
+        f'<svg class="spark" viewBox="0 0 {SMALL_WIDTH} {SMALL_HEIGHT}" width="{SMALL_WIDTH}" '
+        f'stroke-width="{max(width - 1, 1):.0f}" role="img" '
+        f'aria-label="{escape(seen["sentence"] or "within the window")}">'
+        f'<path class="faint" d="{"".join(quiet)}"/><path class="strong" d="{"".join(loud)}"/></svg>'
     )
 
 
 def _said(feature: Mapping[str, Any], stretches: Mapping[str, Any]) -> str:
     """The picture in words."""
-    edges, seen = stretches["edges"], feature["over_time"]
+    seen = feature["over_time"]
     known = [psi for psi in seen["psi_corrected"] if psi is not None]
     largest = f", at most {svg.number(max(known))}" if known else ""
-    when = seen["sentence"] or "when it began is not said"
-    return f"PSI by {length_of(edges)}, {edges[0][:16]} to {edges[-1][:16]} UTC{largest}; {when}"
+    return f"PSI by {length_of(stretches['edges'])}{largest}; {seen['sentence'] or 'no date is said'}"

@@ -1,11 +1,14 @@
 """Pictures of the report as inline SVG: no script, no network, colours from the page's style. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from markupsafe import Markup, escape
+
+from driftlead_drift.judging import words
 
 HALF = 0.25
 """PSI in the middle of a ruler: its scale psi / (psi + 0.25) shows 0.01 and 20 alike, and never ends."""
@@ -14,6 +17,9 @@ MOST_BINS = 16
 ROW = 17
 LABEL, BARS, NUMBERS, PARTS, WIDTH = 112, 116, 258, 300, 344
 PRESSED = 16  # signs that surely fit
+JOINTS = re.compile(r"(?<=[_./\- ])(?=[^_./\- ])|(?<=[a-z])(?=[A-Z])")
+LONG = re.compile(r".{1,12}", re.DOTALL)
+"""A word without a joint breaks where a narrow column ends."""
 
 
 def visible(text: str, most: int = 80) -> str:
@@ -21,6 +27,13 @@ def visible(text: str, most: int = 80) -> str:
     to a length."""
     shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def named(text: str, most: int = 40) -> Markup:
+    """A feature's name, broken over lines where it is joined: after `_`, `.`, `-` and before capitals."""
+    shown = visible(words.named(text), most)
+    parts = [part for piece in JOINTS.split(shown) if piece for part in LONG.findall(piece)]
+    return Markup("<wbr>").join(parts)
 
 
 def place(psi: float | None) -> float:
