@@ -6,7 +6,15 @@ Each is a program of its own with its own options; this only runs them in turn, 
 import subprocess
 import sys
 
-ALL = ["canary_bursts", "drift", "drift_statistics", "inference", "operator_scale", "prediction_log"]
+ALL = [
+    "canary_bursts",
+    "canary_labels",
+    "drift",
+    "drift_statistics",
+    "inference",
+    "operator_scale",
+    "prediction_log",
+]
 
 
 def main(names: list[str]) -> int:

@@ -206,7 +206,9 @@ class CompareSettings(Connections):
         "at the start",
     )
     quality_margin: float = Field(
-        0.02, description="How far the share of wrong predictions may exceed prod's, if there are labels"
+        0.02,
+        description="How far the error of predictions may exceed prod's, if there are labels: the share of "
+        "wrong classes; of numbers the mean absolute error, in parts of five times prod's own (0.02 is 10 %)",
     )
     log_loss_margin: float | None = Field(
         None,

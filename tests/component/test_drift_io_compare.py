@@ -231,6 +231,46 @@ def test_log_loss_auc_and_prods_own_past_are_read_from_probabilities_and_labels(
     assert "By labels" in html and "Prod against its own past" in html
 
 
+async def regression(deployment: str, *, each: int, spread: float, at_once: bool, seed: int) -> None:
+    """Rows whose prediction lies `spread` from its label, a number; labels by minute, or all in one."""
+    await traffic(deployment, each=each, errors=0.0, seed=seed)
+    connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
+    await connection.execute("SELECT setseed($1)", seed / 100)
+    await connection.execute(
+        "UPDATE inference_logs SET prediction = 100 + $2 * (random() - random()) WHERE deployment = $1",
+        deployment,
+        spread,
+    )
+    await connection.execute(
+        'INSERT INTO feedback (request_id, "row", label, received_at) SELECT request_id, "row", 100, '
+        "CASE WHEN $2 THEN date_trunc('minute', now()) - interval '1 minute' ELSE ts END "
+        "FROM inference_logs WHERE deployment = $1",
+        deployment,
+        at_once,
+    )
+    await connection.close()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_labels_of_numbers_are_compared_by_how_near_they_come(environment: Path, at_once: bool) -> None:
+    when = "late" if at_once else "prompt"
+    prod, near, far = (f"{side}-{when}" for side in ("prod-numbers", "canary-near", "canary-far"))
+    asyncio.run(regression(prod, each=120, spread=10.0, at_once=at_once, seed=21))
+    asyncio.run(regression(near, each=60, spread=10.0, at_once=at_once, seed=22))
+    asyncio.run(regression(far, each=60, spread=20.0, at_once=at_once, seed=23))
+    assert compare(prod, far, "--report", f"{environment}/out") == 2
+    found = document(environment)
+    (error,) = found["measures"]
+    assert (error["name"], error["verdict"], found["verdict"]["status"]) == ("MAE", "worse", "worse")
+    assert error["first"] == pytest.approx(10 / 3, rel=0.1)
+    assert error["second"] == pytest.approx(20 / 3, rel=0.1)
+    assert "mean absolute error" in (environment / "out/compare.html").read_text()
+    assert compare(prod, near, "--report", f"{environment}/out") == 0
+    (error,) = document(environment)["measures"]
+    assert error["verdict"] in ("undecided", "non-inferior")
+    assert error["interval"][0] < error["second"] - error["first"] < error["interval"][1]
+
+
 def test_a_split_that_is_not_as_configured_passes_nothing_and_hides_no_errors(
     environment: Path, prod: str
 ) -> None:

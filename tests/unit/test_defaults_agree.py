@@ -22,6 +22,7 @@ from unit.test_components_agree import containers, spec_schema
 PASSED_ON: Mapping[str, tuple[type[ConnectedSettings], str]] = {
     "canary.judge.errorMargin": (CompareSettings, "error_margin"),
     "canary.judge.latencyMargin": (CompareSettings, "latency_margin"),
+    "canary.judge.qualityMargin": (CompareSettings, "quality_margin"),
     "canary.judge.latencyThresholdMilliseconds": (CompareSettings, "latency_threshold_ms"),
     "canary.judge.maxShift": (CompareSettings, "max_shift"),
     "drift.assumeIndependent": (CheckSettings, "assume_independent"),

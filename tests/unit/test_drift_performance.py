@@ -26,11 +26,13 @@ LOGGED = {"0": 0.25, "1": 0.75}
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (Labelled(1, None, 1, None, None), LabelResult(False, 1.0, 1.0, True)),
-        (Labelled(0, None, 0.8, None, None), LabelResult(True, pytest.approx(0.2), 0.8, False)),
-        (Labelled(3, None, 2, None, None), LabelResult(True)),
-        (Labelled(3, None, 3, None, None), LabelResult(False)),
-        (Labelled(2.5, None, 2.4, None, None), LabelResult(None)),
+        (Labelled(1, None, 1, None, None), LabelResult(False, 1.0, 1.0, True, 0.0)),
+        (Labelled(0, None, 0.8, None, None), LabelResult(True, pytest.approx(0.2), 0.8, False, 0.8)),
+        (Labelled(3, None, 2, None, None), LabelResult(True, error=1.0)),
+        (Labelled(3, None, 3, None, None), LabelResult(False, error=0.0)),
+        (Labelled(2.5, None, 2.4, None, None), LabelResult(None, error=pytest.approx(0.1))),
+        (Labelled(2.5, None, 2.4, None, {"unit": "km"}), LabelResult(None, error=pytest.approx(0.1))),
+        (Labelled(7, None, math.nan, None, None), LabelResult(True, error=math.inf)),
         (Labelled(1, None, 1, None, LOGGED), LabelResult(False, 0.75, 0.75, True)),
         (Labelled(0, None, 1, None, LOGGED), LabelResult(True, 0.25, 0.75, False)),
         (Labelled(7, None, 1, None, LOGGED), LabelResult(True)),
@@ -39,14 +41,14 @@ LOGGED = {"0": 0.25, "1": 0.75}
         (Labelled(1, None, 1, None, {"0": "a", "1": 37}), LabelResult(False)),
         (Labelled(1, None, 0, None, [0.3]), LabelResult(True, 0.3, 0.3, True)),
         (Labelled(2, None, 2, None, [0.1, 0.2, 0.7]), LabelResult(False, 0.7)),
-        (Labelled(1, None, 1, None, [0.4, 0.9]), LabelResult(False, 1.0, 1.0, True)),
-        (Labelled(1, None, 1, None, [12.5, "x"]), LabelResult(False, 1.0, 1.0, True)),
+        (Labelled(1, None, 1, None, [0.4, 0.9]), LabelResult(False, 1.0, 1.0, True, 0.0)),
+        (Labelled(1, None, 1, None, [12.5, "x"]), LabelResult(False, 1.0, 1.0, True, 0.0)),
         (Labelled(None, "late", 1, "late", {"early": 0.4, "late": 0.6}), LabelResult(False, 0.6, 0.6, True)),
         (Labelled(None, "early", 1, "late", None), LabelResult(True)),
         (Labelled(1, None, 1, "late", None), LabelResult(False)),
         (Labelled(None, "1", 1, None, None), LabelResult(False)),
         (Labelled(None, "late", 1, None, None), LabelResult(True)),
-        (Labelled(0, None, math.inf, None, None), LabelResult(None)),
+        (Labelled(0, None, math.inf, None, None), LabelResult(True, error=math.inf)),
     ],
 )
 def test_what_a_label_says_of_its_row(row: Labelled, expected: LabelResult) -> None:
@@ -209,16 +211,6 @@ def test_a_log_loss_that_should_decide_and_is_not_logged_leaves_it_undecided() -
     asked = judge_canary(*arms, CanaryPolicy(error_margin=0.01, log_loss_margin=0.1))
     assert asked.verdict == "undecided"
     assert any("DRIFTLEAD_LOG_PROBABILITIES" in sentence for sentence in asked.not_tested)
-
-
-def test_predictions_that_come_near_are_not_called_wrong() -> None:
-    near = Tally()
-    near.add(label_result(Labelled(10.0, None, 9.7, None, None)))
-    requests = np.array([50])
-    arm = Arm(requests=requests, errors=np.array([0]), labels=[near])
-    found = judge_canary(arm, arm, CanaryPolicy())
-    assert "quality" not in dict(found.deciding)
-    assert any("come near" in sentence for sentence in found.not_tested)
 
 
 def test_a_model_that_became_worse_than_it_was_is_told_and_one_that_did_not_is_not() -> None:

@@ -18,9 +18,8 @@ from driftlead_drift.compare.minutes import SETTLED, first_minute, read_minutes,
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.canary import judge_canary
 from driftlead_drift.judging.comparison import CanaryPolicy
-from driftlead_drift.judging.evidence import MINUTE, Evidence, Minutes, arms, whole_minutes
+from driftlead_drift.judging.evidence import MINUTE, Evidence, Minutes, arms, many_numbers, whole_minutes
 from driftlead_drift.judging.performance import changed
-from driftlead_drift.judging.truth import Tally
 from driftlead_drift.settings import CompareSettings
 from driftlead_drift.storage.baselines import read_baseline, registered_baseline
 from driftlead_drift.storage.registry import Registry, wanted
@@ -45,7 +44,6 @@ class EvidenceReader:
         self._bins: FeatureBins | None = None
         self._read_to: datetime | None = None
         self._notes: tuple[str, ...] = ()
-        self._earlier: list[Tally] = []
 
     async def look(self) -> Evidence:
         """Reads what is new and judges everything since the start. Raises CannotJudgeError."""
@@ -65,9 +63,9 @@ class EvidenceReader:
         first = await first_minute(connection, canary, since)
         self.started = (first or since).replace(second=0, microsecond=0)
         history = await read_pods(connection, prod, self.started - HISTORY, self.started)
-        self._sides = Minutes(prod, history=history), Minutes(canary)
+        earlier = await earlier_labels(connection, prod, self.started)
+        self._sides = Minutes(prod, history=history, earlier=earlier), Minutes(canary)
         self._bins, self._notes = await asyncio.to_thread(self._prediction_bins, prod)
-        self._earlier = in_order(await earlier_labels(connection, prod, self.started))
         self._read_to = None
 
     async def _go_on(self, connection: asyncpg.Connection, now: datetime) -> Evidence:
@@ -86,11 +84,17 @@ class EvidenceReader:
             canary=self._sides[1].traffic,
             start=self.started,
             end=end,
-            judgement=judge_canary(*arms(*self._sides, minutes), self.policy),
+            judgement=judge_canary(*arms(*self._sides, minutes, self._bins), self.policy),
             bins=self._bins,
             sides=self._sides,
             notes=tuple(notes),
-            own=changed(self._earlier, in_order(self._sides[0].labels), self.policy, self.policy.alpha / 2),
+            own=changed(
+                in_order(self._sides[0].earlier),
+                in_order(self._sides[0].labels),
+                self.policy,
+                self.policy.alpha / 2,
+                numeric=many_numbers(self._bins),
+            ),
         )
 
     async def _serving(self, connection: asyncpg.Connection, deployment: str, since: datetime) -> Traffic:

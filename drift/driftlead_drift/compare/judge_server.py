@@ -75,7 +75,8 @@ class Metrics:
         )
         self.performance = Gauge(
             "driftlead_drift_canary_performance",
-            "By labels: share predicted wrongly, log loss (nats), AUC; of prod, canary, and prod earlier.",
+            "By labels: share predicted wrongly, log loss (nats), AUC, mean absolute error (MAE); of prod, "
+            "canary, and prod earlier.",
             ["measure", "side"],
             registry=self.registry,
         )

@@ -18,7 +18,9 @@ What would spoil these guarantees, and what is done about it:
 - Spending alpha on what has data: it is split over all that may ever decide.
 - Traffic that is not split as configured: it passes nothing, but hides no errors, which do not depend on it.
 - Outages of minutes by pod: more than a day of prod's own minutes says how uneven its failures are.
-- Labels seldom come for both sides in one minute: quality is tested in blocks in which both have some.
+- Labels seldom come for both sides in one minute, or all at once: quality is tested in blocks of the time
+  they came and the time their rows were answered, in which both have some.
+- Choosing how large an error counts by the errors that are then tested (`judging.absolute_error`).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging import performance, words
-from driftlead_drift.judging.canary_pairs import Pair, pairs_of, predicts_numbers, slow_from
+from driftlead_drift.judging.canary_pairs import Pair, pairs_of, slow_from
 from driftlead_drift.judging.canary_verdict import (
     CanaryFindings,
     conclude,
@@ -44,6 +46,7 @@ from driftlead_drift.judging.comparison import (
     PredictionCheck,
     SplitCheck,
 )
+from driftlead_drift.judging.forecast import DECIDED, Compared, outlook
 from driftlead_drift.statistics import sequential
 from driftlead_drift.statistics.means import meeting, summed
 from driftlead_drift.statistics.quality import percent
@@ -66,13 +69,14 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
     # Split over what may ever decide, not over what has data yet: a share once spent cannot be made smaller.
     optional = [margin for margin in (policy.max_shift, policy.log_loss_margin) if margin is not None]
     alpha = policy.alpha / (DECIDING + len(optional))
-    checks = tuple(_check(pair, blocks, alpha) for pair in pairs)
-    measures = performance.compared(prod.labels or (), canary.labels or (), policy, alpha)
+    checks = tuple(_check(pair, blocks, alpha, minutes=len(prod.requests)) for pair in pairs)
+    measures = performance.compared(prod, canary, policy, alpha)
     predictions = _predictions(prod, canary, policy, blocks, alpha)
     split = _split(prod, canary, policy, alpha)
     found = CanaryFindings(checks, measures, predictions, split)
     verdict = conclude(found, policy)
     open_ = [c.requests_needed for c in checks if c.verdict == CanaryVerdict.UNDECIDED]
+    open_ += [m.requests_needed for m in measures if m.verdict == CanaryVerdict.UNDECIDED]
     needed = max((n for n in open_ if n is not None), default=None) if None not in open_ else None
     return CanaryJudgement(
         verdict=verdict,
@@ -83,15 +87,19 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
         minutes=len(prod.requests),
         requests_needed=needed if verdict == CanaryVerdict.UNDECIDED else None,
         summary=summarize(verdict, found, needed),
-        not_tested=not_tested(found, numbers=predicts_numbers(prod, canary)),
+        not_tested=not_tested(found, (_labels(prod), _labels(canary))),
         measures=measures,
     )
+
+
+def _labels(arm: Arm) -> int:
+    return sum(tally.rows + tally.numbers for tally in arm.labels or ())
 
 
 def _check_shapes(prod: Arm, canary: Arm) -> None:
     minutes = len(prod.requests)
     for side, arm in (("prod", prod), ("canary", canary)):
-        for name in ("requests", "errors", "latency", "predictions", "labels"):
+        for name in ("requests", "errors", "latency", "predictions"):
             value = getattr(arm, name)
             if value is not None and len(value) != minutes:
                 raise ValueError(
@@ -120,14 +128,11 @@ def _blocks(minutes: int) -> NDArray[np.intp]:
 
 def _in_blocks(pair: Pair, blocks: NDArray[np.intp]) -> list[NDArray[Any]]:
     """The counts summed over blocks; labels of both sides seldom come in one minute."""
-    taken = [summed(values, blocks) for values in pair.counts]
-    if pair.name != "quality":
-        return taken
-    edges = meeting(taken[0], taken[2])
-    return [summed(values, edges) for values in taken]
+    edges = meeting(pair.counts[0], pair.counts[2]) if pair.name == "quality" else blocks
+    return [summed(values, edges) for values in pair.counts]
 
 
-def _check(pair: Pair, blocks: NDArray[np.intp], alpha: float) -> Check:
+def _check(pair: Pair, blocks: NDArray[np.intp], alpha: float, *, minutes: int) -> Check:
     """The test of one pair of shares. Evidence is divided by their overdispersion, which is at least 1."""
     name, margin, varies = pair.name, pair.margin, pair.overdispersion
     n, k, m, j = arrays = _in_blocks(pair, blocks)
@@ -143,11 +148,16 @@ def _check(pair: Pair, blocks: NDArray[np.intp], alpha: float) -> Check:
         verdict = CanaryVerdict.NON_INFERIOR
     shares = (bad / total if total else 0.0, canary_bad / canary_total if canary_total else 0.0)
     enough = min(total, canary_total) > 0
-    more = None
+    ahead = DECIDED
     if verdict == CanaryVerdict.UNDECIDED and enough:
-        missing = need - (log_worse if shares[1] - shares[0] > margin else log_good)
-        gain = sequential.growth(*shares, canary_total / (total + canary_total), margin) / varies
-        more = int(np.ceil(max(missing, 0.0) / gain)) if gain > need * 1e-8 else None
+        both = total + canary_total
+        error = varies * sum(p * (1 - p) / n for p, n in zip(shares, (total, canary_total), strict=True))
+        ahead = outlook(
+            Compared(shares[1] - shares[0], error, margin, both),
+            missing=(need - log_worse, need - log_good),
+            gain=lambda d: sequential.growth(shares[0], shares[0] + d, canary_total / both, margin) / varies,
+            minutes=minutes,
+        )
     ends = sequential.interval(n, k, m, j, need * varies) if enough else None
     return Check(
         name=name,
@@ -162,7 +172,7 @@ def _check(pair: Pair, blocks: NDArray[np.intp], alpha: float) -> Check:
         log_non_inferior=log_good,
         needed=need,
         overdispersion=varies,
-        requests_needed=more,
+        requests_needed=ahead.requests,
         sentence=words.canary_check(
             name,
             verdict,
@@ -170,7 +180,7 @@ def _check(pair: Pair, blocks: NDArray[np.intp], alpha: float) -> Check:
             canary=(canary_bad, canary_total),
             margin=margin,
             ends=ends,
-            more=more,
+            ahead=ahead.sentence,
             varies=varies,
         ),
     )

@@ -9,9 +9,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_drift.judging import performance
+from driftlead_drift.judging.absolute_error import predicts_numbers
 from driftlead_drift.judging.comparison import Arm, ByPod, CanaryPolicy, CheckName
 from driftlead_drift.judging.truth import Tally
-from driftlead_drift.statistics.overdispersion import overdispersion
+from driftlead_drift.statistics.overdispersion import of_difference, of_requests, overdispersion
 from driftlead_formats.histograms import LATENCY_EDGES_MS
 
 SETTLING: Final = 500  # prod's first requests, from which the latency threshold is taken when none is given
@@ -71,8 +73,7 @@ def pairs_of(
         counts = [a * used for a in arrays]
         out.append(Pair(name="latency", margin=policy.latency_margin, counts=counts, overdispersion=varies))
     if prod.labels is not None and canary.labels is not None and not predicts_numbers(prod, canary):
-        counts = [_counts(side, name) for side in (prod.labels, canary.labels) for name in ("rows", "wrong")]
-        out.append(Pair(name="quality", margin=policy.quality_margin, counts=counts))
+        out.append(_quality(prod.labels, canary.labels, policy))
     return out
 
 
@@ -100,9 +101,21 @@ def _slow_of(side: ByPod, threshold: float) -> tuple[NDArray[Any], NDArray[Any]]
     return side.latency.sum(axis=-1), _slow(side.latency, threshold)
 
 
-def predicts_numbers(prod: Arm, canary: Arm) -> bool:
-    """Whether labels say that predictions are not classes."""
-    return any(tally.numbers for arm in (prod, canary) for tally in arm.labels or ())
+def _quality(prod: Sequence[Tally], canary: Sequence[Tally], policy: CanaryPolicy) -> Pair:
+    """Labels of classes. Rows of one request are alike, and one side may err for some minutes."""
+    sides = (prod, canary)
+    counts = [_counts(side, name) for side in sides for name in ("rows", "wrong")]
+    alike = max(_of_requests(side) for side in sides)
+    varies = alike * of_difference(*(performance.wrong(side) for side in sides))
+    return Pair(name="quality", margin=policy.quality_margin, counts=counts, overdispersion=varies)
+
+
+def _of_requests(labels: Sequence[Tally]) -> float:
+    rows, wrong, requests, *squares = (
+        float(_counts(labels, name).sum())
+        for name in ("rows", "wrong", "requests", "size_squares", "size_wrong", "wrong_squares")
+    )
+    return of_requests(rows, wrong, requests, (squares[0], squares[1], squares[2]))
 
 
 def _counts(labels: Sequence[Tally], name: str) -> NDArray[Any]:

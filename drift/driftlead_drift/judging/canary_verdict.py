@@ -28,7 +28,7 @@ class CanaryFindings:
     def deciding(self) -> list[tuple[str, CanaryVerdict, str]]:
         """Name, verdict and sentence of whatever decides by itself."""
         checks: list[tuple[str, CanaryVerdict, str]] = [(c.name, c.verdict, c.sentence) for c in self.checks]
-        return checks + [(m.name, m.verdict, m.sentence) for m in self.measures if m.verdict is not None]
+        return checks + [(m.check, m.verdict, m.sentence) for m in self.measures if m.verdict is not None]
 
 
 def conclude(found: CanaryFindings, policy: CanaryPolicy) -> CanaryVerdict:
@@ -70,19 +70,18 @@ def summarize(verdict: CanaryVerdict, found: CanaryFindings, needed: int | None)
     more = (
         f"about {needed:,} more requests should tell"
         if needed is not None
-        else "too early to say how many more"
+        else "how many more requests are needed cannot be foreseen"
     )
     return f"undecided in {words.listed(by[CanaryVerdict.UNDECIDED])}: {more}"
 
 
-def not_tested(found: CanaryFindings, *, numbers: bool) -> tuple[str, ...]:
-    """What could not be compared, and why. `numbers`: predictions are numbers, not classes."""
-    tested = {check.name for check in found.checks}
-    missing = {name: f"{name}: {why}" for name, why in words.CANARY_NOT_TESTED.items() if name not in tested}
-    if "quality" in missing and numbers:
-        missing["quality"] = words.NUMBERS
-    out = list(missing.values())
-    if "quality" in tested and not found.measures:
+def not_tested(found: CanaryFindings, labels: tuple[int, int]) -> tuple[str, ...]:
+    """What could not be compared, and why. `labels`: how many have come for prod and for the canary."""
+    tested = {name for name, _, _ in found.deciding}
+    out = [] if "latency" in tested else [words.NO_LATENCY]
+    if "quality" not in tested:
+        out.append(words.no_quality(*labels))
+    elif not found.measures:
         out.append(words.NO_PROBABILITIES)
     unseen = found.predictions.verdict == PredictionShift.NOT_TESTED
     return (*out, found.predictions.sentence) if unseen else tuple(out)

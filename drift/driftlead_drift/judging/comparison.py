@@ -12,7 +12,7 @@ from driftlead_drift.judging.truth import Tally
 from driftlead_formats.verdicts import CanaryVerdict, PredictionShift
 
 CheckName = Literal["errors", "latency", "quality"]
-MeasureName = Literal["wrong", "log loss", "AUC"]
+MeasureName = Literal["wrong", "log loss", "AUC", "MAE"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +37,10 @@ class Arm:
     succeeded, in the bins of `driftlead_formats.histograms`. Both count requests, however many rows one
     carries: what one request meets, all its rows meet. `predictions`: (minutes, bins), both sides in the bins
     of *prod's* baseline, None where one cannot tell; rows of one request weigh as much as they are worth
-    together. `labels`: what the labels that came in each minute say; None without labels. `pods`: the same
-    minutes by pod; `history`: the minutes before the comparison, by pod. Without either, the arm is taken as
-    one pod.
+    together. `labels`: what labels say, in the same blocks of time for both; None without labels.
+    `earlier`: of labels that came before the comparison, by time. `numeric`: predictions are known to be
+    numbers, not classes. `pods`: the same minutes by pod; `history`: the minutes before the comparison, by
+    pod. Without either, the arm is taken as one pod.
     """
 
     requests: NDArray[Any]
@@ -47,6 +48,8 @@ class Arm:
     latency: NDArray[Any] | None = None
     predictions: NDArray[Any] | None = None
     labels: Sequence[Tally] | None = None
+    earlier: Sequence[Tally] = ()
+    numeric: bool = False
     pods: ByPod | None = None
     history: ByPod | None = None
 
@@ -65,7 +68,8 @@ class CanaryPolicy:
     `alpha`: chance of ever calling a canary worse that is not, and of the converse; over all deciding checks.
     `error_margin`: how far the share of failed requests may exceed prod's. `latency_margin`: how far the
     share of slow requests may; slow is above `latency_threshold_ms`, by default prod's p99 at the start.
-    `quality_margin`: how far the share of wrong predictions may exceed prod's. `log_loss_margin`: where
+    `quality_margin`: how far the error of predictions may exceed prod's: the share of wrong ones, or the mean
+    absolute error in parts of the largest one that counts (`absolute_error.Scale`). `log_loss_margin`: where
     set, a canary whose mean log loss (nats) surely exceeds prod's by more is worse.
     `same_shift`: predictions whose distribution functions differ by less are the same. `max_shift`: where
     set, a canary whose predictions surely differ by more is worse. `split`: the canary's share of requests
@@ -138,10 +142,11 @@ class PredictionCheck:
 class Measure:
     """How good predictions are, by labels: of prod and canary, or of prod earlier and now.
 
-    `first`, `second`: the share predicted wrongly, mean log loss (nats, at most `truth.CAP` a row) or AUC of
-    each; `rows`: labelled rows of each. `interval`: of the second less the first; right at all looks at once
-    where `at_all_looks`, else a 95 % interval of this look alone, on which nothing may be decided. `margin`
-    and `verdict`: None where it only informs.
+    `first`, `second`: the share predicted wrongly, mean log loss (nats, at most `truth.CAP` a row), AUC or
+    mean absolute error of each; `rows`: labelled requests of each (of AUC: rows). `interval`: of the second
+    less the first; right at all looks at once where `at_all_looks`, else a 95 % interval of this look alone,
+    on which nothing may be decided. `margin` and `verdict`: None where it only informs. `overdispersion`,
+    `requests_needed`: as of a check.
     """
 
     name: MeasureName
@@ -153,6 +158,13 @@ class Measure:
     margin: float | None
     verdict: CanaryVerdict | None
     sentence: str
+    overdispersion: float = 1.0
+    requests_needed: int | None = None
+
+    @property
+    def check(self) -> str:
+        """What it is called among the checks: numbers have their error for the share of wrong classes."""
+        return "quality" if self.name == "MAE" else self.name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,4 +200,4 @@ class CanaryJudgement:
     def deciding(self) -> list[tuple[str, CanaryVerdict]]:
         """Name and verdict of whatever decides by itself, predictions and split apart."""
         checks: list[tuple[str, CanaryVerdict]] = [(check.name, check.verdict) for check in self.checks]
-        return checks + [(m.name, m.verdict) for m in self.measures if m.verdict is not None]
+        return checks + [(m.check, m.verdict) for m in self.measures if m.verdict is not None]

@@ -18,6 +18,8 @@ from driftlead_formats.traffic import Traffic
 
 MINUTE: Final = timedelta(minutes=1)
 NO_LABELS: Final = Tally()
+LabelBlock = tuple[datetime, datetime]
+"""When labels came, and when their rows had been answered: labels of a day may come in one minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,15 @@ class Minutes:
     """What one side did, by the minute's start; filled from the database, each minute once it has ended.
 
     `pods`: by minute and pod. `predictions`: in the bins of prod's baseline; empty where there is none.
-    `history`: of the time before the comparison, which only tells how failures vary.
+    `labels`: by the block of time in which they came and their rows were answered. `earlier`: of labels that
+    came before the comparison. `history`: of the time before it, which only tells how failures vary.
     """
 
     traffic: Traffic
     pods: dict[datetime, dict[str, PodMinute]] = field(default_factory=dict)
     predictions: dict[datetime, NDArray[np.float64]] = field(default_factory=dict)
-    labels: dict[datetime, Tally] = field(default_factory=dict)
+    labels: dict[LabelBlock, Tally] = field(default_factory=dict)
+    earlier: dict[LabelBlock, Tally] = field(default_factory=dict)
     history: dict[datetime, dict[str, PodMinute]] = field(default_factory=dict)
 
     @property
@@ -90,28 +94,47 @@ def whole_minutes(start: datetime, end: datetime) -> list[datetime]:
     return [first + n * MINUTE for n in range(max(count, 0))]
 
 
-def arms(prod: Minutes, canary: Minutes, minutes: Sequence[datetime]) -> tuple[Arm, Arm]:
-    """Both sides over the same minutes, as the judge takes them.
+def arms(
+    prod: Minutes, canary: Minutes, minutes: Sequence[datetime], bins: FeatureBins | None = None
+) -> tuple[Arm, Arm]:
+    """Both sides over the same minutes, as the judge takes them. `bins`: prod's, of its predictions.
 
     Where no histograms tell of failed requests there is nothing to compare errors by: no requests at all are
     given, so that the check stays undecided instead of calling both faultless.
     """
     compared = bool(prod.predictions and canary.predictions)
-    labels = bool(prod.labels and canary.labels)
+    blocks = sorted({*prod.labels, *canary.labels})
+    numeric = many_numbers(bins)
     return (
-        _arm(prod, minutes, compared=compared, labels=labels),
-        _arm(canary, minutes, compared=compared, labels=labels),
+        _arm(prod, minutes, blocks, compared=compared, numeric=numeric),
+        _arm(canary, minutes, blocks, compared=compared, numeric=numeric),
     )
 
 
-def _arm(side: Minutes, minutes: Sequence[datetime], *, compared: bool, labels: bool) -> Arm:
+def many_numbers(bins: FeatureBins | None) -> bool:
+    """Whether training's predictions were more values than classes have, and no probabilities."""
+    if bins is None or bins.kind != "numeric" or bins.points or bins.minimum is None or bins.maximum is None:
+        return False
+    return bins.minimum < 0 or bins.maximum > 1
+
+
+def _arm(
+    side: Minutes,
+    minutes: Sequence[datetime],
+    blocks: Sequence[LabelBlock],
+    *,
+    compared: bool,
+    numeric: bool,
+) -> Arm:
     pods = _by_pod(side.pods, minutes)
     return Arm(
         requests=pods.requests.sum(axis=1),
         errors=pods.errors.sum(axis=1),
         latency=None if pods.latency is None else pods.latency.sum(axis=1),
         predictions=_matrix(side.predictions, minutes) if compared else None,
-        labels=[side.labels.get(minute, NO_LABELS) for minute in minutes] if labels else None,
+        labels=[side.labels.get(block, NO_LABELS) for block in blocks] if side.labels else None,
+        earlier=[side.earlier[block] for block in sorted(side.earlier)],
+        numeric=numeric,
         pods=pods,
         history=_by_pod(side.history, _stretch(side.history)) if side.history else None,
     )

@@ -2,14 +2,17 @@
 
 Classes are compared by the log's `prediction` or `prediction_label`. Probabilities are taken from where a
 model leaves them: in `outputs` as an object by class (`DRIFTLEAD_LOG_PROBABILITIES`), as a list of one for
-the class 1 or of one for each class, or a `prediction` between 0 and 1 whose labels are 0 and 1.
+the class 1 or of one for each class, or a `prediction` between 0 and 1 whose labels are 0 and 1. A prediction
+that is no class is a number, and how far it lies from its label counts. The rows of one request are not
+independent of one another, so sums are taken by request.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import log
+from math import inf, isfinite, log
 from typing import Any, Final, NamedTuple, TypeGuard
 
 from driftlead_formats.classes import class_name
@@ -36,49 +39,81 @@ class LabelResult(NamedTuple):
     truth       probability given to what was true; None where none was logged
     score       probability of the second of two classes; None with one or more of them, or without any
     positive    whether that class was the true one
+    error       how far the prediction lies from the label, where both are numbers; infinite if it is none
     """
 
     wrong: bool | None
     truth: float | None = None
     score: float | None = None
     positive: bool = False
+    error: float | None = None
 
 
 @dataclass
 class Tally:
-    """What the labels of one minute say together.
+    """What the labels of one block of time say together.
 
-    `loss`, `squares`: of each row's log loss in parts of CAP. `numbers`: rows whose prediction is a
-    number, not a class. `between`: probabilities that are neither 0 nor 1.
+    `rows`, `wrong`: labels of classes. `numbers`: labels whose prediction is a number, not a class.
+    `requests`: with labels of classes; `shares`, `share_squares`: each one's share of wrong rows, its square.
+    `size_squares`, `size_wrong`, `wrong_squares`: sums over these requests of m^2, m k, k^2 for k wrong of m
+    rows. `probable`: requests with a logged probability; `loss`, `squares`: of each one's mean log loss in
+    parts of CAP. `between`: probabilities that are neither 0 nor 1. `errors`: of each row whose prediction
+    may be a number; `sizes`: rows of each of their requests, in the same order.
     """
 
     rows: int = 0
     wrong: int = 0
     numbers: int = 0
+    requests: int = 0
+    shares: float = 0.0
+    share_squares: float = 0.0
+    size_squares: int = 0
+    size_wrong: int = 0
+    wrong_squares: int = 0
     probable: int = 0
     loss: float = 0.0
     squares: float = 0.0
     between: int = 0
     scores: list[float] = field(default_factory=list)
     positive: list[bool] = field(default_factory=list)
+    errors: array[float] = field(default_factory=lambda: array("d"))
+    sizes: array[int] = field(default_factory=lambda: array("q"))
 
-    def add(self, result: LabelResult) -> None:
-        """Counts one label."""
-        if result.wrong is None:
-            self.numbers += 1
+    def add(self, *request: LabelResult) -> None:
+        """Counts the labels of one request."""
+        self._classes([result.wrong for result in request if result.wrong is not None])
+        self.numbers += sum(result.wrong is None and result.error is not None for result in request)
+        errors = [result.error for result in request if result.error is not None]
+        if errors:
+            self.errors.extend(errors)
+            self.sizes.append(len(errors))
+        self._probabilities([result.truth for result in request if result.truth is not None])
+        for result in request:
+            if result.score is not None:
+                self.scores.append(result.score)
+                self.positive.append(result.positive)
+
+    def _classes(self, wrong: Sequence[bool]) -> None:
+        size, bad = len(wrong), sum(wrong)
+        if not size:
             return
-        self.rows += 1
-        self.wrong += int(result.wrong)
-        if result.truth is None:
+        self.rows += size
+        self.wrong += bad
+        self.requests += 1
+        self.shares += bad / size
+        self.share_squares += (bad / size) ** 2
+        self.size_squares += size * size
+        self.size_wrong += size * bad
+        self.wrong_squares += bad * bad
+
+    def _probabilities(self, truths: Sequence[float]) -> None:
+        if not truths:
             return
-        part = min(-log(max(result.truth, 1e-300)), CAP) / CAP
+        part = sum(min(-log(max(truth, 1e-300)), CAP) for truth in truths) / CAP / len(truths)
         self.probable += 1
-        self.between += int(0 < result.truth < 1)
+        self.between += sum(0 < truth < 1 for truth in truths)
         self.loss += part
         self.squares += part * part
-        if result.score is not None:
-            self.scores.append(result.score)
-            self.positive.append(result.positive)
 
 
 def label_result(row: Labelled) -> LabelResult:
@@ -93,16 +128,19 @@ def label_result(row: Labelled) -> LabelResult:
 
 
 def _numbers(label: float, prediction: float, outputs: Any) -> LabelResult:
-    if isinstance(outputs, Mapping):
+    if not isfinite(prediction):
+        return LabelResult(wrong=True, error=inf)
+    whole = prediction.is_integer() and label.is_integer()
+    if isinstance(outputs, Mapping) and (whole or any(map(_probability, outputs.values()))):
         return _with(class_name(label), wrong=label != prediction, outputs=outputs)
     listed = _listed(outputs, label)
     if listed is not None:
         return LabelResult(label != prediction, *listed)
+    error = abs(label - prediction)
     if label in (0.0, 1.0) and 0 <= prediction <= 1:
         truth = prediction if label else 1 - prediction
-        return LabelResult((prediction >= 0.5) != bool(label), truth, prediction, bool(label))
-    classes = prediction.is_integer() and label.is_integer()
-    return LabelResult(label != prediction if classes else None)
+        return LabelResult((prediction >= 0.5) != bool(label), truth, prediction, bool(label), error)
+    return LabelResult(label != prediction if whole else None, error=error)
 
 
 def _text(text: str | None, number: float | None) -> str:

@@ -124,17 +124,38 @@ def span(seconds: float) -> str:
 
 CANARY_SIDES: Final = ("prod", "canary")
 OWN_SIDES: Final = ("earlier", "now")
-NUMBERS: Final = "quality: predictions are numbers that come near, not classes that are right or wrong"
 NO_PROBABILITIES: Final = (
     "log loss and AUC: no probabilities are logged; DRIFTLEAD_LOG_PROBABILITIES=true of the servers logs them"
 )
-CANARY_NOT_TESTED: Final = {
-    "latency": "fewer than 500 requests of prod, from which to say what is slow; or set a threshold",
-    "quality": "no labels have come for both sides",
-}
+NO_LATENCY: Final = (
+    "latency: fewer than 500 requests of prod, from which to say what is slow; or set a threshold"
+)
 BURSTS: Final = 2.0
 """Overdispersion from which a sentence speaks of bursts."""
 _BAD: Final = {"errors": "failed", "latency": "were slow", "quality": "were predicted wrongly"}
+
+
+def no_quality(prod: int, canary: int) -> str:
+    """Why quality could not be compared, by the labels that have come for both sides."""
+    if prod and canary:
+        return (
+            f"quality: of {prod:,} labels of prod and {canary:,} of the canary none are left to compare: "
+            "prod's first 200 say how large its errors are"
+        )
+    came = "no labels have come"
+    if prod or canary:
+        came = f"{prod:,} labels have come for prod and {canary:,} for the canary"
+    return (
+        f"quality: {came}, of rows answered since the comparison began; "
+        "a label counts when the minute in which it came is over"
+    )
+
+
+def beside(margin: float, ends: tuple[float, float]) -> CanaryVerdict:
+    """What an interval says of a margin."""
+    if ends[0] > margin:
+        return CanaryVerdict.WORSE
+    return CanaryVerdict.NON_INFERIOR if ends[1] < margin else CanaryVerdict.UNDECIDED
 
 
 def canary_check(
@@ -145,12 +166,12 @@ def canary_check(
     canary: tuple[int, int],
     margin: float,
     ends: tuple[float, float] | None,
-    more: int | None,
+    ahead: str,
     varies: float = 1.0,
 ) -> str:
     """One sentence on a check of the canary. `bad`, `canary`: (bad, all) requests of prod and canary.
 
-    `varies`: their overdispersion, which is said where it is felt.
+    `ahead`: when it should be told; `varies`: their overdispersion, which is said where it is felt.
     """
     prods = f"{percent(*bad)} of prod's {bad[1]:,}"
     seen = f"{percent(*canary)} of the canary's {canary[1]:,} requests {_BAD[name]}, {prods}"
@@ -161,7 +182,7 @@ def canary_check(
     if verdict == CanaryVerdict.NON_INFERIOR:
         return f"Not worse: {seen}; the difference stays within {limit}{by}."
     bursts = f"; they come in bursts, {varies:.0f} times as uneven as by chance" if varies >= BURSTS else ""
-    after = f"; about {more:,} more requests should tell" if more is not None else ""
+    after = f"; {ahead}" if ahead else ""
     return f"Undecided: {seen}{by}{bursts}{after}."
 
 
@@ -186,11 +207,20 @@ def measure(
     *,
     verdict: CanaryVerdict | None = None,
     margin: float | None = None,
+    largest: float = 0.0,
+    ahead: str = "",
 ) -> str:
-    """One sentence on how good predictions are. `called`: what the two sides are, as in `values`, `rows`."""
+    """One sentence on how good predictions are. `called`: what the two sides are, as in `values`, `rows`.
+
+    `largest`: the error that counts in full; `ahead`: when it should be told.
+    """
     first, second = (_amount(name, value) for value in values)
-    head = {"wrong": "Predicted wrongly", "log loss": "Log loss", "AUC": "AUC"}[name]
-    seen = f"{head}: {second} {called[1]} ({rows[1]:,} labels), {first} {called[0]} ({rows[0]:,})"
+    head = {"wrong": "Predicted wrongly", "MAE": f"Mean absolute error (a row counts at most {largest:.3g})"}
+    counted = "rows" if name == "AUC" else "requests"
+    seen = (
+        f"{head.get(name, name[0].upper() + name[1:])}: {second} {called[1]} "
+        f"({rows[1]:,} labelled {counted}), {first} {called[0]} ({rows[0]:,})"
+    )
     if ends is None:
         return f"{seen}; too few of one class for an interval."
     low, high = (_amount(name, end) for end in ends)
@@ -200,8 +230,11 @@ def measure(
         return f"{seen}; {by}. It informs and does not decide."
     limit = f"the margin of {_amount(name, margin)}"
     said = {CanaryVerdict.WORSE: f"more than {limit}", CanaryVerdict.NON_INFERIOR: f"within {limit}"}
-    return f"{seen}; {by}, {said.get(verdict, f'not yet told from {limit}')}."
+    after = f"; {ahead}" if ahead else ""
+    return f"{seen}; {by}, {said.get(verdict, f'not yet told from {limit}')}{after}."
 
 
 def _amount(name: str, value: float) -> str:
+    if name == "MAE":
+        return f"{value:.4g}"
     return f"{100 * value:.3g} %" if name == "wrong" else f"{value:.4f}"

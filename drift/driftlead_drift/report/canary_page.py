@@ -43,7 +43,12 @@ NEXT = {
     CanaryVerdict.UNDECIDED: "let it run; the verdict may be looked at at any time",
 }
 SPLIT = "repair the routing: what is compared must be the same traffic"
-MEASURES = {"wrong": "predicted wrongly", "log loss": "log loss, nats a row", "AUC": "AUC"}
+MEASURES = {
+    "wrong": "predicted wrongly",
+    "log loss": "log loss, nats a row",
+    "AUC": "AUC",
+    "MAE": "mean absolute error",
+}
 POINTS = (100.0, " points")  # a share's scale and unit
 PLAIN = (1.0, "")
 MEANING = {"errors": "requests failed", "latency": "requests slow", "quality": "predictions wrong"}

@@ -51,15 +51,28 @@ def summed(values: NDArray[Any], edges: NDArray[np.intp]) -> NDArray[Any]:
     return together
 
 
-def difference(first: Sums, second: Sums, alpha: float) -> tuple[float, float]:
+def difference(first: Sums, second: Sums, alpha: float, varies: float = 1.0) -> tuple[float, float]:
     """Confidence sequence for the second mean less the first: right at all looks with chance 1 - 2 alpha.
 
     In each block both sides put the same stake on their means, so that the means themselves cancel and their
     difference is left; a block waits for rows of both. Each end is the best that any block so far gave.
+    `varies`: the difference's overdispersion, by which evidence is divided.
     """
-    edges = meeting(first.rows, second.rows)
-    first, second = first.over(edges), second.over(edges)
-    return _lowest(first, second, alpha), -_lowest(second, first, alpha)
+    need = float(np.log(1 / alpha))
+    enough = need * varies
+    return _bets(first, second, need).lowest(enough), -_bets(second, first, need).lowest(enough)
+
+
+def evidence(first: Sums, second: Sums, margin: float, alpha: float, varies: float = 1.0) -> float:
+    """Largest log evidence at any block that the second mean exceeds the first by more than `margin`."""
+    bets = _bets(first, second, float(np.log(1 / alpha)))
+    return float((bets.gained - bets.cost - margin * bets.put).max(initial=0.0)) / varies
+
+
+def apart(earlier: Sums, now: Sums, alpha: float) -> tuple[float, float]:
+    """The same for means over different stretches of time: each side's own sequence takes half of alpha."""
+    before, after = mean(earlier, alpha / 2), mean(now, alpha / 2)
+    return after[0] - before[1], after[1] - before[0]
 
 
 def meeting(first: Any, second: Any) -> NDArray[np.intp]:
@@ -76,14 +89,32 @@ def meeting(first: Any, second: Any) -> NDArray[np.intp]:
     return np.array(edges, dtype=np.intp)
 
 
-def _lowest(first: Sums, second: Sums, alpha: float) -> float:
+@dataclass(frozen=True)
+class _Bets:
+    """Running sums of all blocks so far: of what was gained, what was put on the mean, what that costs."""
+
+    gained: Floats
+    put: Floats
+    cost: Floats
+
+    def lowest(self, need: float) -> float:
+        """The largest value below which the mean surely is not, over all blocks so far; -1 says nothing."""
+        reached = self.gained - self.cost - need
+        lows = np.where(self.put > 0, reached / np.where(self.put > 0, self.put, 1.0), -1.0)
+        return float(lows.max(initial=-1.0))
+
+
+def _bets(first: Sums, second: Sums, need: float) -> _Bets:
+    edges = meeting(first.rows, second.rows)
+    first, second = first.over(edges), second.over(edges)
     n, m = first.rows, second.rows
     guess, variance = _before(first)
     guess_second, variance_second = _before(second)
     fewer = np.minimum(n, m)
-    stake = np.minimum(_stake(1.0 / (variance / n + variance_second / m), fewer, alpha), _MOST * fewer)
+    stake = np.minimum(_stake(1.0 / (variance / n + variance_second / m), fewer, need), _MOST * fewer)
     cost = _psi(stake / n) * _around(first, guess) + _psi(stake / m) * _around(second, guess_second)
-    return _best(stake * (second.total / m - first.total / n), stake, cost, alpha)
+    gained = stake * (second.total / m - first.total / n)
+    return _Bets(np.cumsum(gained), np.cumsum(stake), np.cumsum(cost))
 
 
 def mean(values: Sums, alpha: float) -> tuple[float, float]:
@@ -94,26 +125,21 @@ def mean(values: Sums, alpha: float) -> tuple[float, float]:
 
 
 def _lower(values: Sums, alpha: float) -> float:
+    need = float(np.log(1 / alpha))
     guess, variance = _before(values)
     stake = np.minimum(
-        _stake(values.rows / variance, values.rows, alpha) / np.maximum(values.rows, 1.0), _MOST
+        _stake(values.rows / variance, values.rows, need) / np.maximum(values.rows, 1.0), _MOST
     )
-    return _best(stake * values.total, stake * values.rows, _psi(stake) * _around(values, guess), alpha)
+    cost = _psi(stake) * _around(values, guess)
+    gained, put = np.cumsum(stake * values.total), np.cumsum(stake * values.rows)
+    return _Bets(gained, put, np.cumsum(cost)).lowest(need)
 
 
-def _stake(information: Floats, rows: Floats, alpha: float) -> Floats:
+def _stake(information: Floats, rows: Floats, need: float) -> Floats:
     """What is put on each block: as its information asks for, ever less of it the more has been seen."""
     seen = np.cumsum(information) * np.log1p(np.cumsum(rows))
-    stake: Floats = information * np.sqrt(2 * np.log(1 / alpha) / np.maximum(seen, 1.0))
+    stake: Floats = information * np.sqrt(2 * need / np.maximum(seen, 1.0))
     return stake
-
-
-def _best(gained: Floats, stake: Floats, cost: Floats, alpha: float) -> float:
-    """The largest value below which the mean surely is not, over all blocks so far; -1 says nothing."""
-    put = np.cumsum(stake)
-    reached = np.cumsum(gained) - np.cumsum(cost) - np.log(1 / alpha)
-    lows = np.where(put > 0, reached / np.where(put > 0, put, 1.0), -1.0)
-    return float(lows.max(initial=-1.0))
 
 
 def _before(values: Sums) -> tuple[Floats, Floats]:

@@ -57,6 +57,7 @@ class Judge(Part):
     enabled: bool = True
     error_margin: str = ""
     latency_margin: str = ""
+    quality_margin: str = ""
     latency_threshold_milliseconds: int | None = None
     max_shift: str = ""
 

@@ -160,6 +160,7 @@ def judge(context: Context, *, canary: str) -> dict[str, Any]:
         "DRIFTLEAD_CANARY": context.spec.log_as("canary"),
         "DRIFTLEAD_ERROR_MARGIN": block.judge.error_margin,
         "DRIFTLEAD_LATENCY_MARGIN": block.judge.latency_margin,
+        "DRIFTLEAD_QUALITY_MARGIN": block.judge.quality_margin,
         "DRIFTLEAD_LATENCY_THRESHOLD_MS": str(block.judge.latency_threshold_milliseconds or ""),
         "DRIFTLEAD_MAX_SHIFT": block.judge.max_shift,
     }
