@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 FORGET_SECONDS = 20.0
 WIDTH_OF_FILES = 200
+# Whether an option that may stand before the verb takes a value.
+OF_EVERY_VERB = {"-n": True, "--namespace": True, "--context": True, "--no-color": False}
 app = typer.Typer(
     name="kubectl driftlead",
     help="Look at ModelDeployments, and ask for what people decide.",
@@ -173,6 +176,8 @@ def _present(resource: Manifest) -> str:
 @app.command()
 def lint(
     files: Annotated[list[Path], typer.Argument(help="YAML files; - is standard input.", show_default=False)],
+    _namespace: Namespace = None,
+    _context: Context = None,
     no_color: NoColor = False,
 ) -> None:
     """Judge manifests without a cluster, by the API server's own rules; 1 when one would be refused."""
@@ -192,10 +197,21 @@ def lint(
         raise typer.Exit(1)
 
 
+def after_the_verb(words: Sequence[str]) -> list[str]:
+    """The command line with the options of every verb after it, as kubectl takes them on both sides."""
+    before, rest = list[str](), list(words)
+    while rest and rest[0].partition("=")[0] in OF_EVERY_VERB:
+        option = rest.pop(0)
+        before.append(option)
+        if option in OF_EVERY_VERB and OF_EVERY_VERB[option] and rest:
+            before.append(rest.pop(0))
+    return [*rest[:1], *before, *rest[1:]]
+
+
 def main() -> None:
     """The command; a refusal is one sentence on standard error and exit code 1."""
     try:
-        app()
+        app(after_the_verb(sys.argv[1:]))
     except Refused as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(1)

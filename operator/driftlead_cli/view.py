@@ -84,6 +84,8 @@ def stage_words(stage: Manifest | None) -> str:
     serves = "nothing yet"
     if display.startswith(">"):
         serves = f"nothing yet, version {display[1:]} wanted"
+    elif display.startswith("none, "):
+        serves = f"nothing, version {display.removeprefix('none, not ')} was given up"
     elif display:
         serves = f"version {display}"
     replicas = f"{stage.get('readyReplicas', 0)}/{stage.get('replicas', 0)}"

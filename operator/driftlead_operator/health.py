@@ -34,6 +34,7 @@ class ScrapeTarget(NamedTuple):
     url: str
     path: str
     key: Key
+    ready: bool
 
 
 def scrape_target(pod: Manifest) -> ScrapeTarget | None:
@@ -44,7 +45,7 @@ def scrape_target(pod: Manifest) -> ScrapeTarget | None:
     if not (path and address and key) or status.get("phase") != "Running" or "deletionTimestamp" in metadata:
         return None
     host = f"[{address}]" if ":" in address else address
-    return ScrapeTarget(metadata["uid"], f"http://{host}:{http_port(pod)}{path}", path, key)
+    return ScrapeTarget(metadata["uid"], f"http://{host}:{http_port(pod)}{path}", path, key, is_ready(pod))
 
 
 def http_port(pod: Manifest) -> int:
@@ -169,7 +170,8 @@ class Scraper:
     async def _scrape(self, name: tuple[str, str], target: ScrapeTarget) -> None:
         async with self._slots:
             answer = await self._get(target)
-        metrics.POD_SCRAPES.labels("silent" if answer is None else "ok").inc()
+        unheard = "silent" if target.ready else "starting"
+        metrics.POD_SCRAPES.labels(unheard if answer is None else "ok").inc()
         before = self._answers.pop(name, None)
         if answer is not None:
             self._answers[name] = (target, answer)

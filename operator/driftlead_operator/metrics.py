@@ -1,8 +1,9 @@
 """Every metric of the operator's process. docs/reference/metrics-operator.md describes them."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
 
 RECONCILES = Counter(
     "driftlead_operator_reconciles_total",
@@ -111,7 +112,8 @@ HOOKS = Counter(
 )
 POD_SCRAPES = Counter(
     "driftlead_operator_pod_health_total",
-    "Scrapes of pods for their health, by result: ok, silent.",
+    "Scrapes of pods for what they know, by result: ok, starting (no answer of a pod that is not ready), "
+    "silent.",
     ["result"],
     registry=REGISTRY,
 )

@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import asyncpg
+import boto3
 import mlflow
 import mlflow.sklearn
 import pandas as pd
@@ -204,6 +205,49 @@ def test_artifacts_that_are_unreachable_at_the_first_start_blame_nobody(
     assert message["reason"] == "PodCannotReachArtifacts"
     assert (unreachable if form is None else "s3://mlflow") in message["message"]
     assert not list((tmp_path / "cache").glob("*/artifact"))
+
+
+@pytest.mark.parametrize("uri", ["models:/Demo/1", "runs:/{run}/model"])
+def test_a_store_that_came_back_empty_blames_nobody_and_the_version_serves_once_its_files_are_back(
+    neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path, uri: str
+) -> None:
+    _, run, environment = neighbours
+    exact = uri.format(run=run)
+    with objects_gone(environment, lambda _: True):
+        code, message = failed_start(exact, tmp_path, **environment)
+        assert (code, message["reason"]) == (ExitCode.POD_CANNOT_REACH_ARTIFACTS, "PodCannotReachArtifacts")
+        assert "the store has nothing at" in message["message"]
+    with inference_server(exact, tmp_path, DRIFTLEAD_NAME="Trial", **environment) as server:
+        assert server.predict([0.5] * 20)["model_name"] in (NAME, "Trial")
+
+
+def test_a_version_that_has_files_and_no_mlmodel_is_to_blame(
+    neighbours: tuple[ExitStack, str, dict[str, str]], tmp_path: Path
+) -> None:
+    with objects_gone(neighbours[2], lambda key: key.endswith("/MLmodel")):
+        code, message = failed_start("models:/Demo/1", tmp_path, **neighbours[2])
+    assert code == ExitCode.LOAD_FAILED
+    assert "holds no file MLmodel" in message["message"]
+
+
+@contextmanager
+def objects_gone(environment: dict[str, str], which: Callable[[str], bool]) -> Iterator[None]:
+    """Takes objects out of the store, as a store that was restored too late lacks them."""
+    store = boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+    )
+    keys = [each["Key"] for each in store.list_objects_v2(Bucket="mlflow")["Contents"] if which(each["Key"])]
+    kept = {key: store.get_object(Bucket="mlflow", Key=key)["Body"].read() for key in keys}
+    for key in kept:
+        store.delete_object(Bucket="mlflow", Key=key)
+    try:
+        yield
+    finally:
+        for key, body in kept.items():
+            store.put_object(Bucket="mlflow", Key=key, Body=body)
 
 
 def test_a_restarted_pod_serves_the_same_version_while_registry_and_s3_are_unreachable(

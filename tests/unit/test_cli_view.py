@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
+from typer.testing import CliRunner
 
 from driftlead_cli import pods, render
+from driftlead_cli.__main__ import OF_EVERY_VERB, after_the_verb, app
 from driftlead_cli.facts import Family, age
+from driftlead_cli.view import stage_words
 from driftlead_cli.why import why
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -421,3 +424,30 @@ def test_a_pod_is_said_in_one_word_and_by_its_last_words(
 )
 def test_ages_are_as_kubectl_writes_them(since: str | None, text: str) -> None:
     assert age(since, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("-n shop tree demo", "tree -n shop demo"),
+        ("--namespace=shop --no-color why demo", "why --namespace=shop --no-color demo"),
+        ("--context c -n shop promote demo 5 --wait 3", "promote --context c -n shop demo 5 --wait 3"),
+        ("tree demo -n shop", "tree demo -n shop"),
+        ("--help", "--help"),
+        ("-n", "-n"),
+        ("", ""),
+    ],
+)
+def test_what_every_verb_takes_may_stand_before_the_verb(words: str, wanted: str) -> None:
+    assert " ".join(after_the_verb(words.split())) == wanted
+
+
+@pytest.mark.parametrize("verb", ["tree", "watch", "why", "promote", "abort", "lint"])
+def test_every_verb_takes_the_same_options(verb: str) -> None:
+    said = CliRunner().invoke(app, [verb, "--help"]).output
+    assert all(option in said for option in OF_EVERY_VERB)
+
+
+def test_a_version_that_was_given_up_is_no_rollout() -> None:
+    given_up = {"display": "none, not 3", "readyReplicas": 0, "replicas": 0}
+    assert stage_words(given_up) == "nothing, version 3 was given up  0/0"

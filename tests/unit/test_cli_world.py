@@ -75,7 +75,7 @@ def test_a_canary_that_does_not_load_leaves_prod_ready(world: World) -> None:
     world.settle()
     tree, reasons = shown(world)
     assert "Status:  ✔ Ready" in tree
-    assert "Canary:  nothing yet, version 4 wanted (stage Staging)  0/0" in tree
+    assert "Canary:  nothing, version 4 was given up (stage Staging)  0/0" in tree
     assert "⚠ VersionRejected: CanaryHealthy is False" in reasons
     assert "version 4 fell over" in reasons
 
@@ -85,7 +85,7 @@ def test_a_rejected_prod_is_said_once_by_all_conditions_with_the_way_out(world: 
     world.settle()
     tree, reasons = shown(world)
     assert "Status:  ⚠ stalled: VersionRejected" in tree
-    assert "Prod:    version 3>5 (stage Production)  2/2" in tree
+    assert "Prod:    version 3, not 5 (stage Production)  2/2" in tree
     assert "⚠ VersionRejected: Ready is False, Stalled is True" in reasons
     assert reasons.count("version 5 fell over") == 1
     assert "do: register a mended version, or try this one again: kubectl annotate" in reasons

@@ -49,7 +49,9 @@ def test_a_version_that_is_half_rolled_goes_back_without_a_restart_of_the_last_g
     assert world.status["handled"]["abort"] == "5" and world.status["rollout"]["phase"] == "Aborted"
     assert world.status["prod"]["loadState"] == "Absent"
     entry = world.status["history"][0]
-    assert (entry["from"], entry["to"], entry["by"]) == ("5", "3", "operator")
+    assert (entry["from"], entry["to"], entry["by"]) == ("3", "3", "operator")
+    assert entry["evidence"].startswith("version 5 was given up: ")
+    assert world.status["prod"]["display"] == "3, not 5"
     assert sum(each.startswith("Aborted") for each in world.events) == 1
     assert world.writes == []
 

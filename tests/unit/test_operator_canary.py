@@ -156,7 +156,7 @@ def test_a_canary_goes_back_to_the_one_that_served_as_long_as_that_is_what_it_ha
     world.register("5", stage="Staging", exit_code=4)
     world.settle()
     assert world.serving("canary") == ["4"]
-    assert world.status["canary"]["display"] == "4>5"
+    assert world.status["canary"]["display"] == "4, not 5"
 
 
 def test_without_its_block_the_canary_goes_with_its_service(world: World) -> None:

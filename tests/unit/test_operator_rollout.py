@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from driftlead_formats.exit_codes import ExitCode
 from driftlead_operator.decisions import objects, spec
 from driftlead_operator.decisions.facts import Ref
 from driftlead_operator.decisions.plan import plan
@@ -580,3 +581,18 @@ def test_a_template_too_large_for_an_annotation_is_counted_too() -> None:
     assert "driftlead.dev/template" not in objects.annotations(world.child("Deployment", "demo-prod"))
     assert world.status["prod"]["readyReplicas"] == 2
     assert world.ready()[0] == "True"
+
+
+def test_an_artifact_store_that_came_back_empty_is_an_outage_and_no_rejection() -> None:
+    world = World()
+    world.register("3", stage="Production", exit_code=ExitCode.POD_CANNOT_REACH_ARTIFACTS)
+    world.settle()
+    assert world.ready() == ("False", "PodCannotReachArtifacts")
+    assert not world.condition("Stalled") and "rejected" not in world.status["prod"]
+    assert not any(each.startswith("VersionRejected") for each in world.events)
+    world.versions["3"].exit_code = 0
+    for pod in world.pods.values():  # the kubelet starts the container again
+        pod["status"] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    world.settle()
+    assert world.ready() == ("True", "Serving")
+    assert world.serving("prod") == ["3", "3"]

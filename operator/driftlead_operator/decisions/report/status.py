@@ -120,7 +120,9 @@ def _stage(assessment: Assessment, stage: StageDecision) -> StageMemory:
 
 
 def _display(stage: StageDecision) -> str:
-    """`3` at rest, `3>4` on the way, `>4` at first."""
+    """`3` at rest, `3>4` on the way, `>4` at first; `3, not 4` once 4 was given up."""
+    if stage.rejection:
+        return f"{stage.served or 'none'}, not {stage.rejection.version}"
     goal = stage.target.version or stage.wanted
     if goal is None or goal == stage.served:
         return stage.served or ""
@@ -159,20 +161,24 @@ def _phase(assessment: Assessment, ready: ConditionValue) -> str:
 
 
 def _new_history(assessment: Assessment) -> Iterator[HistoryEntry]:
-    """What a stage came to serve, or gave up, since the status before; newest first."""
+    """What a stage came to serve, or gave up, since the status before; newest first.
+
+    A version that is given up has not served, so an entry for it goes from what serves to what serves.
+    """
     at = objects.stamp(assessment.facts.now)
     for stage in assessment.stages:
+        before = assessment.memory.stage(stage.name).last_served
         if stage.rejection and stage.rejection.is_new:
-            failure = rejections.last_failure(assessment, stage)
+            failure = rejections.failure_words(rejections.last_failure(assessment, stage))
+            words = f"version {stage.rejection.version} was given up: {failure}"
             yield HistoryEntry(
                 at=at,
                 stage=stage.name,
-                from_version=stage.rejection.version,
+                from_version=before or "",
                 to_version=stage.served or "nothing",
                 by="operator",
-                evidence=objects.one_line(rejections.failure_words(failure), LONGEST_EVIDENCE),
+                evidence=objects.one_line(words, LONGEST_EVIDENCE),
             )
-        before = assessment.memory.stage(stage.name).last_served
         if stage.served and stage.served != before:
             yield HistoryEntry(
                 at=at,
