@@ -82,6 +82,21 @@ def latency_counts(latency_ms: Sequence[float] | Floats) -> Ints:
     return np.bincount(places, minlength=LATENCY_BINS).astype(np.int64)
 
 
+def latency_quantile(counts: Ints, level: float) -> float:
+    """The latency in milliseconds below which this share of a count vector lies; NaN where it is empty.
+
+    Within a bin latencies are taken to be spread evenly by their logarithm; the last one has no end.
+    """
+    reached = np.cumsum(counts)
+    if not len(reached) or reached[-1] == 0:
+        return float("nan")
+    rank = level * float(reached[-1])
+    place = int(np.searchsorted(reached, rank))
+    low, high = (float(LATENCY_EDGES_MS[min(max(at, 0), LATENCY_BINS - 2)]) for at in (place - 1, place))
+    within = (rank - float(reached[place] - counts[place])) / float(counts[place])
+    return float(low * (high / low) ** within)
+
+
 def _sum(a: Ints, b: Ints) -> Ints:
     if not len(a) or not len(b):
         return a if len(a) else b

@@ -159,7 +159,8 @@ def test_the_comparisons_page_holds_too_with_all_that_labels_tell(
     assert seen["scroll"] <= width, seen
     assert seen["out"] == []
     assert seen["requests"] == 0
-    assert seen["cards"] == 9  # errors, latency, quality, predictions; log loss and AUC; three of prod's own
+    # errors, latency, quality, predictions; six curves; log loss and AUC; three of prod's own
+    assert seen["cards"] == 15
 
 
 @pytest.mark.timeout(240)

@@ -11,10 +11,10 @@ from driftlead_drift.judging.facts import WindowCounts
 from driftlead_drift.judging.features import FeatureJudgement
 from driftlead_drift.judging.judge import Judgement, judge
 from driftlead_drift.judging.policy import Policy
+from driftlead_drift.judging.stretches import FEWEST, MOST, edges
 from driftlead_drift.statistics import onset
 from driftlead_drift.statistics.psi import psi
 from driftlead_drift.traffic.counting import Counter
-from driftlead_drift.traffic.stretches import FEWEST, MOST, edges
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.durations import DAY, HOUR, ROUND_LENGTHS
 

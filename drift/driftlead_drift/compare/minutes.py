@@ -44,8 +44,8 @@ async def read_pods(
     # A spool's minute has a row for each baseline in whose bins it was counted, and each request is in every
     # one of these: the one with the most requests is taken.
     rows = await connection.fetch(
-        "SELECT DISTINCT ON (minute, spool_id) minute, pod, requests, failed_5xx, latency FROM drift_hist "  # noqa: S608
-        f"WHERE {condition(traffic)} AND minute >= $1 AND minute < $2 "
+        "SELECT DISTINCT ON (minute, spool_id) minute, pod, rows, requests, failed_5xx, latency "  # noqa: S608
+        f"FROM drift_hist WHERE {condition(traffic)} AND minute >= $1 AND minute < $2 "
         "ORDER BY minute, spool_id, requests DESC",
         start,
         end,
@@ -53,7 +53,7 @@ async def read_pods(
     found: dict[datetime, dict[str, PodMinute]] = {}
     for row in rows:
         latency = unpack_latency(row["latency"])[0]
-        seen = PodMinute(row["requests"] + row["failed_5xx"], row["failed_5xx"], latency)
+        seen = PodMinute(row["requests"] + row["failed_5xx"], row["failed_5xx"], latency, row["rows"])
         pods = found.setdefault(row["minute"], {})
         pods[row["pod"]] = pods[row["pod"]] + seen if row["pod"] in pods else seen
     return found

@@ -63,7 +63,7 @@ def judge_canary(prod: Arm, canary: Arm, policy: CanaryPolicy) -> CanaryJudgemen
     Raises ValueError when the arms' arrays do not cover the same minutes or bins.
     """
     _check_shapes(prod, canary)
-    blocks = _blocks(len(prod.requests))
+    blocks = blocks_of(len(prod.requests))
     threshold, settled = slow_from(prod, policy)
     pairs = pairs_of(prod, canary, policy, threshold, settled)
     # Split over what may ever decide, not over what has data yet: a share once spent cannot be made smaller.
@@ -115,7 +115,7 @@ def _check_shapes(prod: Arm, canary: Arm) -> None:
             )
 
 
-def _blocks(minutes: int) -> NDArray[np.intp]:
+def blocks_of(minutes: int) -> NDArray[np.intp]:
     """First minute of each block, and the end of the last. The schedule is fixed before any data is seen.
 
     A block that is not complete yet waits: a look in its middle would be a look at another process.

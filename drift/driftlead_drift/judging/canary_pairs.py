@@ -54,7 +54,8 @@ def slow_from(prod: Arm, policy: CanaryPolicy) -> tuple[float | None, int]:
     return float(LATENCY_EDGES_MS[edge]), settled
 
 
-def _slow(latency: NDArray[Any], threshold: float) -> NDArray[np.int64]:
+def slow_counts(latency: NDArray[Any], threshold: float) -> NDArray[np.int64]:
+    """How many requests of each count vector (..., bins) took at least `threshold` milliseconds."""
     edge = int(np.searchsorted(LATENCY_EDGES_MS, threshold))
     slow: NDArray[np.int64] = latency[..., edge + 1 :].sum(axis=-1).astype(np.int64)
     return slow
@@ -67,8 +68,8 @@ def pairs_of(
     out = [_errors(prod, canary, policy)]
     if threshold is not None and prod.latency is not None and canary.latency is not None:
         used = np.arange(len(prod.requests)) >= settled
-        arrays = [prod.latency.sum(axis=1), _slow(prod.latency, threshold)]
-        arrays += [canary.latency.sum(axis=1), _slow(canary.latency, threshold)]
+        arrays = [prod.latency.sum(axis=1), slow_counts(prod.latency, threshold)]
+        arrays += [canary.latency.sum(axis=1), slow_counts(canary.latency, threshold)]
         varies = _overdispersion(prod, canary, lambda side: _slow_of(side, threshold))
         counts = [a * used for a in arrays]
         out.append(Pair(name="latency", margin=policy.latency_margin, counts=counts, overdispersion=varies))
@@ -98,7 +99,7 @@ def _slow_of(side: ByPod, threshold: float) -> tuple[NDArray[Any], NDArray[Any]]
     """Requests that succeeded and the slow ones among them, shape (minutes, pods)."""
     if side.latency is None:
         return None
-    return side.latency.sum(axis=-1), _slow(side.latency, threshold)
+    return side.latency.sum(axis=-1), slow_counts(side.latency, threshold)
 
 
 def _quality(prod: Sequence[Tally], canary: Sequence[Tally], policy: CanaryPolicy) -> Pair:

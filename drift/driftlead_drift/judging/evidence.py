@@ -26,17 +26,22 @@ LabelBlock = tuple[datetime, datetime]
 class PodMinute:
     """A minute of one pod: its requests, how many of them failed (5xx), and the latencies of the others.
 
-    `latency`: counts in the bins of `driftlead_formats.histograms`, of requests that succeeded.
+    `latency`: counts in the bins of `driftlead_formats.histograms`, of requests that succeeded. `rows`: that
+    these carried; nothing is judged by rows.
     """
 
     requests: int
     errors: int
     latency: NDArray[np.int64]
+    rows: int = 0
 
     def __add__(self, other: PodMinute) -> PodMinute:
         """The minute of a pod whose server was restarted in it."""
         return PodMinute(
-            self.requests + other.requests, self.errors + other.errors, self.latency + other.latency
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.latency + other.latency,
+            self.rows + other.rows,
         )
 
 
@@ -70,6 +75,11 @@ class Minutes:
     def errors(self) -> int:
         """How many of them failed."""
         return sum(each.errors for minute in self.pods.values() for each in minute.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of those that succeeded."""
+        return sum(each.rows for minute in self.pods.values() for each in minute.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

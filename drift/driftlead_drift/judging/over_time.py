@@ -109,9 +109,10 @@ def _said(run: onset.Run, seen: _Stretched, tau: float, without: OverTime) -> Ov
     at_start, to_end = run.firsts[0] <= occupied[0], run.lasts[1] >= occupied[-1]
     if np.ptp(run.firsts) > most or np.ptp(run.lasts) > most:
         return without
-    if not at_start and seen.apart(slice(0, run.first)) >= tau:
+    # The stretch of the change itself is neither before nor after.
+    if not at_start and seen.apart(slice(0, int(run.begins))) >= tau:
         return without
-    if not to_end and seen.apart(slice(run.last + 1, None)) >= tau:
+    if not to_end and seen.apart(slice(-int(-run.ends // 1), None)) >= tau:
         return without
     length = float(edges[1] - edges[0])
     began = None if at_start else _rounded(edges[0] + run.begins * length, length)

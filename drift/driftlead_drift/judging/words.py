@@ -186,6 +186,21 @@ def canary_check(
     return f"Undecided: {seen}{by}{bursts}{after}."
 
 
+def canary_when(began: float | None, passed: float | None, *, always: bool, rising: bool) -> str:
+    """Since when a canary is worse, and whether the evidence still grows, as the beginning of a sentence."""
+    start = "From the start on" if always else ""
+    if began is not None:
+        start = f"Since about {moment(began, MINUTE)}"
+    if not start and passed is None:
+        return ""
+    enough = (
+        "evidence not enough yet" if passed is None else f"enough evidence from {moment(passed, MINUTE)} on"
+    )
+    grows = "it still grows" if rising else "it does not grow any more"
+    said = "; ".join(part for part in (start, enough, grows) if part)
+    return said[0].upper() + said[1:]
+
+
 def canary_predictions(
     verdict: PredictionShift, *, shift: float, ends: tuple[float, float], example: str, rows: int
 ) -> str:

@@ -6,9 +6,12 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from driftlead_drift.judging.canary_over_time import CanaryOverTime, SideOverTime, over_time
 from driftlead_drift.judging.comparison import CanaryPolicy, Measure
 from driftlead_drift.judging.evidence import Evidence
+from driftlead_drift.report.time_axis import iso
 
 SCHEMA = "canary-report/v1"
 
@@ -58,8 +61,47 @@ def report(
         "own": [_measure(measure) for measure in evidence.own],
         "not_tested": list(judgement.not_tested),
         "notes": list(evidence.notes),
+        "over_time": _over_time(over_time(evidence, policy)),
         "tool": {"name": "driftlead-drift", "version": tool_version},
     }
+
+
+def _over_time(seen: CanaryOverTime | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    return {
+        "edges": [iso(edge) for edge in seen.edges],
+        "prod": _curves(seen.prod),
+        "canary": _curves(seen.canary),
+        "checks": [
+            {
+                "name": check.name,
+                "worse": [round(float(value), 3) for value in check.worse],
+                "non_inferior": [round(float(value), 3) for value in check.non_inferior],
+                "needed": check.needed,
+                "passed": None if check.passed is None else iso(check.passed),
+                "began": None if check.began is None else iso(check.began),
+                "sentence": check.sentence,
+            }
+            for check in seen.checks
+        ],
+    }
+
+
+def _curves(side: SideOverTime) -> dict[str, Any]:
+    return {
+        "requests": side.requests.tolist(),
+        "rows": side.rows.tolist(),
+        "failed": side.failed.tolist(),
+        "answered": side.answered.tolist(),
+        "slow": None if side.slow is None else side.slow.tolist(),
+        "p50_ms": _milliseconds(side.p50),
+        "p99_ms": _milliseconds(side.p99),
+    }
+
+
+def _milliseconds(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else float(f"{value:.4g}") for value in values]
 
 
 def _measure(measure: Measure) -> dict[str, Any]:
@@ -75,6 +117,7 @@ def _side(evidence: Evidence, place: int) -> dict[str, Any]:
         "deployment": side.traffic.deployment,
         "requests": side.requests,
         "errors": side.errors,
+        "rows": side.rows,
         "predictions": sum(_total(evidence, place)),
     }
 

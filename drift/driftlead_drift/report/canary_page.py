@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from driftlead_drift.report import page, svg
+from driftlead_drift.report import curves, page, svg
 from driftlead_formats.durations import in_words
 from driftlead_formats.verdicts import CanaryVerdict, DriftVerdict, PredictionShift
 
@@ -65,10 +65,27 @@ def render(document: Mapping[str, Any]) -> str:
         canary=document["canary"],
         predictions=document["predictions"],
         length=in_words(end - start),
+        still=still_needed(document),
+        panels=curves.panels(document["over_time"], document["verdict"]["latency_threshold_ms"])
+        if document["over_time"]
+        else [],
+        when={each["name"]: each["sentence"] for each in (document["over_time"] or {}).get("checks", ())},
         picture=prediction_bins(document["predictions"]),
         next=SPLIT if document["split"]["mismatch"] else NEXT[document["verdict"]["status"]],
     )
     return html
+
+
+def still_needed(document: Mapping[str, Any]) -> tuple[str, str]:
+    """How much more traffic the verdict needs, and what of: the same forecast as in the checks' sentences."""
+    verdict = document["verdict"]
+    open_ = [check["name"] for check in document["checks"] if check["verdict"] == CanaryVerdict.UNDECIDED]
+    if verdict["status"] != CanaryVerdict.UNDECIDED:
+        left = f"; {' and '.join(open_)} alone would need more" if open_ else ""
+        return "nothing more", f"the verdict stands{left}"
+    if verdict["requests_needed"] is None:
+        return "not to be foreseen", "how many requests"
+    return f"about {verdict['requests_needed']:,}", "more requests, of both sides together"
 
 
 def prediction_bins(predictions: Mapping[str, Any]) -> Markup:
@@ -135,7 +152,8 @@ def words(document: Mapping[str, Any], uri: str) -> str:
     """The verdict for a terminal."""
     prod, canary, verdict = document["prod"], document["canary"], document["verdict"]
     sides = ", ".join(
-        f"{name} {svg.visible(side['model'], 40)} {side['version']}: {side['requests']:,} requests"
+        f"{name} {svg.visible(side['model'], 40)} {side['version']}: {side['requests']:,} requests, "
+        f"{side['rows']:,} rows"
         for name, side in (("prod", prod), ("canary", canary))
     )
     checks = [*document["checks"], {**document["predictions"], "name": "predictions"}]
@@ -144,6 +162,9 @@ def words(document: Mapping[str, Any], uri: str) -> str:
     lines += [f"  {check['name']:<12} {check['verdict']:<13} {check['sentence']}" for check in checks]
     measures = [(m, m["name"]) for m in document["measures"]] + [(m, "prod's own") for m in document["own"]]
     lines += [f"  {name:<12} {m['verdict'] or INFORMS:<13} {m['sentence']}" for m, name in measures]
+    seen = (document["over_time"] or {}).get("checks", ())
+    lines += [f"  {'':<12} {each['name']}: {each['sentence']}" for each in seen if each["sentence"]]
+    lines += [f"not tested: {svg.visible(each, 400)}" for each in document["not_tested"]]
     lines += [f"note: {note}" for note in document["notes"]]
     return "\n".join([*lines, f"report: {uri}"] if uri else lines)
 
@@ -157,6 +178,7 @@ def _template() -> Any:
         headlines=HEADLINES,
         meaning=MEANING,
         difference=difference,
+        draw=curves.draw,
         measured=MEASURES,
         gap=gap,
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from driftlead_drift.judging.facts import OverTime, Run
 from driftlead_drift.judging.features import STATISTIC, FeatureJudgement
 from driftlead_drift.judging.judge import Judgement
 from driftlead_drift.judging.policy import Policy
+from driftlead_drift.report.time_axis import iso
 from driftlead_drift.statistics import quantiles
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.baseline.binning import FeatureBins
@@ -60,7 +61,7 @@ def report(
     head = _head(subject)
     stretches = judgement.stretches
     if stretches is not None:
-        edges = [_iso(edge) for edge in stretches.edges]
+        edges = [iso(edge) for edge in stretches.edges]
         head["window"]["stretches"] = {"edges": edges, "rows": [int(rows) for rows in stretches.rows]}
     return {
         **head,
@@ -219,14 +220,10 @@ def _over_time(seen: OverTime) -> dict[str, Any]:
     return {
         "psi_corrected": [None if psi is None else round(psi, 4) for psi in seen.distances],
         "apart": list(seen.apart),
-        "began": None if seen.began is None else _iso(seen.began),
-        "ended": None if seen.ended is None else _iso(seen.ended),
+        "began": None if seen.began is None else iso(seen.began),
+        "ended": None if seen.ended is None else iso(seen.ended),
         "sentence": seen.sentence,
     }
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def summary(document: Mapping[str, Any], uri: str) -> DriftSummary:

@@ -61,3 +61,8 @@ def length_of(edges: Sequence[str]) -> str:
     """How long a stretch is, in words."""
     first, second = (datetime.fromisoformat(edge) for edge in edges[:2])
     return in_words(second - first)
+
+
+def iso(seconds: float) -> str:
+    """A time as documents write it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()

@@ -36,6 +36,7 @@ class Run:
     """Stretches `first` to `last` (included) differ; `firsts`, `lasts`: the ranges in which these are known.
 
     `begins`, `ends`: the same as places on the axis of stretches (0 to their number), within a stretch too.
+    `gain`: G, the log likelihood ratio.
     """
 
     first: int
@@ -44,6 +45,7 @@ class Run:
     lasts: tuple[int, int]
     begins: float
     ends: float
+    gain: float
 
 
 def shares(reference: NDArray[Any], open_bins: Collection[int] = ()) -> Floats:
@@ -122,6 +124,7 @@ def likeliest(expected: Floats, counts: NDArray[Any], apart: NDArray[np.bool_]) 
         lasts=(int(late[0]), max(end - 1, int(late[-1]))),
         begins=first + 1 - float(changed[max(first - 1, 0) : first + 1].sum()),
         ends=end - 1 + float(changed[end - 1 : end + 1].sum()),
+        gain=float(best),
     )
 
 

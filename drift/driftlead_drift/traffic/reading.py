@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging.facts import Window
+from driftlead_drift.judging.stretches import edges
 from driftlead_drift.traffic.counting import Counter, Counts
 from driftlead_drift.traffic.rows import (
     HEADER_BYTES,
@@ -19,7 +20,6 @@ from driftlead_drift.traffic.rows import (
     count_packed,
     packed_tuple,
 )
-from driftlead_drift.traffic.stretches import edges
 from driftlead_drift.traffic.windows import condition, in_stretch
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.histograms import by_feature, unpack

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.errors import CannotJudgeError
-from driftlead_drift.traffic.stretches import edges
+from driftlead_drift.judging.stretches import edges
 from driftlead_formats.baseline.binning import is_missing
 
 LATEST: Final = 1e11  # epoch seconds of the year 5138: a usual value above it has another unit
