@@ -78,14 +78,16 @@ LEVELS = [
     pytest_level("chart", "--timeout=240", lane="computes"),
     pytest_level("docs", "--timeout=60", lane="computes"),
     pytest_level("platform", "--timeout=300", *component("platform"), lane="computes"),
+    pytest_level("sweep", "--timeout=300", "tests/field/test_sweep.py", lane="computes"),
     pytest_level("operator", "--timeout=300", *component("operator"), lane="waits"),
     pytest_level("drift", "--timeout=300", *component("drift"), lane="waits"),
     pytest_level("cli", "--timeout=300", *component("cli"), lane="waits"),
-    pytest_level("field", "--timeout=300", lane="waits"),
+    pytest_level("field", "--timeout=300", "--ignore=tests/field/test_sweep.py", lane="waits"),
     pytest_level("component", "--timeout=300", *others("platform", "operator", "drift", "cli")),
     pytest_level("e2e", "--timeout=1200", before=["make", "--no-print-directory", "images"]),
 ]
-"""`platform`, `operator`, `drift` and `cli` are component tests too, `component` are all others."""
+"""`platform`, `operator`, `drift` and `cli` are component tests too, `component` are all others; `sweep` is a
+field test that mostly computes."""
 ON_DEMAND = [pytest_level("e2e-platform", "--timeout=1200", "tests/e2e", "-m", "platform")]
 """What runs only where it is named: `make test-platform`, which makes the images before."""
 WHOLE_MACHINE = {"e2e", "e2e-platform"}

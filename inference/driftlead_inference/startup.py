@@ -193,7 +193,8 @@ def verified(known: Prepared, file: Path) -> Engine:
             ExitCode.UNEXPECTED,
             f"{file} is not what was verified and was deleted; the next start converts it again",
         )
-    return OnnxEngine(Session(model, known.onnx_type), known.labels, known.answer)
+    session = Session(model, known.onnx_type)
+    return OnnxEngine(session, known.labels, known.answer, probabilities=known.probabilities)
 
 
 def freeze() -> None:

@@ -23,7 +23,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from asking import PROTOCOLS, Client, at_once, tensors
+from answer_types import describes_its_answer, near, typed
+from asking import PROTOCOLS, Client, at_once
 from driftlead_inference.settings import Front
 from hosting import hosted
 from neighbours.models import saved
@@ -33,7 +34,6 @@ DICE = np.random.default_rng(3)
 X = DICE.normal(size=(90, 4))
 TWO = (X[:, 0] > 0).astype(int)
 THREE = TWO + (X[:, 1] > 0.5)
-V2 = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64", "U": "BYTES", "O": "BYTES"}
 
 # The types of classes: onnx/sklearn-onnx#309 and #565 are two of them.
 CLASSES: dict[str, Any] = {
@@ -103,20 +103,6 @@ class First(RegressorMixin, BaseEstimator):
         return np.where(np.isnan(first), table["w"], first) if first.dtype.kind == "f" else first
 
 
-def typed(values: Any) -> Any:
-    """Values with their types: 1, 1.0 and true are three."""
-    return [typed(each) for each in values] if isinstance(values, list) else (type(values), values)
-
-
-def near(seen: Any, wanted: Any) -> bool:
-    """Whether answers are of the same types and equal, numbers to ONNX Runtime's tolerance."""
-    if isinstance(seen, list) and isinstance(wanted, list):
-        return len(seen) == len(wanted) and all(map(near, seen, wanted))
-    if type(seen) is float and type(wanted) is float:
-        return seen == pytest.approx(wanted, rel=1e-5, abs=1e-6)
-    return typed(seen) == typed(wanted)
-
-
 def check(client: Client, estimator: Any, asked: Any) -> None:
     """Holds every protocol, and V2's metadata, against `predict` here."""
     wanted = np.asarray(estimator.predict(asked))
@@ -128,25 +114,6 @@ def check(client: Client, estimator: Any, asked: Any) -> None:
             expected = wanted[:, 0].tolist()  # a tensor of one column
         assert near(seen, expected), (name, seen, expected)
     describes_its_answer(client, asked.tolist(), wanted)
-
-
-def describes_its_answer(client: Client, rows: list[list[Any]], wanted: Any) -> None:
-    """V2's metadata is what V2 answers, as JSON and in binary, and what the estimator says."""
-    said = {each["name"]: each for each in client.server.ask("/v2/models/Field")[1]["outputs"]}
-    inputs = [
-        dict(zip(("name", "shape", "datatype", "data"), each, strict=True)) for each in tensors(client, rows)
-    ]
-    outputs = [{"name": name} for name in said]
-    answer = client.post("/v2/models/Field/infer", {"inputs": inputs, "outputs": outputs})
-    for output in answer["outputs"]:
-        about = said[output["name"]]
-        assert output["datatype"] == about["datatype"]
-        assert output["shape"] == [len(rows), *about["shape"][1:]]
-        assert about["shape"][0] == -1
-        assert len(output["data"]) == np.prod(output["shape"])
-    own = "UINT64" if wanted.dtype == np.uint64 else V2[wanted.dtype.kind]
-    assert said["predict"]["datatype"] == own
-    assert said["predict"]["shape"] == [-1, int(np.prod(wanted.shape[1:]))]
 
 
 @pytest.mark.parametrize("onnx", ["off", "auto"])

@@ -50,8 +50,11 @@ class OnnxEngine:
 
     name = "onnx"
 
-    def __init__(self, session: Session, labels: Sequence[str], form: AnswerForm) -> None:
+    def __init__(
+        self, session: Session, labels: Sequence[str], form: AnswerForm, *, probabilities: bool = True
+    ) -> None:
         self.session = session
+        self.probabilities = probabilities  # the file's second output may be scores that are none
         self.type = form.type
         self.shape = form.shape
         self.labels = {text: number for number, text in enumerate(labels)}
@@ -60,7 +63,7 @@ class OnnxEngine:
         """Asks ONNX Runtime; only models of numbers are converted, so there is a matrix."""
         if matrix is None:
             matrix = np.array(rows, dtype=np.float64)
-        answers, likely = self.session.run(matrix, probabilities=probabilities)
+        answers, likely = self.session.run(matrix, probabilities=probabilities and self.probabilities)
         if answers.shape[1:] != self.shape:
             answers = answers.reshape(len(answers), *self.shape)
         return outputs(typed(answers, self.type), likely, self.labels)
