@@ -13,8 +13,9 @@ decided on:
 
 - status and objects that were seen: their resourceVersion;
 - objects that were not seen: server-side apply cannot ask for a free name and would take over a stranger's
-  object, so the name is looked up first, and the apply does not force; should a stranger come in between,
-  whatever differs is a conflict;
+  object, so the names are looked up first, all of them before anything is applied (no pod is to start behind
+  a Service that cannot be had), and the apply does not force; should a stranger come in between, whatever
+  differs is a conflict;
 - Jobs: names that follow from what they are for, so a second one is a conflict;
 - deletions: the uid that was seen;
 - the registry has no such guard; that is why the intent in status is needed.
@@ -74,6 +75,7 @@ class CarryOut:
             writes = [(self._apply, each) for each in plan.apply] + [
                 (self._create, each) for each in plan.create
             ]
+            await all_of(self._check_name_is_free(key, each, notes) for each in plan.apply)
             await all_of(self._try(key, write, manifest, notes, outcome) for write, manifest in writes)
             for deletion in plan.delete:
                 self._check_leadership()
@@ -113,12 +115,8 @@ class CarryOut:
             outcome.done.append(f"apply {ref.kind}/{ref.name}")
 
     async def _apply(self, key: Key, manifest: Manifest, notes: Notes) -> None:
-        metadata = manifest["metadata"]
-        seen = bool(metadata.get("resourceVersion"))
-        if not seen:
-            await self._check_name_is_free(key, manifest, notes)
         try:
-            self._remember(await self._cluster.apply(manifest, force=seen))
+            self._remember(await self._cluster.apply(manifest, force=was_seen(manifest)))
         except ConflictError:
             await self._read_again(key, manifest, notes)
             raise
@@ -131,7 +129,9 @@ class CarryOut:
             raise
 
     async def _check_name_is_free(self, key: Key, manifest: Manifest, notes: Notes) -> None:
-        """Raises ConflictError where an object of that name is there, and notes it."""
+        """Raises ConflictError where an object of that name is there and was not seen, and notes it."""
+        if was_seen(manifest):
+            return
         kind, name = manifest["kind"], manifest["metadata"]["name"]
         if await self._cluster.get(kind, key.namespace, name, cached=True):
             notes.outsiders.add(Ref(kind, name))
@@ -147,6 +147,11 @@ class CarryOut:
             self._remember({**thing, "kind": kind})
         else:
             notes.outsiders.add(Ref(kind, name))
+
+
+def was_seen(manifest: Manifest) -> bool:
+    """Whether the object to apply was seen, and not only its name found unused."""
+    return bool(manifest["metadata"].get("resourceVersion"))
 
 
 async def all_of(writes: Iterable[Awaitable[None]]) -> None:

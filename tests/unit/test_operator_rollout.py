@@ -501,7 +501,55 @@ def test_a_strangers_object_of_a_name_is_never_touched() -> None:
     assert world.child("Service", "demo") == stranger
     assert world.ready() == ("False", "NameTaken")
     assert "Service demo belongs to somebody else" in world.condition("Ready")["message"]
-    assert world.serving("prod") == ["1", "1"]
+    assert not world.pods  # nobody could reach them
+    del world.children[Ref("Service", "demo")]
+    world.settle()
+    assert (world.ready(), world.serving("prod")) == (("True", "Serving"), ["1", "1"])
+
+
+def test_pods_that_serve_stay_when_a_stranger_takes_the_name_of_their_service(world: World) -> None:
+    names = set(world.pods)
+    metadata = {"name": "demo", "uid": "x", "resourceVersion": "1"}
+    world.children[Ref("Service", "demo")] = {"kind": "Service", "metadata": metadata, "spec": {}}
+    world.settle()
+    assert world.ready() == ("False", "NameTaken") and set(world.pods) == names
+
+
+def test_a_child_of_the_canary_that_cannot_be_had_leaves_ready_alone(world: World) -> None:
+    ref = Ref("Service", "demo-canary")
+    world.register("4", stage="Staging")
+    metadata = {"name": ref.name, "uid": "x", "resourceVersion": "1"}
+    world.delete(ref)
+    world.children[ref] = {"kind": ref.kind, "metadata": metadata, "spec": {}}
+    world.settle()
+    assert world.ready() == ("True", "Serving")
+    found = world.condition("CanaryHealthy")
+    assert (found["status"], found["reason"]) == ("False", "NameTaken")
+    assert f"{ref.kind} {ref.name} belongs to somebody else" in found["message"]
+    assert sum(each.startswith("NameTaken: ") for each in world.events) == 1
+    assert world.serving("canary") == []
+
+
+def test_a_refused_service_of_the_canary_is_the_canarys_trouble(world: World) -> None:
+    world.register("4", stage="Staging")
+    world.delete(Ref("Service", "demo-canary"))
+    world.refused = {Ref("Service", "demo-canary"): "403 exceeded quota: services"}
+    made = world.plan()
+    assert made.status is not None
+    found = {each["type"]: (each["status"], each["reason"]) for each in made.status["conditions"]}
+    assert (found["Ready"], found["CanaryHealthy"]) == (("True", "Serving"), ("False", "ApplyRefused"))
+
+
+def test_a_refused_cronjob_is_the_checks_trouble() -> None:
+    world = World(drift={"schedule": "@hourly"})
+    world.register("1", stage="Production")
+    world.settle()
+    world.delete(Ref("CronJob", "demo-drift"))
+    world.refused = {Ref("CronJob", "demo-drift"): "403 exceeded quota: cronjobs"}
+    made = world.plan()
+    assert made.status is not None
+    found = {each["type"]: (each["status"], each["reason"]) for each in made.status["conditions"]}
+    assert (found["Ready"], found["DriftCheckFailed"]) == (("True", "Serving"), ("True", "ApplyRefused"))
 
 
 def test_an_orphan_that_carries_our_labels_is_taken_back_without_a_restart(world: World) -> None:

@@ -83,18 +83,21 @@ class Writes:
     """The children as wanted against those that are: what to apply and what to delete.
 
     `retained` stay as they are, whatever is wanted; of `refs`, all names that are ours to give, only what is
-    wanted or retained stays.
+    wanted or retained stays. A Deployment that nobody could reach, since a stranger has the name of its
+    Service, is not created; one that serves stays.
     """
 
     def __init__(
         self, children: Children, wanted: Sequence[Manifest], retained: set[Ref], refs: Sequence[Ref]
     ) -> None:
+        unreachable = manifests.without_service(wanted, children.taken) - children.ours.keys()
         hashed = {objects.ref(each): apply_diff.with_applied_hash(each) for each in wanted}
         free = {ref: each for ref, each in hashed.items() if ref not in children.taken}
         self.apply = tuple(
             apply_diff.at_version(each, children.ours.get(ref))
             for ref, each in sorted(free.items())
-            if not objects.terminating(children.ours.get(ref))
+            if ref not in unreachable
+            and not objects.terminating(children.ours.get(ref))
             and apply_diff.needs_apply(each, children.ours.get(ref))
         )
         self.delete = tuple(
@@ -103,7 +106,7 @@ class Writes:
             if ref in refs and ref not in hashed and ref not in retained and not objects.terminating(live)
         )
         going = {ref for ref in free if objects.terminating(children.ours.get(ref))}
-        self.out_of_sync = frozenset({objects.ref(each) for each in self.apply} | going)
+        self.out_of_sync = frozenset({objects.ref(each) for each in self.apply} | going | unreachable)
         self.taken = [ref for ref in children.taken if ref in hashed]
         self.foreign = {
             ref: found

@@ -1,6 +1,6 @@
 """The children of a ModelDeployment, one function each: plain mappings with only the fields that are ours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -119,6 +119,17 @@ def stage_service(context: Context, stage: StageName) -> dict[str, Any]:
 def stable_service(context: Context) -> dict[str, Any]:
     """The Service that callers use: prod's pods."""
     return service(context, names.stable(context.name), "stable", "prod")
+
+
+def without_service(wanted: Sequence[Manifest], taken: Sequence[Ref]) -> set[Ref]:
+    """The Deployments whose pods a Service is to select that has a name of somebody else."""
+    strangers = {ref for ref in taken if ref.kind == "Service"}
+    selected = [each["spec"]["selector"] for each in wanted if objects.ref(each) in strangers]
+    return {
+        objects.ref(each)
+        for each in wanted
+        if each["kind"] == "Deployment" and each["spec"]["selector"]["matchLabels"] in selected
+    }
 
 
 def autoscaler(context: Context) -> dict[str, Any] | None:

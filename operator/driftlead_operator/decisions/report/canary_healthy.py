@@ -2,7 +2,7 @@
 
 from driftlead_formats.verdicts import CanaryVerdict
 from driftlead_operator.decisions.reasons import Condition, Reason
-from driftlead_operator.decisions.report import pod_failures, ready, rejections
+from driftlead_operator.decisions.report import pod_failures, ready, rejections, unmade_children
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 from driftlead_operator.decisions.stage.rollout import StageDecision
@@ -23,6 +23,11 @@ def the_version_is_given_up(assessment: Assessment) -> ConditionValue | None:
     value = rejections.value(assessment, assessment.canary) if assessment.canary else None
     # Without a version that a person gave up there is no canary, and nothing is wrong with that.
     return value and value._replace(status="True" if value.reason is Reason.ABORTED else "False")
+
+
+def a_child_cannot_be_made(assessment: Assessment) -> ConditionValue | None:
+    """A stranger has the name of a child of the canary, or the API server refuses one."""
+    return unmade_children.of(assessment, "canary")
 
 
 def there_is_none_to_try(assessment: Assessment) -> ConditionValue | None:
@@ -102,6 +107,7 @@ CANARY_HEALTHY = Chain(
     polarity=Polarity.TRUE_IS_GOOD,
     checks=(
         the_version_is_given_up,
+        a_child_cannot_be_made,
         there_is_none_to_try,
         a_pod_fails,
         it_makes_no_progress,

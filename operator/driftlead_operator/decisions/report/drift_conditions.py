@@ -13,7 +13,7 @@ from driftlead_formats.verdicts import DriftVerdict
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.memory.loop import DriftCheck
 from driftlead_operator.decisions.reasons import Condition, Reason
-from driftlead_operator.decisions.report import pod_failures
+from driftlead_operator.decisions.report import pod_failures, unmade_children
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 
@@ -104,6 +104,12 @@ DRIFT_DETECTED = Chain(
 )
 
 
+def no_check_can_be_made(assessment: Assessment) -> ConditionValue | None:
+    """A stranger has the name of the CronJob, or the API server refuses it."""
+    trouble = unmade_children.of(assessment, "drift")
+    return trouble and trouble._replace(status="True")
+
+
 def the_check_cannot_start(assessment: Assessment) -> ConditionValue | None:
     """The pod of the check under way does not run, for a reason that Kubernetes tells."""
     failure = pod_failures.of_job(assessment, assessment.drift.waiting)
@@ -136,7 +142,7 @@ def the_check_judged(assessment: Assessment) -> ConditionValue:
 DRIFT_CHECK_FAILED = Chain(
     condition=Condition.DRIFT_CHECK_FAILED,
     polarity=Polarity.FALSE_IS_GOOD,
-    checks=(the_check_cannot_start, no_check_has_run, the_check_failed),
+    checks=(no_check_can_be_made, the_check_cannot_start, no_check_has_run, the_check_failed),
     otherwise=the_check_judged,
     exists=_checks_are_wanted,
 )

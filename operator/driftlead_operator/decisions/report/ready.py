@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from driftlead_operator.decisions import objects
 from driftlead_operator.decisions.memory.loop import PromotionOutcome
 from driftlead_operator.decisions.reasons import Condition, Reason
-from driftlead_operator.decisions.report import pod_failures, rejections
+from driftlead_operator.decisions.report import pod_failures, rejections, unmade_children
 from driftlead_operator.decisions.report.assessment import Assessment, ConditionValue, Progress
 from driftlead_operator.decisions.report.chain import Chain, Polarity
 from driftlead_operator.decisions.stage.rollout import StageDecision
@@ -32,14 +32,8 @@ def it_is_suspended(assessment: Assessment) -> ConditionValue | None:
 
 
 def a_name_is_taken(assessment: Assessment) -> ConditionValue | None:
-    """A stranger holds a name that a child needs."""
-    if not assessment.taken:
-        return None
-    names = ", ".join(f"{ref.kind} {ref.name}" for ref in assessment.taken)
-    words = (
-        f"{names} belongs to somebody else and is left alone; delete it, or give this resource another name"
-    )
-    return ConditionValue(Reason.NAME_TAKEN, words, progress=Progress.STALLED)
+    """A stranger holds a name that a child of prod needs."""
+    return unmade_children.name_taken(assessment, "prod")
 
 
 def the_registry_is_unknown(assessment: Assessment) -> ConditionValue | None:
@@ -121,14 +115,8 @@ def the_version_is_given_up(assessment: Assessment) -> ConditionValue | None:
 
 
 def a_child_is_refused(assessment: Assessment) -> ConditionValue | None:
-    """The API server refuses a child as it is wanted."""
-    refused = sorted(
-        (ref, words) for ref, words in assessment.facts.refused.items() if ref in assessment.out_of_sync
-    )
-    if not refused:
-        return None
-    words = "; ".join(f"{ref.kind} {ref.name}: {each}" for ref, each in refused)
-    return ConditionValue(Reason.APPLY_REFUSED, f"the API server refuses {words}", progress=Progress.STALLED)
+    """The API server refuses a child of prod as it is wanted."""
+    return unmade_children.refused(assessment, "prod")
 
 
 def a_pod_fails(assessment: Assessment) -> ConditionValue | None:

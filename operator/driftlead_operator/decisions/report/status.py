@@ -34,7 +34,7 @@ NOT_TOLD = frozenset(
     }
 )
 
-CANNOT_RUN = frozenset(map(str, (*pod_failures.ANY_FAILURE, Reason.APPLY_REFUSED)))
+CANNOT_RUN = frozenset(map(str, (*pod_failures.ANY_FAILURE, Reason.APPLY_REFUSED, Reason.NAME_TAKEN)))
 
 
 def of(assessment: Assessment, ready: ConditionValue) -> Memory:
