@@ -405,3 +405,15 @@ def test_without_its_block_the_check_and_its_conditions_go(world: World) -> None
     world.settle()
     assert Ref("CronJob", "demo-drift") not in world.children
     assert not world.condition("DriftDetected") and "drift" not in world.status
+
+
+def test_a_check_that_was_killed_for_its_memory_says_what_to_change(world: World) -> None:
+    job = world.start_check("r1")
+    world.end_job(job, "", container="drift", exit_code=137)
+    status = world.pods["demo-drift-r1-pod"]["status"]["containerStatuses"][0]
+    status["state"]["terminated"]["reason"] = "OOMKilled"
+    world.settle()
+    assert (
+        "more memory than its limit; see spec.drift.resources"
+        in world.condition("DriftCheckFailed")["message"]
+    )

@@ -104,6 +104,8 @@ def _read(ended: ContainerTermination) -> DriftCheck:
     if summary is None:
         excerpt = (ended.raw_message or ended.kubelet_reason)[:LONGEST_EXCERPT] or "no words"
         message = f"the check ended with exit code {ended.exit_code} and left no summary: {excerpt}"
+        if ended.kubelet_reason == "OOMKilled":
+            message = "the check was killed for using more memory than its limit; see spec.drift.resources"
         return DriftCheck(
             last_run=ended.finished_at,
             verdict=DriftVerdict.ERROR,

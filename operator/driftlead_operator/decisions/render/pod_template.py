@@ -21,7 +21,8 @@ USER = 65532
 # Where spec says nothing: requests, so that a quota can count the pods and others are evicted first.
 SERVER_RESOURCES = {"requests": {"cpu": "100m", "memory": "384Mi"}}
 JUDGE_RESOURCES = {"requests": {"cpu": "10m", "memory": "128Mi"}}
-CHECK_RESOURCES = {"requests": {"cpu": "50m", "memory": "192Mi"}}
+# A check reads what was logged: without a limit one wide window could take a node's memory.
+CHECK_RESOURCES = {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "2Gi"}}
 TRAINING_RESOURCES = {"requests": {"cpu": "250m", "memory": "512Mi"}}
 
 
