@@ -260,3 +260,37 @@ def test_each_attempt_to_make_a_pod_is_the_same_sentence() -> None:
     )
     assert newest == jobs.refusal([event("demo-x3", "2026-11-24T12:00:09Z")]) == QUOTA
     assert jobs.refusal([]) == ""
+
+
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}
+
+
+def test_jobs_whose_pods_were_evicted_before_they_ran_have_failed(world: World) -> None:
+    world.held = UNSCHEDULABLE
+    check = world.start_check("a")
+    drift(world, "r1")
+    retraining = world.child("Job", world.status["retraining"]["lastJob"])
+    for job in (check, retraining):
+        world.pods[f"{objects.name(job)}-pod"]["status"] = dict(EVICTED)
+    world.settle()
+    assert world.status["retraining"]["lastResult"] == "Pending"  # its controller has not said so yet
+    for job in (check, retraining):
+        world.close_job(job, "Failed", "BackoffLimitExceeded")
+    world.settle()
+    assert said(world, "RetrainingFailed") == ("True", "RetrainingFailed")
+    assert said(world, "DriftCheckFailed") == ("True", "CheckFailed")
+    for type_ in ("RetrainingFailed", "DriftCheckFailed"):
+        assert "Evicted: The node was low on resource: memory." in world.condition(type_)["message"]
+
+
+def test_a_process_that_could_not_be_started_has_not_started(world: World) -> None:
+    untouched = world.status["retraining"]["notBefore"]
+    world.held = UNSCHEDULABLE
+    drift(world, "r1")
+    job = world.child("Job", world.status["retraining"]["lastJob"])
+    world.end_job(job, "", exit_code=128)
+    status = world.pods[f"{objects.name(job)}-pod"]["status"]["containerStatuses"][0]
+    status["state"]["terminated"] |= {"reason": "StartError", "startedAt": "1970-01-01T00:00:00Z"}
+    world.settle()
+    assert said(world, "RetrainingFailed") == ("True", "RetrainingFailed")
+    assert world.status["retraining"]["notBefore"] == untouched

@@ -67,11 +67,14 @@ def status_of(pod: Manifest, container: str) -> Manifest:
 
 
 def started_at(pod: Manifest, container: str) -> datetime | None:
-    """When a container was started last, whether it still runs or has ended; None while it waits."""
+    """When a container was started last, whether it still runs or has ended; None while it waits.
+
+    One whose process could not be started has the beginning of 1970 there.
+    """
     found = status_of(pod, container)
     states = ((state, phase) for state in ("state", "lastState") for phase in ("running", "terminated"))
     times = (objects.moment(objects.dig(found, state, phase, "startedAt")) for state, phase in states)
-    return next(filter(None, times), None)
+    return next((each for each in times if each and each > EPOCH), None)
 
 
 def waiting(pod: Manifest, container: str) -> tuple[str, str]:

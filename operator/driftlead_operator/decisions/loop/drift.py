@@ -68,16 +68,15 @@ def _ended(facts: Facts, checks: Sequence[Manifest], seen: datetime, said: str) 
 
 
 def _given_up(facts: Facts, job: Manifest, seen: datetime, said: str) -> DriftCheck | None:
-    """A check whose Job failed and left no pod; one that began before the known end is that one."""
-    failed = objects.condition(job, "Failed")
+    """A check whose Job failed without a word of its pod; one that began before the known end is that one."""
+    failed = jobs.failed_unread(facts, job, names.DRIFT)
     began = objects.moment(objects.dig(job, "status", "startTime"))
-    if failed.get("status") != "True" or began is None or began <= seen:
+    if failed is None or began is None or began <= seen:
         return None
-    if any(objects.owned_by(pod, job) for pod in facts.pods):
-        return None  # the Job may be seen to fail before its pod is seen to end
-    words = f"{failed.get('reason')}: the check's Job ended and left no pod to read"
+    words = f"the check's Job ended without a word of its container: {failed}"
+    ended = objects.moment(objects.condition(job, "Failed").get("lastTransitionTime"))
     return DriftCheck(
-        last_run=objects.moment(failed.get("lastTransitionTime")) or facts.now,
+        last_run=ended or facts.now,
         verdict=DriftVerdict.ERROR,
         message=objects.one_line(f"{words}; it waited because of {said}" if said else words),
     )

@@ -72,6 +72,23 @@ def _told_at(event: Manifest) -> str:
     return next((each for each in found if isinstance(each, str)), "")
 
 
+def failed_unread(facts: Facts, job: Manifest, container: str) -> str | None:
+    """How a Job failed whose container left no words, evicted before it ran for example.
+
+    None while the Job has not failed, and while its pod may still be seen to end: the Job may be seen first.
+    """
+    failed = objects.condition(job, "Failed")
+    pods = [pod for pod in facts.pods if objects.owned_by(pod, job)]
+    ended = all(objects.dig(pod, "status", "phase") in ("Succeeded", "Failed") for pod in pods)
+    if failed.get("status") != "True" or not ended:
+        return None
+    if any(containers.termination(pod, container) for pod in pods):
+        return None
+    said = [(failed, "reason", "message"), *((pod.get("status"), "reason", "message") for pod in pods)]
+    words = (": ".join(filter(None, (str(objects.dig(of, key) or "") for key in keys))) for of, *keys in said)
+    return objects.one_line("; ".join(filter(None, words)))
+
+
 def waiting(facts: Facts, jobs: Iterable[Manifest], container: str) -> WaitingJob | None:
     """The oldest of these Jobs whose container has not started."""
     found = [job for job in jobs if is_unfinished(job) and started_at(facts, [job], container) is None]

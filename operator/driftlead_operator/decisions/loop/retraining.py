@@ -211,11 +211,10 @@ def _result(facts: Facts, job: Manifest, before: RetrainingMemory) -> Retraining
     if ended:
         excerpt = (ended.raw_message or ended.kubelet_reason)[:LONGEST_EXCERPT] or "no words"
         return _finish(before, failed, f"exit code {ended.exit_code}, and no summary: {excerpt}")
+    if unread := jobs.failed_unread(facts, job, names.RETRAIN):
+        return _finish(before, failed, unread)
     if any(objects.owned_by(pod, job) for pod in facts.pods):
         return None  # the Job may be seen to end before its pod is
-    condition = objects.condition(job, "Failed")
-    if condition.get("status") == "True":
-        return _finish(before, failed, f"{condition.get('reason')}: {condition.get('message')}")
     if objects.condition(job, "Complete").get("status") == "True":
         return _finish(before, failed, "the Job ended, and its pod was gone before it could be read")
     return None
