@@ -2,6 +2,7 @@
 
 from driftlead_drift.command_result import CommandResult
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.judging.reference import sparse
 from driftlead_drift.settings import BaselineSettings, MigrateSettings
 from driftlead_drift.traffic.training_rows import training_rows
 from driftlead_formats.baseline import BaselineError, build
@@ -28,15 +29,16 @@ def make_baseline_file(settings: BaselineSettings) -> CommandResult:
         "groups": "dependence between rows is known from their groups",
         "assumed": "independence of rows is assumed: name --time-column or --group-column",
     }[baseline.independence]
+    told = [*rows.notes, *filter(None, [sparse(baseline)])]
     summary = {
         "out": str(settings.out),
         "sha256": baseline.sha256,
         "rows": baseline.rows,
         "features": len(baseline.features),
-        "notes": list(rows.notes),
+        "notes": told,
     }
     words = f"{settings.out}: {baseline.rows:,} rows of {len(baseline.features)} features; {dependence}"
-    words = "\n".join([words, *(f"note: {note}" for note in rows.notes)])
+    words = "\n".join([words, *(f"note: {note}" for note in told)])
     return CommandResult(CommandExit.NO_DRIFT, words, summary)
 
 

@@ -4,6 +4,7 @@ MLflow is imported when a model is logged; making a baseline needs numpy only.
 """
 
 import tempfile
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_drift.judging.reference import sparse
 from driftlead_drift.traffic.times import epoch_seconds
 from driftlead_formats.baseline import ARTIFACT, Baseline, build
 from driftlead_formats.classes import TAG, from_tag, numbered, to_tag
@@ -75,7 +77,8 @@ def log_baseline(
     """Writes the baseline of training rows into a logged model's folder, registered or not.
 
     `model_id`: as `mlflow.sklearn.log_model(...)` returns it; by default the last model logged in this
-    session. The other arguments are those of `make_baseline`. Raises ValueError where no model was logged.
+    session. The other arguments are those of `make_baseline`. Warns where rows with times are so few that the
+    windows of checks must be long. Raises ValueError where no model was logged.
     """
     import mlflow  # noqa: PLC0415
 
@@ -88,6 +91,8 @@ def log_baseline(
             )
         model_id = last.model_id
     baseline = make_baseline(X, time=time, groups=groups, prediction=prediction, calendar=calendar)
+    if note := sparse(baseline):
+        warnings.warn(note, stacklevel=2)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / ARTIFACT
         file.parent.mkdir(parents=True)

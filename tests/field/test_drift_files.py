@@ -506,3 +506,15 @@ def test_what_is_no_table_ends_with_a_sentence(lines: bytes, drift: Drift) -> No
     assert said.code in (0, 1)
     assert "unexpected" not in said.text
     assert "Traceback" not in said.text
+
+
+def test_a_baseline_of_one_row_an_hour_says_which_windows_it_serves(drift: Drift) -> None:
+    """A public data set of rentals by the hour: a check of one hour took its rows for independent."""
+    times = pd.date_range("2011-01-01", periods=2400, freq="h")
+    table = pd.DataFrame({"time": times, "x": np.random.default_rng(3).normal(size=len(times))})
+    made = drift.run(
+        "baseline", "--data", drift.put(table, "hours"), "--time-column", "time", "--out", "b.json"
+    )
+    assert made.returncode == 0, made.stderr
+    assert "the baseline has 1 row an hour on average" in made.stdout
+    assert "in windows of 20 hours or more" in made.stdout

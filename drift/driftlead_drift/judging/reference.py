@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging.policy import Policy
-from driftlead_drift.statistics.dependence import Component, component
+from driftlead_drift.statistics.dependence import MIN_BLOCK_ROWS, MIN_BLOCKS, Component, component
 from driftlead_drift.statistics.psi import psi
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.baseline.binning import FeatureBins
@@ -24,12 +24,14 @@ from driftlead_formats.baseline.blocks import HOUR, Blocks
 WEEK: Final = 7 * 24 * HOUR
 MIN_WEEKS: Final = 4  # weeks in which an hour of the week must have been seen to be matched
 FULL: Final = 0.9  # of a period counts as a whole: the quiet hours at a window's ends carry no rows
+LENGTHS: Final = ((HOUR, 24), (24 * HOUR, 7), (WEEK, 53))  # windows that people choose: hours, days, weeks
 MIN_PIECES: Final = 4  # a window longer than a quarter of the baseline takes its overdispersion from quarters
 
 OVERDISPERSION: Final = "variation between periods was estimated"
 ASSUMED: Final = (
-    "independence assumed: the baseline has neither times nor groups, so rows are taken as independent of "
-    "one another; write it with a time column to have variation between periods estimated"
+    "independence assumed: the baseline knows neither times nor groups of its rows (none were named, or all "
+    "rows lie within two hours or three groups), so rows are taken as independent of one another; write it "
+    "with a time column over a longer time to have variation between periods estimated"
 )
 TOO_FEW: Final = (
     "independence assumed: stretches of {} hold too few rows of the baseline to estimate the variation "
@@ -177,6 +179,9 @@ def _matched(
         return Reference(totals, rows, (None,) * len(own), "stated", matched=True, sentence=sentence)
     tiles = [_by_week(blocks, first + k * length, length) for k in range(max(1, WEEK // HOUR // length))]
     found = _components(baseline, [list(strata) for strata in zip(*tiles, strict=True)])
+    if not any(found):
+        unknown = f"{TOO_FEW.format(_days(length * HOUR))}; {sentence}"
+        return Reference(totals, rows, found, "assumed", matched=True, sentence=unknown)
     return Reference(totals, rows, found, "time", matched=True, sentence=sentence)
 
 
@@ -196,6 +201,44 @@ def _by_week(blocks: Blocks, first: int, length: int) -> list[NDArray[np.int64]]
     whole = inside & np.isin(week, numbers[seen == length])
     count = int(np.count_nonzero(whole)) // length
     return [c[whole].reshape(count, length, c.shape[1]).sum(axis=1) for c in blocks.counts]
+
+
+def sparse(baseline: Baseline) -> str:
+    """What a baseline whose rows have times cannot tell because they are few; "" where it can tell all.
+
+    Whoever writes a baseline does not know yet in which windows traffic will be checked, so it says from
+    which length on the variation between periods can be estimated.
+    """
+    blocks = baseline.blocks
+    if blocks is None or blocks.unit == "group":
+        return ""
+    shortest = _shortest(blocks)
+    if shortest == blocks.seconds:
+        return ""
+    density, unit = f"{baseline.rows / blocks.length:.2g}", "an hour" if blocks.unit == "hour" else "a day"
+    few = f"the baseline has {density} row{'' if density == '1' else 's'} {unit} on average"
+    if shortest is None:
+        return (
+            f"{few}, too few in any part of it to estimate the variation between periods: checks will take "
+            "rows as independent, and start no retraining; train on more rows, or state that rows are "
+            "independent (assumeIndependent)"
+        )
+    return (
+        f"{few}: the variation between periods can be estimated in windows of {_days(shortest)} or more. In "
+        "shorter ones (spec.drift.window, --window) checks take rows as independent, and start no retraining"
+    )
+
+
+def _shortest(blocks: Blocks) -> float | None:
+    """Seconds of the shortest window for which enough stretches of that length hold enough rows."""
+    rows = blocks.counts[0].sum(axis=1)
+    sizes = [size * unit // blocks.seconds for unit, most in LENGTHS for size in range(1, most)]
+    for size in sorted({each for each in sizes if 1 <= each <= max(1, blocks.length // MIN_PIECES)}):
+        count = blocks.length // size
+        pieces = rows[: count * size].reshape(count, size).sum(axis=1)
+        if np.count_nonzero(pieces >= MIN_BLOCK_ROWS) >= MIN_BLOCKS:
+            return float(size * blocks.seconds)
+    return None
 
 
 def _days(seconds: float) -> str:

@@ -159,8 +159,9 @@ def _why_held(facts: Facts, context: Context, retraining: Retraining, request: R
     asks, drift = f"report {request.report.report} says drift", context.spec.drift
     if request.report.independence_assumed and not (drift and drift.assume_independent):
         return (
-            f"{asks}, but independence of rows was assumed; give the baseline its times (log_baseline(X, "
-            "time=...)), or set spec.drift.assumeIndependent"
+            f"{asks}, but independence of rows was assumed, and the report says why; give the baseline its "
+            "times (log_baseline(X, time=...)), take a longer spec.drift.window where its rows are too few, "
+            "or set spec.drift.assumeIndependent"
         )
     if not facts.registry.allow_write:
         return f"{asks}, but registry {facts.registry.name} is declared with allowWrite: false"
