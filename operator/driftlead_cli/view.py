@@ -75,10 +75,10 @@ def health(resource: Manifest) -> tuple[Mark, str]:
     return (Mark.WARNING if is_true(resource, "Available") else Mark.BAD), str(reason)
 
 
-def stage_words(stage: Manifest | None) -> str:
-    """A stage in a few words: the versions, the pods, where the target comes from."""
+def stage_words(stage: Manifest | None, otherwise: str) -> str:
+    """A stage in a few words: the versions, the pods, where the target comes from. `otherwise`: of none."""
     if not stage:
-        return "none (no version newer than prod's)"
+        return otherwise
     target = stage.get("target", {})
     display = str(stage.get("display") or stage.get("version") or "")
     serves = "nothing yet"
@@ -135,10 +135,11 @@ def head(family: Family) -> list[Field]:
         Field("Name", f"{resource['metadata'].get('namespace', 'default')}/{name_of(resource)}"),
         Field("Status", words, mark),
         Field("Model", str(resource.get("spec", {}).get("model", ""))),
-        Field("Prod", stage_words(status.get("prod"))),
+        Field("Prod", stage_words(status.get("prod"), "nothing to serve yet")),
     ]
     if "canary" in resource.get("spec", {}):
-        fields.append(Field("Canary", stage_words(status.get("canary"))))
+        none = "none (no version newer than prod's)" if status.get("prod") else "none yet"
+        fields.append(Field("Canary", stage_words(status.get("canary"), none)))
         if compared := comparison_of(resource):
             fields.append(Field("Compared", compared.words, COMPARED_MARKS[compared.verdict]))
     drift_mark, drift = drift_words(family)

@@ -34,7 +34,10 @@ FAMILIES = {
         "Pods of a stage whose image is older than the one a rollout would take.",
         ("stage",),
     ),
-    "drift_verdict": ("1 for the verdict of the last check, 0 for the others.", ("verdict",)),
+    "drift_verdict": (
+        "1 for the verdict that holds, 0 for the others. Checks that fail do not end it.",
+        ("verdict",),
+    ),
     "drift_last_run_timestamp_seconds": ("When the last check ended.", ()),
     "drift_verdict_timestamp_seconds": (
         "When the check ended whose verdict holds: an earlier one than the last if that gave no verdict.",
@@ -45,7 +48,7 @@ FAMILIES = {
         (),
     ),
     "drift_interval_seconds": ("The longest time between two checks, by the schedule.", ()),
-    "drift_rows": ("Rows that the last check judged.", ()),
+    "drift_rows": ("Rows that the check judged whose verdict holds.", ()),
     "drift_consecutive": ("Windows in a row that drifted.", ()),
     "drift_tau": ("The PSI below which a change is too small to matter.", ()),
     "drift_psi": ("PSI of the features that changed most.", ("feature",)),
@@ -103,12 +106,12 @@ def _drift(spec: Mapping[str, Any], memory: DriftMemory | None) -> Iterator[Samp
         return
     last, standing = memory.last, memory.standing
     for verdict in DriftVerdict:
-        yield Sample("drift_verdict", (str(verdict),), last.verdict is verdict)
+        yield Sample("drift_verdict", (str(verdict),), standing.verdict is verdict)
     if last.last_run:
         yield Sample("drift_last_run_timestamp_seconds", (), last.last_run.timestamp())
     if standing.last_run:
         yield Sample("drift_verdict_timestamp_seconds", (), standing.last_run.timestamp())
-    yield Sample("drift_rows", (), last.rows or 0)
+    yield Sample("drift_rows", (), standing.rows or 0)
     yield Sample("drift_consecutive", (), standing.consecutive or 0)
     for feature in standing.top_features:
         figures = (

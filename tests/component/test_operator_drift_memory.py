@@ -82,6 +82,15 @@ async def check(api: ApiServer, where: str, verdict: DriftVerdict, minute: int) 
     )
 
 
+async def column(api: ApiServer, where: str, name: str) -> Any:
+    """What `kubectl get modeldeployment demo -o wide` shows in a column."""
+    path = KINDS["ModelDeployment"].path(where, "demo")
+    accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    table = await api.request("get", "ModelDeployment", "GET", path, headers=accept)
+    place = [each["name"] for each in table["columnDefinitions"]].index(name)
+    return table["rows"][0]["cells"][place]
+
+
 async def test_an_alarm_stands_through_failed_checks_and_a_restart_and_ends_with_a_verdict(
     api: ApiServer, where: str, registries: Path
 ) -> None:
@@ -110,6 +119,8 @@ async def test_an_alarm_stands_through_failed_checks_and_a_restart_and_ends_with
         assert "as of 2026-03-01 11:21 UTC: temp is far off." in detected(seen)["message"]
         assert "20 minutes later, failed: MLflow does not answer" in detected(seen)["message"]
         assert objects.condition({"status": seen}, "DriftCheckFailed")["status"] == "True"
+        assert await column(api, where, "Drift") == "severe, then error"
+        assert await column(api, where, "Drift-Checked") not in ("<unknown>", "<invalid>", None)
     await check(api, where, DriftVerdict.ERROR, 40)
     async with running_operator(DECISIONS, **settings):
 

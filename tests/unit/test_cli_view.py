@@ -242,6 +242,9 @@ def test_how_far_the_comparison_of_the_canary_is() -> None:
 def test_without_a_canary_it_is_said_why() -> None:
     family = Family(resource=resource(condition("Ready", "True", "Serving")), now=NOW)
     assert "Canary:  none (no version newer than prod's)" in printed(render.overview(family))
+    new = resource(prod=None)
+    text = printed(render.overview(Family(resource=new, now=NOW)))
+    assert "Prod:    nothing to serve yet" in text and "Canary:  none yet" in text
 
 
 def test_why_names_the_pods_that_vanished_with_their_rows() -> None:
@@ -450,4 +453,4 @@ def test_every_verb_takes_the_same_options(verb: str) -> None:
 
 def test_a_version_that_was_given_up_is_no_rollout() -> None:
     given_up = {"display": "none, not 3", "readyReplicas": 0, "replicas": 0}
-    assert stage_words(given_up) == "nothing, version 3 was given up  0/0"
+    assert stage_words(given_up, "none") == "nothing, version 3 was given up  0/0"

@@ -122,7 +122,7 @@ def checks(world: World, verdicts: str, *, looking: bool) -> None:
     for number, each in enumerate(verdicts.split()):
         verdict, _, version = (each if ":" in each else f"{each}:3").partition(":")
         world.now += timedelta(minutes=20)
-        words = "MLflow does not answer" if verdict == "error" else None
+        words = "MLflow does not answer" if verdict == "error" else f"temp is far off ({verdict})."
         world.drift_run(verdict, report=f"r{number}", version=version, message=words)
         if looking:
             world.settle()

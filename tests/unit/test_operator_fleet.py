@@ -63,12 +63,13 @@ def test_a_status_is_told_in_figures() -> None:
     assert ("drift_psi_high", "temp") not in told
 
 
-def test_figures_of_drift_are_those_of_the_verdict_that_stands() -> None:
+def test_figures_of_drift_are_those_of_the_verdict_that_holds() -> None:
     failed = {"verdict": "error", "lastRunTime": "2026-03-01T11:30:00Z", "lastVerdict": STATUS["drift"]}
     told = figures(made(status={**STATUS, "drift": failed}))
     wanted = {
-        ("drift_verdict", "error"): 1,
-        ("drift_verdict", "drift"): 0,
+        ("drift_verdict", "error"): 0,
+        ("drift_verdict", "drift"): 1,
+        ("drift_rows",): 41667,
         ("drift_last_run_timestamp_seconds",): datetime(2026, 3, 1, 11, 30, tzinfo=UTC).timestamp(),
         ("drift_verdict_timestamp_seconds",): datetime(2026, 3, 1, 11, tzinfo=UTC).timestamp(),
         ("drift_consecutive",): 2,

@@ -40,7 +40,7 @@ def _said(assessment: Assessment, otherwise: str) -> str:
     later = in_words(gap - gap % timedelta(minutes=1) or gap)
     did = "failed" if last.verdict is DriftVerdict.ERROR else "could not tell"
     why = f": {last.message}" if last.message else ""
-    return f"as of {at:%Y-%m-%d %H:%M} UTC: {words}. The last check, {later} later, {did}{why}"
+    return f"as of {at:%Y-%m-%d %H:%M} UTC: {words.rstrip('.')}. The last check, {later} later, {did}{why}"
 
 
 def _checks_are_wanted(assessment: Assessment) -> bool:
@@ -76,7 +76,7 @@ def there_is_too_little_data(assessment: Assessment) -> ConditionValue | None:
     """Too few rows, or too short a time."""
     if _standing(assessment).verdict is not DriftVerdict.INSUFFICIENT:
         return None
-    words = _said(assessment, "too little data to judge") + _earlier(assessment)
+    words = _said(assessment, "too little data to judge").rstrip(".") + _earlier(assessment)
     return ConditionValue(Reason.NOT_ENOUGH_DATA, words, "Unknown")
 
 
