@@ -19,12 +19,14 @@ import numpy as np
 from scipy import special, stats
 from scipy.signal import lfilter
 
+from driftlead_drift.judging.class_rates import moved_class
 from driftlead_drift.judging.facts import WindowCounts
 from driftlead_drift.judging.history import PastRun
 from driftlead_drift.judging.judge import judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.judging.truth import CAP
 from driftlead_drift.statistics import sequential
+from driftlead_drift.statistics.dependence import component
 from driftlead_drift.statistics.intervals import excess_of, size
 from driftlead_drift.statistics.means import Sums, difference, summed
 from driftlead_drift.statistics.null import null_law
@@ -163,6 +165,52 @@ def power(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
             found += verdict.features[0].p_adjusted <= 0.01
         out.append({"window rows": m, "shift (sd)": d, "changed": found / runs, "exit 2": exits / runs})
     return out
+
+
+def rates(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
+    """G12: how often a rare class of the prediction alarms by its rate; 19 frequent classes beside it."""
+    out = []
+    cases = [
+        *(
+            (n, m, 0.01, r, 0.0)
+            for n, m in ((1_000, 1_000), (10_000, 10_000), (100_000, 1_000))
+            for r in (1, 2)
+        ),
+        *((10_000, 10_000, 0.01, r, 0.0) for r in (2.5, 3, 4)),
+        *((10_000, 2_000, 0.01, r, 0.0) for r in (3, 4, 6)),
+        (100_000, 100_000, 0.01, 3, 0.0),
+        *((100_000, 100_000, 0.001, r, 0.0) for r in (1, 3, 4, 0.25)),
+        *((100_000, 10_000, 0.01, r, sd) for sd in (0.3, 0.6) for r in (1, 2, 4, 8)),
+    ]
+    for n, m, share, times, sd in cases:
+        alarms = sum(rate_alarms(rng, (n, m), share, times, sd) for _ in range(runs))
+        out.append(
+            {
+                "reference rows": n,
+                "window rows": m,
+                "share": f"{100 * share:g} %",
+                "times as often": times,
+                "varies between periods": f"by {100 * sd:.0f} %" if sd else "not",
+                "alarms": alarms / runs,
+            }
+        )
+    return out
+
+
+def rate_alarms(
+    rng: np.random.Generator, rows: tuple[int, int], share: float, times: float, sd: float
+) -> bool:
+    """Whether one window alarms; where the rate varies, the baseline has ten blocks that say so."""
+
+    def counts(size: int, rate: float) -> np.ndarray:
+        rate = min(rate * np.exp(sd * rng.normal()), 0.9)
+        return np.append(rng.multinomial(size, [rate, *np.full(19, (1 - rate) / 19)]), [0, 0])
+
+    blocks = np.stack([counts(rows[0] // 10, share) for _ in range(10)])
+    names = tuple(f"class {k}" for k in range(20))
+    bins = FeatureBins("prediction", "categorical", blocks.sum(axis=0), categories=names)
+    between = component([blocks]) if sd else None
+    return moved_class(bins, (bins.counts, counts(rows[1], share * times)), between, ONE) is not None
 
 
 def coverage(rng: np.random.Generator, runs: int) -> list[dict[str, Any]]:
@@ -411,6 +459,7 @@ SIMULATIONS: dict[str, Callable[[np.random.Generator, int], list[dict[str, Any]]
     "dependent": dependent,
     "power": power,
     "coverage": coverage,
+    "rates": rates,
     "robustness": robustness,
     "canary": canary,
     "labels": labels,

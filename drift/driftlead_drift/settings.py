@@ -78,6 +78,11 @@ class Rule(Connections):
     q: float = Field(0.01, description="Rate of false discoveries over all features and the prediction")
     tau: float = Field(0.10, description="Corrected PSI from which a real difference is large: drift")
     tau_prediction: float = Field(0.10, description="The same for predictions")
+    class_ratio: float = Field(
+        2.0,
+        description="A class that is predicted surely more than this many times as often as in training, or "
+        "as seldom, is drift, however rare it is",
+    )
     severe: float = Field(
         0.25, description="PSI that the interval's lower end must exceed for the verdict severe"
     )

@@ -336,7 +336,7 @@ def test_clusters_of_rows_need_their_groups() -> None:
 
 @pytest.mark.parametrize("wrong", [
     {"q": 0}, {"q": 1.5}, {"tau": -1}, {"severe": 0.05}, {"persistence": 0}, {"rule": "magic"},
-    {"period": 0.0}, {"min_rows": -1},
+    {"period": 0.0}, {"min_rows": -1}, {"class_ratio": 1.0},
 ])  # fmt: skip
 def test_a_threshold_that_makes_no_sense_is_refused_in_a_sentence(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -60,6 +60,27 @@ def test_a_rare_category_changes_another_ones_index_by_less_than_a_twentieth() -
     assert max(values) / min(values) < 1.05
 
 
+@pytest.mark.parametrize(("bin_", "share"), [(12, 0.015), (11, 0.02), (12, 0.4)])
+def test_a_bin_that_one_side_never_filled_counts_the_same_however_large_that_side_is(
+    bin_: int, share: float
+) -> None:
+    m, found, mirrored = 20_000, [], []
+    for n in (1_000, 10_000, 1_000_000):
+        reference = np.array([0, *[n // 10] * 10, 0, 0, 0])
+        window = np.array([0, *[int(m * (1 - share) / 10)] * 10, 0, 0, 0])
+        window[bin_] = int(m * share)
+        found.append(psi(reference, window, open_bins=(0, 11)).value)
+        mirrored.append(psi(window, reference).value)
+    assert max(found) / min(found) < 1.005
+    assert max(mirrored) / min(mirrored) < 1.005
+
+
+def test_bins_below_the_floor_on_both_sides_cost_no_freedom_and_add_nothing() -> None:
+    index = psi(np.array([900_000, 100_000, 300, 40]), np.array([89_990, 10_000, 5, 5]))
+    assert index.freedom == 1
+    assert index.contribution[2:].tolist() == [0, 0]
+
+
 def test_benjamini_hochberg_equals_statsmodels_and_scipy() -> None:
     p = np.random.default_rng(3).random(500) ** 3
     p[::50] = p[1]

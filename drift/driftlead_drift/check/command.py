@@ -101,6 +101,7 @@ def policy_of(settings: CheckSettings) -> Policy:
             q=settings.q,
             tau=settings.tau,
             tau_prediction=settings.tau_prediction,
+            class_ratio=settings.class_ratio,
             severe=settings.severe,
             confidence=settings.confidence,
             broad_share=settings.broad_share,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_drift.judging import words
+from driftlead_drift.judging.class_rates import ClassRate, moved_class
 from driftlead_drift.judging.facts import OverTime
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.judging.reference import Reference
 from driftlead_drift.statistics.deciding import Index, PopulationStability, Statistic
+from driftlead_drift.statistics.dependence import Component
 from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.multiplicity import adjust
 from driftlead_drift.statistics.null import Null
@@ -80,6 +82,7 @@ class Measured:
     index: Index
     law: Null
     p_value: float
+    between: Component | None = None
 
 
 def measure(
@@ -91,7 +94,15 @@ def measure(
         index = STATISTIC.index(before, now, feature.open_bins)
         law = STATISTIC.law(index, between)
         out.append(
-            Measured(feature, before, np.asarray(now, dtype=np.int64), index, law, law.p_value(index.value))
+            Measured(
+                feature,
+                before,
+                np.asarray(now, dtype=np.int64),
+                index,
+                law,
+                law.p_value(index.value),
+                between,
+            )
         )
     return out
 
@@ -121,7 +132,9 @@ def judge_features(
     out = []
     for i, (each, p) in enumerate(zip(measured, adjusted, strict=True)):
         extent = STATISTIC.size(each.index, each.law, policy.confidence)
-        tau = policy.tau_prediction if has_prediction and i == len(measured) - 1 else policy.tau
+        is_prediction = has_prediction and i == len(measured) - 1
+        tau = policy.tau_prediction if is_prediction else policy.tau
+        rate = None
         if policy.rule == "psi":
             above = each.index.value > policy.psi_threshold
             status = DriftVerdict.DRIFT if above else DriftVerdict.STABLE
@@ -132,8 +145,16 @@ def judge_features(
                 extent, significant=bool(p <= policy.q), enough=enough, tau=tau, severe=policy.severe
             )
             status = _bounded(status, rows, beyond=is_beyond(each))
-        out.append(_written(each, extent, status, p=float(p), policy=policy, tests=len(measured)))
+            if is_prediction and enough and not status.is_drift:
+                rate = moved_class(each.bins, (each.reference, each.counts), each.between, policy)
+        judged = _written(each, extent, status, p=float(p), policy=policy, tests=len(measured))
+        out.append(judged if rate is None else _by_class(judged, each, rate))
     return tuple(out)
+
+
+def _by_class(judged: FeatureJudgement, each: Measured, rate: ClassRate) -> FeatureJudgement:
+    sentence = words.class_rate(each.bins, each.reference, each.counts, rate)
+    return replace(judged, status=DriftVerdict.DRIFT, sentence=sentence, tested=True)
 
 
 def decide(extent: Size, *, significant: bool, enough: bool, tau: float, severe: float) -> DriftVerdict:

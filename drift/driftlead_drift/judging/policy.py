@@ -14,6 +14,7 @@ REASONS: Final = {
     "q": "chance of any alarm in a window in which nothing drifted: about one in two years of weeks",
     "tau": "PSI of a mean shift of a third of a standard deviation: smaller ones rarely harm a model",
     "tau_prediction": "as tau, for the model's own answers",
+    "class_ratio": "a rare class that surely comes more than twice as often is twice the work for somebody",
     "severe": "PSI of half a standard deviation; where it is surely larger, one window is enough",
     "persistence": "windows in a row, not overlapping: what passes by itself retrains nothing",
     "confidence": "of the interval for the true PSI, whose lower end decides `severe`",
@@ -39,6 +40,7 @@ class Policy:
     q: float = 0.01
     tau: float = 0.10
     tau_prediction: float = 0.10
+    class_ratio: float = 2.0
     severe: float = 0.25
     persistence: int = 2
     confidence: float = 0.90
@@ -57,6 +59,11 @@ class Policy:
         for name in ("tau", "tau_prediction", "severe", "broad_psi", "psi_threshold", "window"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, it is {getattr(self, name)}")
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        if not self.class_ratio > 1:
+            raise ValueError(f"class_ratio must be above 1, it is {self.class_ratio}")
         if self.severe < self.tau:
             raise ValueError(f"severe ({self.severe}) must not be below tau ({self.tau})")
         if self.persistence < 1:

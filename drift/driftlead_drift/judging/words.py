@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from driftlead_drift.judging.class_rates import ClassRate
 from driftlead_drift.statistics.deciding import Index
 from driftlead_drift.statistics.intervals import Size
 from driftlead_drift.statistics.null import Null
@@ -60,6 +61,16 @@ def moved_most(bins: FeatureBins, reference: NDArray[Any], counts: NDArray[Any],
     k = int(np.argmax(index.contribution))
     now, before = percent(int(counts[k]), int(counts.sum())), percent(int(reference[k]), int(reference.sum()))
     return f"{now} of the rows {which(bins, k)}, {before} in training"
+
+
+def class_rate(bins: FeatureBins, reference: NDArray[Any], counts: NDArray[Any], rate: ClassRate) -> str:
+    """One sentence on a class that is predicted far more often than in training, or far more seldom."""
+    k = rate.bin
+    now, before = percent(int(counts[k]), int(counts.sum())), percent(int(reference[k]), int(reference.sum()))
+    seen = f"{now} of the rows {which(bins, k)}, {before} in training"
+    if not np.isfinite(rate.high):
+        return f"{seen}: surely more than {rate.low:.2g} times as often."
+    return f"{seen}: {rate.ratio:.2g} times as often (surely {rate.low:.2g} to {rate.high:.2g} times)."
 
 
 def which(bins: FeatureBins, k: int) -> str:

@@ -24,7 +24,7 @@ import numpy as np
 from scipy import special
 
 from driftlead_drift.statistics.dependence import Component
-from driftlead_drift.statistics.psi import SMOOTHING, UNSEEN, Psi
+from driftlead_drift.statistics.psi import ROWS, SMOOTHING, UNSEEN, Psi
 
 _APART: Final = 0.6  # how far a block's directions are taken to know nothing of one another
 _POINTS: Final = 2000  # of the open bins' law, over which its moments are taken
@@ -91,6 +91,7 @@ def open_moments(n: float, m: float) -> tuple[float, float]:
         return 0.0, 0.0
     chance = (np.arange(_POINTS) + 0.5) / _POINTS
     k = np.floor(np.log(chance) / np.log(m / (n + m)))
-    share, before = (k + SMOOTHING) / m, UNSEEN / n
+    least = UNSEEN / ROWS
+    share, before = np.maximum((k + SMOOTHING) / m, least), max(UNSEEN / n, least)
     part = np.where(k > 0, (share - before) * np.log(share / before), 0.0) / (1 / n + 1 / m)
     return float(part.mean()), float(part.var())

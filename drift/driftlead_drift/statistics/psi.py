@@ -21,6 +21,16 @@ UNSEEN: Final = 1.0
 """Added to the reference in bins that it left empty by construction: of n values the next lies beyond their
 extremes with a chance of about 1/n on either side, not of 0.5/n."""
 
+ROWS: Final = 1000.0
+"""No share counts for less than the pseudo-count of this number of rows: half a row, or one where the
+reference is empty by construction. Without a floor the index of a bin that one side never filled grows with
+the logarithm of that side's rows: the same missing values would be drift for a large baseline only."""
+
+
+def floors(is_open: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The least share that counts in each bin, on either side."""
+    return np.where(is_open, UNSEEN, SMOOTHING) / ROWS
+
 
 @dataclass(frozen=True)
 class Psi:
@@ -28,7 +38,7 @@ class Psi:
 
     `value`: PSI, at least 0. `contribution`: shape (bins,), sums to `value`; 0 where both sides are empty.
     `signed`: shape (bins,), the root of the contribution, negative where the window has the smaller share.
-    `occupied`: closed bins with any row on either side; an empty bin costs no degree of freedom.
+    `occupied`: closed bins whose share exceeds the floor on either side; others cost no degree of freedom.
     `open`: bins that the reference left empty by construction. `n`, `m`: rows of reference and window.
     `variance`: of the index, to first order (delta method), were rows independent; 0 without smoothing.
     """
@@ -72,16 +82,18 @@ def psi(
     is_open[list(open_bins)] = True
     used = (a + b) > 0
     variance = 0.0
+    occupied = int(np.count_nonzero(used & ~is_open))
     if n > 0 and m > 0:
+        least = floors(is_open[used]) if smoothing > 0 else np.zeros(int(used.sum()))
         unseen = UNSEEN if smoothing > 0 else 0.0
         p = a[used] + np.where(is_open[used], unseen, smoothing)
         q = b[used] + smoothing
-        p, q = p / p.sum(), q / q.sum()
+        p, q = np.maximum(p / p.sum(), least), np.maximum(q / q.sum(), least)
         with np.errstate(divide="ignore"):
             contribution[used] = np.where(p == q, 0.0, (q - p) * (np.log(q) - np.log(p)))
         signed[used] = np.sign(q - p) * np.sqrt(contribution[used])
+        occupied = int(np.count_nonzero((np.maximum(p, q) > least) & ~is_open[used]))
         variance = _variance(p, q, n, m)
-    occupied = int(np.count_nonzero(used & ~is_open))
     return Psi(float(contribution.sum()), contribution, signed, occupied, int(is_open.sum()), n, m, variance)
 
 
