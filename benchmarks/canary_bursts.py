@@ -120,6 +120,7 @@ CASES: list[tuple[str, Law, Law, float, tuple[int, int]]] = [
     ("1 % in bursts of 5 minutes, the canary all", ill(5), steady(1.0), 0.005, (3, 1)),
     ("1 %, the canary 20 % from its second hour", steady(0.01), from_minute(60, steady(0.01), steady(0.2)),
      0.005, (3, 1)),
+    ("doubled: 1 % to 2 %, independent", steady(0.01), steady(0.02), 0.005, (3, 1)),
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ import structlog
 from driftlead_drift.command_result import CommandResult
 from driftlead_drift.commandline import Parser, add_settings, settings_from
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.printable import printable
 from driftlead_drift.settings import (
     BaselineSettings,
     CheckSettings,
@@ -107,26 +108,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         export_connections(settings.connections_dir)
         result = command.run(settings)
         if settings.json_output or result.words:
-            print(json.dumps(result.document) if settings.json_output else result.words, flush=True)
+            print(
+                json.dumps(result.document) if settings.json_output else printable(result.words, keep="\n"),
+                flush=True,
+            )
         if result.error:
-            print(f"driftlead-drift {name}: {result.error}", file=sys.stderr)
+            _say(name, result.error)
         return result.exit_code
     except CannotJudgeError as error:
-        print(f"driftlead-drift {name}: {error}", file=sys.stderr)
+        _say(name, str(error))
     except KeyboardInterrupt:
-        print(f"driftlead-drift {name}: interrupted", file=sys.stderr)
+        _say(name, "interrupted")
     except BrokenPipeError:
         # Whoever read our output is gone; Python's flush at exit must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         if os.environ.get("DRIFTLEAD_DEBUG"):
             raise
-        print(
-            f"driftlead-drift {name}: unexpected {type(error).__name__}: {error}; set DRIFTLEAD_DEBUG=1 to "
-            f"see where",
-            file=sys.stderr,
-        )
+        _say(name, f"unexpected {type(error).__name__}: {error}; set DRIFTLEAD_DEBUG=1 to see where")
     return CommandExit.CANNOT_JUDGE
+
+
+def _say(name: str, error: str) -> None:
+    print(f"driftlead-drift {name}: {printable(error)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

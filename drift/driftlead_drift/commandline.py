@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from driftlead_drift.errors import CannotJudgeError
+from driftlead_drift.printable import printable
 from driftlead_formats.settings_source import variable_names
 from driftlead_formats.verdicts import CommandExit
 
@@ -23,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong and how to get help."""
-        self.exit(CommandExit.CANNOT_JUDGE, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(CommandExit.CANNOT_JUDGE, f"{self.prog}: {printable(message)}; see {self.prog} --help\n")
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[BaseSettings]) -> None:

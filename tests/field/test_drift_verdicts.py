@@ -1,4 +1,4 @@
-"""Verdicts of the drift check that surprised people: of new missing values, and of rare predictions."""
+"""What the drift check said that surprised people: of new missing values, of rare predictions, of names."""
 
 from pathlib import Path
 
@@ -80,3 +80,40 @@ def test_how_many_times_as_often_is_a_matter_of_a_setting(drift: Drift) -> None:
     now, said = answers(10_000, 0.04, seed=6), ("--prediction-column", "said")
     assert drift.check(now, *said, "--class-ratio", "6").code == 0
     assert drift.check(now, *said, "--class-ratio", "1").code == 1
+
+
+NAME = "late\x1b[2J\x1b]0;owned\x07\u202e"
+
+
+# A column's name comes from whoever wrote the file (CVE-2003-0063: terminals that echo a title).
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("baseline", "--data", "named.csv", "--exclude", "x"),
+        ("baseline", "--data", "named.csv", "--time-column", NAME),
+        ("baseline", "--data", "plain.csv", "--time-column", NAME),
+        ("baseline", "--data", "plain.csv", f"--{NAME}", "1"),
+        ("check", "--baseline", "named.json", "--data", "named.csv"),
+        ("check", "--baseline", "named.json", "--data", "plain.csv"),
+    ],
+)
+def test_names_and_values_of_a_file_are_no_commands_to_the_terminal(
+    drift: Drift, words: tuple[str, ...]
+) -> None:
+    table = with_gaps(2_000, 0.0, seed=1)
+    drift.put(table, "plain")
+    drift.put(table.rename(columns={"y": NAME}), "named")
+    drift.run("baseline", "--data", "named.csv", "--out", "named.json")
+    done = drift.run(*words)
+    assert "Traceback" not in done.stderr
+    assert all(c.isprintable() or c == "\n" for c in done.stdout + done.stderr)
+
+
+# Values that float32 does not hold made a warning of NumPy's, with a path of the source, in the terminal.
+def test_values_beyond_float32_are_counted_without_a_word_of_numpy(drift: Drift) -> None:
+    table = with_gaps(2_000, 0.0, seed=1)
+    table.loc[:9, "x"] = [1e39, -1e39, 1e300, -1e300, 1.7e308, 1e-300, 5e-324, 3.5e38, -3.5e38, 0.0]
+    said = drift.judge(table, with_gaps(2_000, 0.0, seed=2))
+    assert said.code == 0
+    assert "Warning" not in said.text
+    assert "Warning" not in drift.run("baseline", "--data", "before.csv", "--out", "again.json").stderr

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from driftlead_drift.judging import words
+from driftlead_drift.printable import printable
 
 HALF = 0.25
 """PSI in the middle of a ruler: its scale psi / (psi + 0.25) shows 0.01 and 20 alike, and never ends."""
@@ -25,7 +26,7 @@ LONG = re.compile(r".{1,12}", re.DOTALL)
 def visible(text: str, most: int = 80) -> str:
     """A text of foreign origin as it may be shown: control and direction characters as escapes, cut
     to a length."""
-    shown = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    shown = printable(text)
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
