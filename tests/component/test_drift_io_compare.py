@@ -167,7 +167,7 @@ def test_equal_sides_whose_requests_have_many_rows_are_not_told_apart(environmen
 
 
 async def failed(deployment: str, requests: int, errors: int) -> None:
-    """Histograms alone: so many requests and failures, evenly over the last minutes."""
+    """Histograms alone: requests and failures, evenly over the last minutes."""
     connection = await asyncpg.connect(os.environ["DRIFTLEAD_POSTGRES_DSN"])
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     for ago, all_, bad in zip(
