@@ -190,6 +190,95 @@ def test_an_optional_column_may_be_absent(python: Path, tmp_path: Path) -> None:
                 client.post(path, body)
 
 
+@pytest.mark.parametrize("name", [" income", "income ", " Total Length "])
+def test_a_name_with_blanks_is_a_name(name: str, python: Path, tmp_path: Path) -> None:
+    """CICIDS2017, which half of intrusion detection trains on, has a blank before most of its names."""
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=[name, "age"])
+    model = HistGradientBoostingClassifier(max_iter=5).fit(table, (table[name] > 0).astype(int))
+    with served(kept(tmp_path / "m", model, table), python, list(table)) as client:
+        assert wrong_protocols(client, [[2, 0], [-2, 0]], [1, 0]) == {}
+
+
+@pytest.fixture(scope="module")
+def by_place(python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """A model of an array: its features have no names."""
+    table = np.random.default_rng(0).normal(size=(200, 3))
+    model = HistGradientBoostingClassifier(max_iter=20).fit(table, (table[:, 0] > table[:, 2]).astype(int))
+    with served(kept(tmp_path_factory.mktemp("model") / "m", model, table[:20]), python) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"f0,f1,f2\n2,0,0\n",
+        b"0,1,2\n2,0,0\n",  # pandas' names of an array's columns
+        b",0,1,2\n0,2,0,0\n",  # and its row numbers
+        b"Unnamed: 0,f0,f1,f2\n0,2,0,0\n",
+        b"income,age,debt\n2,0,0\n",
+        b"\xef\xbb\xbf f0, f1, f2\r\n2,0,0\r\n",
+    ],
+)
+def test_csv_of_features_without_names_is_read_by_place(by_place: Client, body: bytes) -> None:
+    assert by_place.post("/invocations", body, **CSV)["predictions"] == [1]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"2,0,0\n-2,0,0\n",  # no header: the first row vanished
+        b"2.5,0.1,-3\n-2,0,0\n",
+        b"f0,f1,f2\n0,2,0,0\n",  # row numbers without a name: every value shifted by one
+        b"f0,f1,f2\n2,0,0,\n",
+        b"f0,f1,f2,f3\n2,0,0,9\n",
+        b"id,f0,f1,f2\n7,2,0,0\n",
+        b"f0,f1\n2,0\n",
+        b"f2,f1,f0\n0,0,2\n",  # another order than the only one that the model knows
+        b"2,1,0\n0,0,2\n",
+        b"f0;f1;f2\n2;0;0\n",
+    ],
+)
+def test_csv_of_another_width_or_order_is_refused(by_place: Client, body: bytes) -> None:
+    with pytest.raises(Refusal) as refused:
+        by_place.post("/invocations", body, **CSV)
+    assert refused.value.status == 422
+
+
+@pytest.mark.parametrize("columns", [["f2", "f1", "f0"], [2, 1, 0], [0, 1, 2, 3], [0, 1], []])
+def test_split_of_another_width_or_order_is_refused(by_place: Client, columns: list[Any]) -> None:
+    with pytest.raises(Refusal) as refused:
+        by_place.post("/invocations", {"dataframe_split": {"columns": columns, "data": [[0, 0, 2]]}})
+    assert refused.value.status == 422
+
+
+MISSHAPEN: dict[str, Any] = {
+    "a transposed table": {"shape": [2, 3], "data": [[2, -2], [0, 0], [0, 0]]},
+    "ragged rows": {"shape": [2, 3], "data": [[2, 0, 0, -2], [0, 0]]},
+    "another nesting": {"shape": [2, 3], "data": [[[2], [0]], [[0], [-2]], [[0], [0]]]},
+    "lists and numbers": {"shape": [1, 3], "data": [[2], 0, 0]},
+}
+
+
+@pytest.mark.parametrize("case", MISSHAPEN)
+def test_a_tensor_whose_data_have_another_shape_is_refused(client: Client, case: str) -> None:
+    """Flattened and cut again the values would stand in other columns: triton-inference-server#3603."""
+    with pytest.raises(Refusal) as refused:
+        client.post(V2, {"inputs": [{"name": "input", "datatype": "FP64", **MISSHAPEN[case]}]})
+    assert refused.value.status == 422
+    assert "shape" in json.dumps(refused.value.said)
+
+
+@pytest.mark.parametrize("shape", [[1, 4], [2, 2], [2, 1, 2]])
+def test_a_features_tensor_has_one_value_a_row(client: Client, shape: list[int]) -> None:
+    inputs = [{"name": name, "shape": shape, "datatype": "FP64", "data": [2, -2, 3, -3]} for name in NAMES]
+    with pytest.raises(Refusal) as refused:
+        client.post(V2, {"inputs": inputs})
+    assert refused.value.status == 422
+    for good in ([4], [4, 1], [4, 1, 1]):
+        inputs = [{**each, "shape": good} for each in inputs]
+        assert client.post(V2, {"inputs": inputs})["outputs"][0]["shape"] == [4, 1]
+
+
 def test_by_place_every_value_is_needed(client: Client) -> None:
     for name in ("predict", "v1", "v2-json", "csv", "split"):
         by_place = Client(client.server, NAMES[:2])

@@ -108,3 +108,47 @@ def predictions(job: Job) -> dict[str, Any]:
     if likely is not None:
         document["probabilities"] = likely
     return document
+
+
+def once(columns: list[Any], field: str) -> None:
+    """Refuses a name that stands twice: nobody knows which of the two is meant."""
+    names = [str(column) for column in columns]
+    if len(set(names)) < len(names):
+        name = next(name for name in names if names.count(name) > 1)
+        raise unprocessable(f"column {name!r} came {names.count(name)} times; send it once", field=name)
+
+
+def by_column(columns: list[Any], row: object) -> dict[str, Any]:
+    """One row of the split form."""
+    if not isinstance(row, list) or len(row) != len(columns):
+        raise unprocessable(
+            f"`data` holds {shown(row)}; expected a list of {len(columns)} values, one a column",
+            field="data",
+            expected=f"{len(columns)} values",
+        )
+    return {str(column): item for column, item in zip(columns, row, strict=True)}
+
+
+def in_place(columns: list[str], validator: RowValidator, field: str) -> None:
+    """Refuses names for features without names, where they say another number or order than the model's.
+
+    Any names are taken for the columns in the model's order; numbers from 0 on, and f0, f1, ..., say which.
+    """
+    if len(columns) != validator.width:
+        raise unprocessable(
+            f"`{field}` names {len(columns)} columns ({shown(columns)}); the model takes {validator.width} "
+            "by place",
+            field=field,
+            seen=f"{len(columns)} columns",
+            expected=f"{validator.width} columns",
+        )
+    places = [str(at) for at in range(validator.width)]
+    for order in (places, validator.signature.names):
+        if columns != order and sorted(columns) == sorted(order):
+            raise unprocessable(
+                f"`{field}` names the columns {shown(columns)}; the model knows them by place only, send "
+                f"them in the order {shown(order)}",
+                field=field,
+                seen=shown(columns),
+                expected=shown(order),
+            )

@@ -4,8 +4,6 @@ MLflow's own client writes a gap of a frame as `NaN`, which no other JSON has, a
 text "NaT". Both are null here, as they are to MLflow's server; `/predict` takes JSON alone.
 """
 
-import csv
-import io
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,19 +14,20 @@ from driftlead_inference.jobs import Job
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
 from driftlead_inference.protocols.bodies import (
-    check_count,
+    by_column,
+    in_place,
     object_of,
+    once,
     predictions,
     table,
     wants_probabilities,
 )
+from driftlead_inference.protocols.csv_body import from_csv
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
 from driftlead_inference.protocols.schemas import holding, rows
 from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator
 
-# What pandas, R and Java write for a missing number or time.
-NO_VALUE = frozenset({"nan", "nat", "na", "n/a", "null", "none"})
 # A string as a whole, also one without an end, or NaN outside of any. Nothing of it is tried twice.
 STRING_OR_NAN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|NaN', re.DOTALL)
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -94,29 +93,13 @@ def from_split(value: object, validator: RowValidator) -> object:
             expected="columns and data",
         )
     columns = value.get("columns")
-    if not isinstance(columns, list) or not validator.signature.named:
+    if not isinstance(columns, list):
+        return value["data"]
+    if not validator.signature.named:
+        in_place([str(column) for column in columns], validator, "dataframe_split")
         return value["data"]
     once(columns, "dataframe_split")
     return [by_column(columns, row) for row in value["data"]]
-
-
-def once(columns: list[Any], field: str) -> None:
-    """Refuses a name that stands twice: nobody knows which of the two is meant."""
-    names = [str(column) for column in columns]
-    if len(set(names)) < len(names):
-        name = next(name for name in names if names.count(name) > 1)
-        raise unprocessable(f"column {name!r} came {names.count(name)} times; send it once", field=name)
-
-
-def by_column(columns: list[Any], row: object) -> dict[str, Any]:
-    """One row of the split form."""
-    if not isinstance(row, list) or len(row) != len(columns):
-        raise unprocessable(
-            f"`data` holds {shown(row)}; expected a list of {len(columns)} values, one a column",
-            field="data",
-            expected=f"{len(columns)} values",
-        )
-    return {str(column): item for column, item in zip(columns, row, strict=True)}
 
 
 def from_columns(value: Mapping[str, Any], form: str) -> list[dict[str, Any]]:
@@ -142,65 +125,6 @@ def known(row: object, validator: RowValidator) -> object:
 def gap(value: object, feature: Feature) -> object:
     """A value, null where it is a time that is none."""
     return None if value == "NaT" and feature.kind == "datetime" else value
-
-
-def from_csv(body: bytes, validator: RowValidator, limit: int) -> list[list[Any]]:
-    """CSV with a header; an empty cell is a missing value. A byte order mark and blanks around names do not
-    count."""
-    try:
-        lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig"))) if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise unprocessable(f"the body is not valid CSV: {error}", expected="CSV in UTF-8") from error
-    if not lines:
-        raise unprocessable("the body is empty; expected CSV with a header", expected="CSV")
-    header, cells = [name.strip() for name in lines[0]], lines[1:]
-    if validator.signature.named:
-        check_header(header, validator)
-    check_count(len(cells), limit)
-    kinds = {feature.name: feature.kind for feature in validator.signature.features}
-    places = [feature.kind for feature in validator.signature.features]
-    rows: list[object] = []
-    for line in cells:
-        if validator.signature.named:
-            row = by_column(header, line)
-            rows.append({name: cell(text, kinds[name]) for name, text in row.items() if name in kinds})
-        else:
-            rows.append([cell(text, kind) for text, kind in zip(line, places, strict=False)])
-    return validator.admit(rows)
-
-
-def check_header(header: list[str], validator: RowValidator) -> None:
-    """Refuses a header without a required column, or with one that came twice."""
-    known = set(validator.signature.names)
-    once([name for name in header if name in known], "features")
-    if not (absent := validator.required.difference(header)):
-        return
-    cut = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
-    if cut is None:
-        raise validator.absent(absent, header)
-    name = next(name for name in validator.signature.names if name in absent)
-    raise unprocessable(
-        f"column {name!r} was not sent: the header is {shown(header[0])}, cut by {cut!r}; send commas",
-        field=name,
-        seen=shown(header[0]),
-        expected="columns separated by commas",
-    )
-
-
-def cell(text: str, kind: str) -> object:
-    """A cell as the JSON value that it stands for; in a column of text only an empty cell is missing."""
-    if kind != "string":
-        text = text.strip()
-    if text == "" or (kind != "string" and text.lower() in NO_VALUE):
-        return None
-    if kind in ("string", "datetime"):
-        return text
-    if kind == "boolean":
-        return {"true": True, "false": False, "1": True, "0": False}.get(text.lower(), text)
-    try:
-        return int(text) if text.lstrip("+-").isdigit() else float(text)
-    except ValueError:
-        return text
 
 
 def read(incoming: Incoming, served: ServedModel, limit: int) -> Request:

@@ -29,6 +29,7 @@ from driftlead_inference.protocols.tensors import (
     datatype_of,
     to_bytes,
     values_of,
+    wide,
 )
 from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator
@@ -119,6 +120,14 @@ def rows_of(
             )
         check_count(shape[0], limit)
         return [values[at : at + validator.width] for at in range(0, len(values), validator.width)]
+    for tensor, _ in columns.values():
+        if wide(tensor.shape[1:]):
+            raise unprocessable(
+                f"input {tensor.name!r} is of shape {tensor.shape}; a feature has one value a row, [rows, 1]",
+                field=tensor.name,
+                seen=shown(tensor.shape),
+                expected="[rows, 1]",
+            )
     lengths = {len(values) for _, values in columns.values()}
     if len(lengths) != 1:
         raise unprocessable(

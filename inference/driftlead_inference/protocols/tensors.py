@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from driftlead_inference.model.answers import type_of
-from driftlead_inference.problems import shown, unprocessable
+from driftlead_inference.problems import Refused, shown, unprocessable
 
 NUMPY = {
     "FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?",
@@ -47,7 +47,7 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
     count = math.prod(tensor.shape)
     size = tensor.parameters.get("binary_data_size")
     if size is None:
-        values = flat(tensor.data or [])
+        values = flat(tensor)
     else:
         if not isinstance(size, int) or not 0 <= size <= len(rest):
             raise unprocessable(
@@ -65,11 +65,34 @@ def values_of(tensor: Tensor, rest: memoryview) -> tuple[list[Any], memoryview]:
     return values, rest
 
 
-def flat(data: list[Any]) -> list[Any]:
-    """Nested lists in row-major order."""
+def flat(tensor: Tensor) -> list[Any]:
+    """A tensor's values in row-major order; lists within lists must have its shape. Raises `Refused`."""
+    data = tensor.data or []
+    sizes = [len(data)]
     while data and isinstance(data[0], list):
-        data = [item for part in data for item in (part if isinstance(part, list) else [part])]
+        lengths = {len(part) if isinstance(part, list) else -1 for part in data}
+        if len(lengths) > 1:
+            raise misshapen(tensor, "lists of different lengths")
+        sizes.append(lengths.pop())
+        data = [item for part in data for item in part]
+    if len(sizes) > 1 and wide(sizes) != wide(tensor.shape):
+        raise misshapen(tensor, f"lists of shape {sizes}")
     return data
+
+
+def wide(shape: list[int]) -> list[int]:
+    """A shape without its dimensions of one."""
+    return [size for size in shape if size != 1]
+
+
+def misshapen(tensor: Tensor, seen: str) -> Refused:
+    """The refusal of values that do not have the shape that the tensor says."""
+    return unprocessable(
+        f"input {tensor.name!r} says shape {tensor.shape}, its data are {seen}",
+        field=tensor.name,
+        seen=seen,
+        expected=f"shape {tensor.shape}",
+    )
 
 
 def from_bytes(tensor: Tensor, raw: memoryview) -> list[Any]:

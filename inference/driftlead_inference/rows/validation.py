@@ -43,8 +43,9 @@ class RowValidator:
         features = signature.features
         self.signature = signature
         self.accepts_missing = accepts_missing
-        self.accepts_huge = accepts_huge
-        self.largest = FLOAT64_MAX if accepts_huge else FLOAT32_MAX
+        # Beyond float32 a number is infinite to a column of that type, and so another one than was sent.
+        self.accepts_huge = accepts_huge and not any(each.dtype == "float32" for each in features)
+        self.largest = FLOAT64_MAX if self.accepts_huge else FLOAT32_MAX
         self.numeric = signature.numeric
         self.floats = signature.numeric and not exact  # a request may be read as floats
         self.width = len(features)
@@ -54,6 +55,9 @@ class RowValidator:
         self.refuses_null: NDArray[np.bool_] = np.array(refuses)
         wholes = [at for at, feature in enumerate(features) if feature.kind != "float"]
         self.whole: NDArray[np.intp] = np.array(wholes, dtype=np.intp)
+        self.ranges = [range_of(feature) for feature in features]
+        self.lowest = np.array([float(self.ranges[at][0]) for at in wholes])
+        self.highest = np.array([float(self.ranges[at][1]) for at in wholes])
         self.singles = struct.Struct(f"<{self.width}f")
 
     def admit(self, rows: Sequence[object]) -> list[Row]:
@@ -124,6 +128,8 @@ class RowValidator:
         converted = convert(value)
         if converted is None:
             raise self.refused(at, value, index)
+        if isinstance(converted, int | float) and not self.ranges[at][0] <= converted <= self.ranges[at][1]:
+            raise self.refused(at, value, index)
         return converted
 
     def missing(self, at: int, index: int | None) -> Refused:
@@ -131,10 +137,10 @@ class RowValidator:
         feature = self.signature.features[at]
         return unprocessable(
             f"{place(index)}feature {feature.name!r} (position {at}) is missing or null, and the model gives "
-            f"no answer without it; send {EXPECTED[feature.kind]}",
+            f"no answer without it; send {expected(feature)}",
             field=feature.name,
             seen="null",
-            expected=EXPECTED[feature.kind],
+            expected=expected(feature),
         )
 
     def refused(self, at: int, value: object, index: int | None) -> Refused:
@@ -142,10 +148,10 @@ class RowValidator:
         feature = self.signature.features[at]
         return unprocessable(
             f"{place(index)}feature {feature.name!r} (position {at}) is {shown(value)}; "
-            f"expected {EXPECTED[feature.kind]}",
+            f"expected {expected(feature)}",
             field=feature.name,
             seen=shown(value),
-            expected=EXPECTED[feature.kind],
+            expected=expected(feature),
         )
 
     def usual(self, matrix: NDArray[np.float64], packed: NDArray[np.float32]) -> bool:
@@ -176,9 +182,14 @@ class RowValidator:
         return (null & self.refuses_null) | beyond
 
     def all_whole(self, matrix: NDArray[np.float64]) -> bool:
-        """Whether the integer columns hold whole numbers or NaN."""
-        part = matrix[:, self.whole]
-        return bool(((part == np.rint(part)) | np.isnan(part)).all())
+        """Whether the integer columns hold whole numbers within their type, or NaN."""
+        return not self.unwhole(matrix[:, self.whole]).any()
+
+    def unwhole(self, part: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which values of integer and boolean columns these cannot hold: (rows, columns) or (columns,)."""
+        fits = (part == np.rint(part)) & (part >= self.lowest) & (part <= self.highest)
+        outside: NDArray[np.bool_] = ~(fits | np.isnan(part))
+        return outside
 
     def fault(self, row: NDArray[np.float64], index: int | None = None) -> Problem | None:
         """Why the model must not see this row: (features,); `index` is its place among several."""
@@ -197,12 +208,32 @@ class RowValidator:
                 seen=repr(float(row[at])),
                 expected=f"a number up to {self.largest:.4g}",
             ).problem
-        part = row[self.whole]
-        fraction = ~np.isnan(part) & (part != np.rint(part))
-        if fraction.any():
-            at = int(self.whole[int(fraction.argmax())])
+        unwhole = self.unwhole(row[self.whole])
+        if unwhole.any():
+            at = int(self.whole[int(unwhole.argmax())])
             return self.refused(at, float(row[at]), index).problem
         return None
+
+
+def range_of(feature: Feature) -> tuple[float, float]:
+    """The lowest and the highest number that the feature's type holds."""
+    if feature.kind == "boolean":
+        return 0, 1
+    if feature.kind == "integer":
+        limits = np.iinfo(feature.dtype)
+        return int(limits.min), int(limits.max)
+    largest = FLOAT32_MAX if feature.dtype == "float32" else FLOAT64_MAX
+    return -largest, largest
+
+
+def expected(feature: Feature) -> str:
+    """What the feature takes, in words."""
+    low, high = range_of(feature)
+    if feature.kind == "integer" and feature.dtype != "int64":
+        return f"a whole number from {low} to {high}"
+    if feature.dtype == "float32":
+        return f"a number up to {high:.4g}"
+    return EXPECTED[feature.kind]
 
 
 def place(index: int | None) -> str:
@@ -227,7 +258,7 @@ def as_integer(value: object) -> int | None:
         return None
     if isinstance(value, float) and not value.is_integer():
         return None
-    return int(value) if abs(value) < 2**63 else None
+    return int(value)
 
 
 def as_boolean(value: object) -> bool | None:
