@@ -39,7 +39,7 @@ def gather(settings: CheckSettings, subject: Subject) -> Gathered:
             "make one with: driftlead-drift baseline --data reference.csv --out baseline.json"
         )
     name, version, baseline, source = version_baseline(settings)
-    table = read_table(settings.data)
+    table = read_table(settings.data).named_as(baseline.names)
     counter, times, notes = _count(settings, table, baseline)
     span = None if times is None else times.span
     subject = replace(

@@ -17,6 +17,7 @@ from driftlead_formats.baseline.binning import FeatureBins
 FindingKind = Literal["missing", "new_values", "constant", "scale", "range", "unbinned"]
 LEVEL: Final = 1e-4  # a finding is a statement of its own: rare enough for hundreds of features
 NOTABLE: Final = 0.005  # shares that change by less are not worth a sentence
+TELLING: Final = 0.05  # share of training within categories of their own, below which nearly all is OTHER
 SCALE: Final = 0.05  # a larger share of rows beyond everything seen in training are not outliers
 
 
@@ -100,7 +101,17 @@ def _beyond(bins: FeatureBins, counts: NDArray[np.int64], rows: int) -> Finding 
 
 
 def _unbinned(bins: FeatureBins) -> Finding | None:
-    if bins.kind != "categorical" or bins.categories:
+    if bins.kind != "categorical":
+        return None
+    present = int(bins.counts.sum()) - bins.missing
+    known = int(bins.counts[: len(bins.categories)].sum())
+    if bins.categories and known < TELLING * present:
+        return Finding(
+            "unbinned",
+            f"training had another text in nearly every row, and {percent(known, present)} of them in common "
+            "categories: what is not seen cannot be told to be stable",
+        )
+    if bins.categories or not present:
         return None
     return Finding(
         "unbinned", "training had a different text in every row: an identifier cannot drift, it is not tested"

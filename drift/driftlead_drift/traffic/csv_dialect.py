@@ -7,7 +7,7 @@ one width. A byte order mark is skipped, UTF-16 (Excel's "Unicode text") is read
 import csv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -69,20 +69,43 @@ def _delimiter(path: Path, dialect: Dialect) -> str:
     """The delimiter that divides the header, and by which most rows have its width.
 
     Where none divides it there is one column: that by which every row has one cell: `0,5` has two by
-    comma.
+    comma. Raises CannotJudgeError where the rows are a table, and what stands before them is a title.
     """
-    found = [(*_agreement(path, Dialect(dialect.encoding, each, dialect.skip)), each) for each in DELIMITERS]
+    looks = [(each, _first_rows(path, replace(dialect, delimiter=each))) for each in DELIMITERS]
+    found = [(*_agreement(rows), each) for each, rows in looks]
     dividing = [one for one in found if one[1] > 1]
+    if not dividing and (title := next((rows for _, rows in looks if _is_titled(rows)), None)):
+        raise CannotJudgeError(
+            f"the first line of {path} is '{title[0][0][:60]}', and later lines have {len(title[-1])} cells; "
+            "remove what stands before the line that names the features"
+        )
     return max(dividing or found, key=lambda one: one[:2])[2]
 
 
-def _agreement(path: Path, dialect: Dialect) -> tuple[float, int]:
-    """Share of the first rows that are as wide as the header, and its width."""
+def _first_rows(path: Path, dialect: Dialect) -> list[list[str]]:
+    """The first rows that are not empty; none where they are not valid CSV."""
     try:
         with reader(path, dialect) as rows:
-            seen = [row for _, row in zip(range(LOOKED_AT), rows, strict=False) if row]
+            return [row for _, row in zip(range(LOOKED_AT), rows, strict=False) if row]
     except csv.Error:
+        return []
+
+
+def _agreement(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
+    """Share of the first rows that are as wide as the header, and its width."""
+    if not rows:
         return 0.0, 1
-    if not seen:
-        return 0.0, 1
-    return sum(len(row) == len(seen[0]) for row in seen) / len(seen), len(seen[0])
+    return sum(len(row) == len(rows[0]) for row in rows) / len(rows), len(rows[0])
+
+
+def _is_titled(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether all rows but some at the beginning have one width of several cells, names among them.
+
+    A column of decimal commas has two numbers a row, and no name.
+    """
+    wide = [row for row in rows if len(row) > 1]
+    if not wide or len({len(row) for row in wide}) > 1 or len(rows) < 3:
+        return False
+    first = next(at for at, row in enumerate(rows) if len(row) > 1)
+    table = rows[first:]
+    return len(table) == len(wide) and any(cell.strip()[:1].isalpha() for cell in table[0])

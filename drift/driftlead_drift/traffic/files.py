@@ -8,7 +8,7 @@ Parquet and the log give one reading of the same data.
 import csv
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.traffic import csv_dialect, number_text
 from driftlead_drift.traffic.csv_dialect import Dialect
+from driftlead_drift.traffic.file_formats import other_format
 from driftlead_drift.traffic.number_text import MeantOtherwiseError, Profile, Reading
 from driftlead_drift.traffic.parquet import index_columns, open_parquet, parquet_chunks
 
@@ -28,10 +29,6 @@ MOST_COLUMNS: Final = 20_000
 MOST_ROWS: Final = 200_000_000
 MOST_VALUES: Final = 200_000_000  # of a table that is held whole: 1.6 GB of numbers
 UNNAMED: Final = re.compile(r"Unnamed: \d+([._]\d+)*|__index_level_\d+__")
-NUMBERING: Final = frozenset(
-    {"index", "row", "rows", "row_id", "rowid", "row_number", "rownumber", "rowname", "rownames", "level_0",
-     "id", "idx", "nr", "no", "#"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,7 +57,7 @@ class Table:
             for columns in parquet_chunks(self.path, most):
                 rows = len(next(iter(columns.values()))) if columns else 0
                 seen = self._bounded(seen + rows)
-                yield columns, range(seen - rows + 1, seen + 1)
+                yield dict(zip(self.names, columns.values(), strict=True)), range(seen - rows + 1, seen + 1)
             return
         with csv_dialect.reader(self.path, self.dialect) as reader:
             next(reader)
@@ -70,6 +67,15 @@ class Table:
                     return
                 seen = self._bounded(seen + len(cells))
                 yield dict(zip(self.names, zip(*cells, strict=True), strict=True)), lines
+
+    def named_as(self, wanted: Collection[str]) -> "Table":
+        """The same table by the wanted names, where only blanks around them differ.
+
+        CSV's names are read without, a DataFrame's and the log's are what they are.
+        """
+        lacking = {name.strip(): name for name in wanted if name not in self.names}
+        names = [name if name in wanted else lacking.get(name.strip(), name) for name in self.names]
+        return replace(self, names=tuple(names)) if len(set(names)) == len(names) else self
 
     def _bounded(self, rows: int) -> int:
         if rows > MOST_ROWS:
@@ -123,19 +129,21 @@ def read_table(path: Path) -> Table:
     """Opens a file and checks its header. Raises CannotJudgeError for what is not a CSV or Parquet table."""
     try:
         with path.open("rb") as file:
-            magic = file.read(4)
+            beginning = file.read(4096)
     except OSError as error:
         raise CannotJudgeError(
             f"the file {path} cannot be read: {error.strerror or error}; check its path"
         ) from error
     dialect, noted = None, frozenset[str]()
-    if magic == b"PAR1":
+    if beginning.startswith(b"PAR1"):
         parquet = open_parquet(path)
         names, noted = tuple(parquet.schema_arrow.names), index_columns(parquet)
     elif path.suffix.lower() in (".parquet", ".pq"):
         raise CannotJudgeError(
-            f"the file {path} is named as Parquet but begins with {magic!r}, not PAR1; write it again"
+            f"the file {path} is named as Parquet but begins with {beginning[:4]!r}, not PAR1; write it again"
         )
+    elif other := other_format(beginning):
+        raise CannotJudgeError(f"the file {path} is {other}; give CSV or Parquet")
     else:
         names, dialect = _csv_header(path)
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -169,14 +177,6 @@ def notation(profiles: Mapping[str, Profile]) -> Reading | None:
     certain = {profile.notation for profile in profiles.values() if profile.numbers and not profile.other}
     found = certain & {Reading.POINT, Reading.COMMA}
     return found.pop() if len(found) == 1 else None
-
-
-def is_numbering(column: NDArray[Any]) -> bool:
-    """Whether whole numbers are there each once, without a gap: what counts rows, and measures nothing."""
-    if column.dtype.kind not in "fiu" or len(column) < 2 or not np.isfinite(column).all():
-        return False
-    low, high = column.min(), column.max()
-    return bool(high - low == len(column) - 1 and len(np.unique(column)) == len(column))
 
 
 def check_columns(table: Table, needed: Sequence[str]) -> list[str]:

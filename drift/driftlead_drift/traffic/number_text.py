@@ -5,8 +5,8 @@ them are read. One cell must never decide for a column, nor one chunk for anothe
 as numbers must not become text because of a notation: as a category it can neither drift nor be seen.
 
 - Numbers may have a decimal point or a comma, and their thousands set apart (`1,234.5`, `1.234,5`, `1 234`,
-  `1'234`). Where every cell of a column fits both notations (`1,234`), the file's other columns decide, else
-  it is refused.
+  `1'234`, `1_234`, `12,34,567` as in India). Where every cell of a column fits both notations (`1,234`), the
+  file's other columns decide, else it is refused.
 - Words for "no value" (`?`, `n/a`, `-`, `NA`) are missing among numbers only. Among text they are text, as
   the log and Parquet have it: NA is Namibia.
 - Whole numbers with zeros in front (`01067`) are codes: text.
@@ -36,14 +36,32 @@ TRUTH: Final = {"true": True, "false": False}
 FEW: Final = 20  # distinct values up to which a column of mixed text is told apart value by value
 MOSTLY: Final = 0.9  # share of numbers from which other text among them is taken for an accident
 
-POINT: Final = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+|\d{1,3}([ '\u2019]\d{3})+)?(\.\d*)?([eE][+-]?\d+)?")
-COMMA: Final = re.compile(
-    r"[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+|\d{1,3}([ '\u2019]\d{3})+)?(,\d*)?([eE][+-]?\d+)?"
-)
+EXPONENT: Final = r"([eE][+-]?\d+|[dD][+-]\d{2,3})?"  # Fortran writes D
+APART: Final = r"\d{1,3}([ '\u2019_]\d{3})+"
+POINT: Final = re.compile(rf"[+-]?(\d+|\d{{1,3}}(,\d{{2,3}})*,\d{{3}}|{APART})?(\.\d*)?{EXPONENT}")
+COMMA: Final = re.compile(rf"[+-]?(\d+|[1-9]\d{{0,2}}(\.\d{{3}})+|{APART})?(,\d*)?{EXPONENT}")
+FORTRAN: Final = re.compile(r"[dD](?=[+-]\d{2,3}$)")
 CODE: Final = re.compile(r"[+-]?0\d+")
 AFFIX: Final = re.compile(r"\(?[+-]?\s*([^\d\s.,+-]{0,3})\s*([+-]?\d[\d.,' ]*)\s*([^\d\s]{0,5})\)?")
-TIME: Final = r"([T ]\d{1,2}:\d{2}.*)?"
-DATE: Final = re.compile(rf"(\d{{4}}[-/.]\d{{1,2}}[-/.]\d{{1,2}}|\d{{1,2}}[-/.]\d{{1,2}}[-/.]\d{{4}}){TIME}")
+LETTERED: Final = re.compile(
+    r"(?!(EUR|USD|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|CZK|BRL|MXN|ZAR|RUB|TRY|KRW|Rs|Fr|kr)\d)"
+    r"[A-Za-z]{1,3}\d"
+)
+TIME: Final = r"([T :]\d{1,2}:\d{2}.*)?"
+MONTH: Final = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+WEEKDAY: Final = r"((mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?"
+DATES: Final = (
+    r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}",
+    r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}",
+    r"\d{1,2}[-/]\d{1,2}[-/]\d{2}",
+    rf"{WEEKDAY}\d{{1,2}}[-/ ]{MONTH}[-/ ]\d{{2,4}}",
+    rf"{WEEKDAY}{MONTH} \d{{1,2}}(,? \d{{4}})?",
+    r"(19|20)\d{2}[-/](0[1-9]|1[0-2])",  # a month, a quarter, a week
+    r"(19|20)\d{2}[- ]?(Q[1-4]|W[0-5]\d)",
+    r"(19|20)\d{6}T\d{4,6}Z?",
+)
+DATE: Final = re.compile(rf"({'|'.join(DATES)}){TIME}", re.IGNORECASE)
+GROUPS: Final = str.maketrans("", "", " '\u2019_")
 BLANKS: Final = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\u2212": "-"})
 
 
@@ -235,8 +253,11 @@ class Profile:
 
 
 def has_unit(text: str) -> bool:
-    """Whether it is a number with something before or after: a currency, a per cent sign, brackets."""
-    found = AFFIX.fullmatch(text)
+    """Whether it is a number with something before or after: a currency, a per cent sign, brackets.
+
+    Letters directly before the digits are a code (c12, P0034), unless they are a currency.
+    """
+    found = None if LETTERED.match(text) else AFFIX.fullmatch(text)
     return found is not None and bool(found[1] or found[3] or text[0] == "(")
 
 
@@ -275,7 +296,7 @@ def number(cell: str, *, comma: bool = False) -> float:
     text = cell.strip().translate(BLANKS)
     if text.lower() in NO_VALUE:
         return nan
-    text = text.replace(" ", "").replace("'", "").replace("\u2019", "")
+    text = FORTRAN.sub("e", text.translate(GROUPS))
     text = text.replace(".", "").replace(",", ".") if comma else text.replace(",", "")
     value = _float(text)
     return nan if value is None or not isfinite(value) else value

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.judging.stretches import edges
+from driftlead_drift.traffic.identifiers import is_calendar
 from driftlead_formats.baseline.binning import is_missing
 
 LATEST: Final = 1e11  # epoch seconds of the year 5138: a usual value above it has another unit
@@ -67,6 +68,11 @@ NO_TIME: Final = frozenset({"", "nat", "nan", "na", "n/a", "null", "none", "-"})
 def _seconds(numbers: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     numbers = np.where(np.isfinite(numbers), numbers, np.nan)
     present = numbers[~np.isnan(numbers)]
+    if is_calendar(present):
+        raise CannotJudgeError(
+            f"column '{name}' holds {present[0]:.0f}, a date written as a number; write ISO 8601 "
+            "(2026-01-31), so that it is not read as epoch seconds of the year 1970"
+        )
     if len(present) and abs(float(np.median(present))) > LATEST:
         raise CannotJudgeError(
             f"column '{name}' holds {np.median(present):.0f}, which as epoch seconds is beyond the year "
@@ -105,4 +111,4 @@ def _said(seconds: float) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
     except (ValueError, OverflowError, OSError):
-        return f"{seconds:.0f} seconds since 1970"
+        return f"{seconds:.15g} seconds since 1970"

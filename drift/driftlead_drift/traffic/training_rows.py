@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings
-from driftlead_drift.traffic.files import NUMBERING, Columns, Table, is_numbering, notation, read_table
+from driftlead_drift.traffic.files import Columns, Table, notation, read_table
+from driftlead_drift.traffic.identifiers import is_key, is_time
 from driftlead_drift.traffic.number_text import MeantOtherwiseError, Profile, Reading
 from driftlead_drift.traffic.times import epoch_seconds, left_out
 from driftlead_formats.baseline.bulk import in_bulk
@@ -44,9 +45,10 @@ def training_rows(settings: BaselineSettings) -> TrainingRows:
     columns = table.columns(readings)
     time, groups, prediction = (columns.pop(name) if name else None for name in special)
     for name in list(columns):
-        dated = columns[name].dtype.kind == "M"
-        numbering = name.lower() in NUMBERING and is_numbering(columns[name])
-        if dated or numbering:
+        if name in settings.calendar:
+            continue
+        dated = columns[name].dtype.kind == "M" or is_time(name, columns[name])
+        if dated or is_key(name, columns[name]):
             columns.pop(name)
             notes.append(_is_a_date(name) if dated else _numbers_rows(name))
     seconds = None if time is None else epoch_seconds(time, settings.time_column or "")
