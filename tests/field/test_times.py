@@ -154,6 +154,27 @@ def test_another_clients_way_to_write_a_time_changes_nothing(
         assert equal(at_once(client.server, other, mine, other)[1:2], wanted)
 
 
+def in_berlin(table: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"h": table["ts"].dt.tz_convert("Europe/Berlin").dt.hour})
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_times_that_had_a_zone_have_one(zone: str, python: Path, tmp_path: Path) -> None:
+    """Without a zone tz_convert raises; which one it was stands nowhere, so another than UTC is said."""
+    table = pd.DataFrame({"ts": HOURS.astype("datetime64[ns]").tz_localize("UTC").tz_convert(zone)})
+    model = make_pipeline(FunctionTransformer(in_berlin), LinearRegression()).fit(table, np.arange(60.0))
+    with served(kept(tmp_path / "m", model, table), python, ["ts"]) as client:
+        some = table.iloc[[0, 5, 23, 59]]
+        assert wrong_protocols(client, rows_of(some), answers_of(model, some)) == {}
+        plain = [
+            [text.removesuffix("+00:00")]
+            for (text,) in rows_of(some.assign(ts=some["ts"].dt.tz_convert("UTC")))
+        ]
+        assert equal(PROTOCOLS["predict"](client, plain), answers_of(model, some))
+        warnings = client.server.ask("/health")[1]["warnings"]
+        assert ("offset" in str(warnings)) == (zone != "UTC"), warnings
+
+
 def test_no_time_is_no_time(asked: tuple[Any, pd.DataFrame, Client]) -> None:
     """A null is answered as the model answers NaT, or refused by name; its neighbours are answered."""
     model, table, client = asked

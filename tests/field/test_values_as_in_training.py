@@ -255,6 +255,15 @@ def gaps_of_both_kinds() -> Case:
     return Case(model, table.iloc[[2, 3, 0, 11]], table)
 
 
+def objects_with_gaps(values: list[Any], encoder: Any) -> Case:
+    """A column of objects: read_csv makes one of truth values with a gap."""
+    table = pd.DataFrame(
+        {"member": pd.Series(values * (ROWS // 3), dtype=object), "n": np.arange(float(ROWS))}
+    )
+    model = encoded(encoder, "member").fit(table, Y)
+    return Case(model, table.iloc[[2, 0, 1]], table, others=[[None, 1], [values[0], 1]])
+
+
 def numbers_with_gaps() -> Case:
     """An integer column that had gaps in training is float64 there, and its whole numbers read so."""
     table = pd.DataFrame({"zip": [94110, np.nan, 60601, 73301] * 15, "k": np.arange(60)})
@@ -301,6 +310,16 @@ CASES: dict[str, Callable[[], Case]] = {
     "whole numbers as text, int32": lambda: whole_numbers_as_text("int32"),
     "whole numbers written as fractions": whole_numbers_written_as_fractions,
     "whole numbers with gaps": numbers_with_gaps,
+    # scikit-learn#16702: objects with None or NaN among them are told apart from float64 with NaN
+    "truth with NaN, one hot": lambda: objects_with_gaps(
+        [True, False, np.nan], OneHotEncoder(handle_unknown="ignore")
+    ),
+    "truth with None, one hot": lambda: objects_with_gaps([True, False, None], OneHotEncoder()),
+    "truth with None, ordinal": lambda: objects_with_gaps(
+        [True, False, None], unknown(encoded_missing_value=-2)
+    ),
+    "numbers with None, one hot": lambda: objects_with_gaps([1, 2, None], OneHotEncoder()),
+    "fractions with None, ordinal": lambda: objects_with_gaps([1.5, 2.0, None], unknown()),
     "fractions written as whole numbers": fractions_written_as_whole_numbers,
     "truth as text": truth_as_text,
     "truth written as numbers": truth_written_as_numbers,

@@ -6,17 +6,18 @@ has the type that the signature says. An integer or boolean column cannot hold a
 group of their own, in which that column is float64, as it was in a training frame with gaps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_inference.model.answers import Answers, counted, joined
-from driftlead_inference.rows.signature import Feature, Signature
+from driftlead_inference.rows.signature import ZONED, Feature, Signature
 from driftlead_inference.rows.times import nanoseconds
 
 Rows = Sequence[Sequence[object]]
+PLAIN: Mapping[str, Callable[[Any], object]] = {"boolean": bool, "integer": int, "float": float}
 
 
 class Predicts(Protocol):
@@ -78,13 +79,26 @@ def frame(signature: Signature, rows: Rows) -> Any:
     for at, feature in enumerate(signature.features):
         values = column(feature, [row[at] for row in rows])
         # pandas reads an array of objects as its own type of texts, in which None is NaN.
-        kept = pd.Series(values, dtype=object) if feature.kind == "string" else values
+        kept = pd.Series(values, dtype=object) if values.dtype.kind == "O" else values
+        if feature.dtype == ZONED:
+            kept = pd.Series(values).dt.tz_localize("UTC")
         columns[feature.name if signature.named else at] = kept
     return pd.DataFrame(columns, copy=False)
 
 
+def objects(feature: Feature, values: list[Any]) -> NDArray[Any]:
+    """Truth values or numbers as Python's own, among which a missing one is what training held."""
+    make = PLAIN[feature.kind]
+    null = None if feature.missing == "none" else np.nan
+    kept = np.empty(len(values), dtype=object)
+    kept[:] = [null if value is None else make(value) for value in values]
+    return kept
+
+
 def column(feature: Feature, values: list[Any]) -> NDArray[Any]:
     """One column's values; a missing one is what training held."""
+    if feature.objects:
+        return objects(feature, values)
     if feature.kind == "float":
         return np.array(values, dtype=feature.dtype)
     missing = None in values

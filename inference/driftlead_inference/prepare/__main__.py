@@ -31,6 +31,7 @@ from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
 from driftlead_inference.prepare import beside, fetching, fits, probing, smoke
 from driftlead_inference.prepare.missing import with_missing
+from driftlead_inference.prepare.zones import with_zones
 from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
 from driftlead_inference.rows.validation import RowValidator
 
@@ -122,13 +123,14 @@ def study(
     seconds["load"] = time.monotonic() - started
     fits.predicts(loaded)
     signature = with_missing(signature_of(folder, loaded), loaded.estimator, folder)
+    signature, zones = with_zones(signature, folder)
     fits.takes(loaded, signature)
     (row, *more), kind = example(folder, signature)
     takes = probing.taken(loaded, signature, row, *more)
     predict = probing.predictor(loaded, signature, takes)
     row, kind, doubts, answer = smoke.smoke(predict, loaded, signature, row, kind, takes=takes)
     beside.alone(loaded, signature, takes, [row, *more])
-    notes = [*skew(folder), *doubts]
+    notes = [*skew(folder), *zones, *doubts]
     started = time.monotonic()
     missing = probing.accepted_missing(predict, row)
     huge = probing.accepts_huge(predict, row)

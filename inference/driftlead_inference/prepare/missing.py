@@ -1,8 +1,9 @@
-"""What a missing text was in training: NaN, as pandas reads files, or None. JSON's null is either.
+"""What a missing value was in training: NaN, as pandas reads files, or None. JSON's null is either.
 
 scikit-learn keeps the two apart: an encoder that learned NaN takes None for a category it has never seen. The
 fitted parts know best, then the input example; without a word from either it is NaN, which pandas makes of
-an empty cell.
+an empty cell. A column of truth values with a gap is one of objects (pandas reads such a file so), and so is
+one of numbers among which None stood.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from driftlead_inference.rows.signature import Signature
+from driftlead_inference.rows.signature import NUMERIC, Signature
 
 Missing = Literal["nan", "none"]
 INNER = ("best_estimator_", "estimator_", "regressor_", "classifier_")  # of estimators around another one
@@ -23,17 +24,22 @@ INNER = ("best_estimator_", "estimator_", "regressor_", "classifier_")  # of est
 def with_missing(signature: Signature, estimator: Any, folder: Path) -> Signature:
     """The signature with what a missing text is, column by column."""
     known: dict[str, Missing] = {}
+    objects: set[str] = set()
     for name, values in encoders(estimator, signature.names):
         kinds = {kind_of(value) for value in values}
+        if "none" in kinds or ("nan" in kinds and any(isinstance(value, bool) for value in values)):
+            objects.add(name)
         if "nan" in kinds:
             known.setdefault(name, "nan")
         elif "none" in kinds:
             known.setdefault(name, "none")
     known = {**of_example(folder), **known}
     features = [
-        msgspec.structs.replace(feature, missing=known.get(feature.name, "nan"))
-        if feature.kind == "string"
-        else feature
+        msgspec.structs.replace(
+            feature,
+            missing=known.get(feature.name, "nan"),
+            objects=feature.kind in NUMERIC and feature.name in objects,
+        )
         for feature in signature.features
     ]
     return msgspec.structs.replace(signature, features=tuple(features))

@@ -62,7 +62,7 @@ def takes_arrays(
     Tried, not concluded: a `ColumnTransformer` by name refuses an array, others do not mind, and a step that
     reads numbers as text sees 94110 in one and 94110.0 in the other.
     """
-    if not signature.numeric or loaded.estimator is None:
+    if not signature.numeric or loaded.estimator is None or any(each.objects for each in signature.features):
         return False
     if not signature.named:
         return True

@@ -9,6 +9,7 @@ import numpy as np
 
 from driftlead_inference.model.answers import type_of
 from driftlead_inference.problems import Refused, shown, unprocessable
+from driftlead_inference.rows.signature import ZONED
 
 NUMPY = {
     "FP16": "<f2", "FP32": "<f4", "FP64": "<f8", "BOOL": "?",
@@ -17,7 +18,7 @@ NUMPY = {
 }  # fmt: skip
 DATATYPES = {
     "float64": "FP64", "float32": "FP32", "int64": "INT64", "int32": "INT32", "bool": "BOOL",
-    "object": "BYTES", "datetime64[ns]": "BYTES",
+    "object": "BYTES", "datetime64[ns]": "BYTES", ZONED: "BYTES",
 }  # fmt: skip
 KINDS = {"b": "BOOL", "i": "INT64", "u": "INT64", "f": "FP64"}  # of numpy's types
 MOST_DIMENSIONS = 8

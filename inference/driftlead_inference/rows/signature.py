@@ -17,6 +17,7 @@ COLUMN_TYPES: Mapping[str, tuple[Kind, str]] = {
     "string": ("string", "object"),
     "datetime": ("datetime", "datetime64[ns]"),
 }
+ZONED = "datetime64[ns, UTC]"  # of times that had a zone in training
 NUMERIC: frozenset[Kind] = frozenset({"float", "integer", "boolean"})
 
 
@@ -25,13 +26,15 @@ class Unservable(Exception):  # noqa: N818 - a property of the model, in a sente
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One input: `dtype` is the pandas type that the model gets; `missing`: what a missing text is to it."""
+    """One input: `dtype` is the pandas type that the model gets; `missing`: what a missing value is among
+    objects. `objects`: training held truth values or numbers as objects, since no value was among them."""
 
     name: str
     kind: Kind = "float"
     dtype: str = "float64"
     required: bool = True
     missing: Literal["nan", "none"] = "nan"
+    objects: bool = False
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -53,7 +56,11 @@ class Signature(msgspec.Struct, frozen=True):
     @property
     def whole(self) -> list[int]:
         """The positions of integer and boolean columns, whose types hold no null."""
-        return [at for at, feature in enumerate(self.features) if feature.kind in ("integer", "boolean")]
+        return [
+            at
+            for at, feature in enumerate(self.features)
+            if feature.kind in ("integer", "boolean") and not feature.objects
+        ]
 
     @property
     def array_dtype(self) -> str:
