@@ -33,7 +33,7 @@ from driftlead_drift.judging.facts import Window, WindowCounts
 from driftlead_drift.judging.judge import judge
 from driftlead_drift.judging.policy import Policy
 from driftlead_drift.traffic.counting import Counter
-from driftlead_drift.traffic.reading import copy_json, copy_packed, count_histograms
+from driftlead_drift.traffic.reading import copy_json, copy_packed, count_histograms, stretches_of
 from driftlead_drift.traffic.windows import in_stretch
 from driftlead_formats.baseline import Baseline, build
 from driftlead_formats.histograms import CLASSES, LATENCY_BINS, pack
@@ -135,16 +135,22 @@ async def one_way(way: str, dsn: str, folder: Path, start: datetime) -> dict[str
     logged = await connection.fetchval("SELECT count(*) FROM inference_logs")
     busy = database_cpu(await connection.fetchval("SELECT pg_backend_pid()"))
     own, before = time.process_time(), time.perf_counter()
-    counter = Counter(baseline)
+    window = Window(start=start, end=end, rows=logged)
+    counter = Counter(baseline, stretches_of(window))
     where = in_stretch(traffic, start, end)
     if way == "json":
         await copy_json(connection, where, counter)
     elif way == "packed":
         await copy_packed(connection, where, counter)
     else:
-        assert await count_histograms(connection, traffic, Window(start=start, end=end, rows=logged), counter)
+        assert await count_histograms(connection, traffic, window, counter)
     read = time.perf_counter() - before
-    counts = WindowCounts(features=counter.features, prediction=counter.prediction, rows=counter.rows)
+    counts = WindowCounts(
+        features=counter.features,
+        prediction=counter.prediction,
+        rows=counter.rows,
+        stretches=counter.stretches,
+    )
     verdict = judge(baseline, counts, Policy(period=None, persistence=1))
     seconds = time.perf_counter() - before
     assert counter.rows == logged, (counter.rows, logged)

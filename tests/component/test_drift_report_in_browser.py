@@ -32,7 +32,7 @@ MEASURE = """<!doctype html><body style="margin:0">
 <pre id="r"></pre><script>
 addEventListener("load", () => {{
   const d = document.getElementById("f").contentDocument, w = {width}, out = [];
-  for (const e of d.querySelectorAll("h1, h2, h3, p, dl, article, table, svg.bins, tr")) {{
+  for (const e of d.querySelectorAll("h1, h2, h3, p, dl, article, table, svg.bins, tr, svg text")) {{
     const b = e.getBoundingClientRect();
     if (b.right > w + 1 || b.left < -1) out.push(e.tagName + " " + Math.round(b.right));
   }}
@@ -46,24 +46,35 @@ addEventListener("load", () => {{
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with drift, a long hostile name, a category with many values, and missing ones."""
+    """A page with drift since some day, a long hostile name, a category with many values, gaps."""
     folder = tmp_path_factory.mktemp("page")
     random = np.random.default_rng(0)
-    for name, shift in (("reference", 0.0), ("current", 1.0)):
-        columns = {f"feature_{i}": random.normal(shift if i < 3 else 0, 1, 3000) for i in range(18)}
+    for name, shift, start in (("reference", 0.0, 1.7e9), ("current", 1.0, 1.71e9)):
+        columns = {f"feature_{i}": random.normal(0, 1, 3000) for i in range(18)}
+        for i in range(3):
+            columns[f"feature_{i}"][1000:] += shift
         columns["a_name_without_any_place_to_break_" * 4] = random.normal(size=3000)
         kinds = random.integers(0, 40, 3000)
-        lines = [",".join([*columns, "<b>kind</b>"])]
+        lines = [",".join([*columns, "<b>kind</b>", "time"])]
         rows = zip(*columns.values(), kinds, strict=True)
         lines += [
-            ",".join([*(f"{v:.6f}" if abs(v) < 2.2 else "" for v in row[:-1]), f"kind {row[-1]}"])
-            for row in rows
+            ",".join(
+                [
+                    *(f"{v:.6f}" if abs(v) < 2.2 else "" for v in row[:-1]),
+                    f"kind {row[-1]}",
+                    f"{start + 200 * at}",
+                ]
+            )
+            for at, row in enumerate(rows)
         ]
         (folder / f"{name}.csv").write_text("\n".join(lines))
-    assert main(["baseline", "--data", f"{folder}/reference.csv", "--out", f"{folder}/b.json"]) == 0
+    time = ["--time-column", "time"]
+    assert main(["baseline", "--data", f"{folder}/reference.csv", "--out", f"{folder}/b.json", *time]) == 0
     check = ["check", "--baseline", f"{folder}/b.json", "--data", f"{folder}/current.csv"]
-    assert main([*check, "--report", f"{folder}/out"]) == 2
-    return folder / "out/report.html"
+    assert main([*check, "--report", f"{folder}/out", *time, "--period", "none"]) == 2
+    page = folder / "out/report.html"
+    assert "Since about 2024-03-1" in page.read_text()
+    return page
 
 
 def tallies(random: np.random.Generator, minutes: int, each: int, *, odds: float) -> list[Tally]:

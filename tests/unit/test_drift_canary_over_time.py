@@ -113,6 +113,22 @@ def test_the_page_has_a_picture_of_each_and_says_since_when() -> None:
     assert "Since about" in canary_page.words(found, "")
 
 
+def test_a_difference_beside_its_interval_is_explained() -> None:
+    check = {"interval": [0.11, 0.14], "canary": 0.19, "prod": 0.01}
+    assert "changed over time" in canary_page.moved(check)
+    assert canary_page.moved({**check, "canary": 0.14}) == ""
+    assert canary_page.moved({**check, "interval": None}) == ""
+
+
+def test_much_evidence_is_drawn_so_that_the_threshold_is_still_seen() -> None:
+    found = document(evidence(300, 0))
+    drawn = {panel.title: panel for panel in curves.panels(found["over_time"], 57.9)}["evidence in errors"]
+    assert drawn.logarithmic
+    line = re.search(r"M40 ([\d.]+)H342M", curves.draw(drawn, found["over_time"]["edges"]).split("since")[-1])
+    assert line is not None
+    assert curves.TOP + 10 < float(line[1]) < curves.BASE - 10
+
+
 def test_what_has_no_histograms_has_no_curves() -> None:
     look = evidence(60, None)
     bare = tuple(Minutes(traffic=each.traffic) for each in look.sides)

@@ -114,6 +114,16 @@ def difference(check: Mapping[str, Any]) -> Markup:
     return _apart(check["canary"] - check["prod"], ends, check["margin"], POINTS)
 
 
+def moved(check: Mapping[str, Any]) -> str:
+    """Why an interval does not hold the difference that was seen; empty where it does."""
+    if check["interval"] is None:
+        return ""
+    low, high = check["interval"]
+    if low <= check["canary"] - check["prod"] <= high:
+        return ""
+    return "The interval is that of a difference that stays the same; this one changed over time."
+
+
 def gap(measure: Mapping[str, Any]) -> Markup:
     """The same for a measure of performance; nothing where there is no interval."""
     if measure["interval"] is None:
@@ -162,6 +172,7 @@ def words(document: Mapping[str, Any], uri: str) -> str:
     lines += [f"  {check['name']:<12} {check['verdict']:<13} {check['sentence']}" for check in checks]
     measures = [(m, m["name"]) for m in document["measures"]] + [(m, "prod's own") for m in document["own"]]
     lines += [f"  {name:<12} {m['verdict'] or INFORMS:<13} {m['sentence']}" for m, name in measures]
+    lines += [f"  {'':<12} {each['name']}: {moved(each)}" for each in document["checks"] if moved(each)]
     seen = (document["over_time"] or {}).get("checks", ())
     lines += [f"  {'':<12} {each['name']}: {each['sentence']}" for each in seen if each["sentence"]]
     lines += [f"not tested: {svg.visible(each, 400)}" for each in document["not_tested"]]
@@ -178,6 +189,7 @@ def _template() -> Any:
         headlines=HEADLINES,
         meaning=MEANING,
         difference=difference,
+        moved=moved,
         draw=curves.draw,
         measured=MEASURES,
         gap=gap,

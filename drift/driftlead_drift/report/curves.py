@@ -13,8 +13,8 @@ from driftlead_drift.report import svg
 from driftlead_drift.report.time_axis import TimeAxis, length_of
 
 LEFT, RIGHT, TOP, BASE, HEIGHT = 40, svg.WIDTH - 2, 22, 118, 146
-CLIPPED: Final = 5.0
-"""Evidence is drawn up to this many times of what is needed: beyond, how much more there is says nothing."""
+MUCH: Final = 5.0  # times the needed evidence, from which it is drawn by its logarithm
+LEAST: Final = 0.1  # the smallest value on an axis that is logarithmic
 Values = Sequence[float | None]
 
 
@@ -104,16 +104,16 @@ def _latency(prod: Mapping[str, Any], canary: Mapping[str, Any]) -> Panel:
 
 
 def _evidence(check: Mapping[str, Any]) -> Panel:
-    most = CLIPPED * check["needed"]
-    last = check["worse"][-1], check["non_inferior"][-1]
-    beyond = f"; now {max(last):.0f}" if max(last) > most else ""
+    lines = [
+        Line(style="good", label="not worse", values=check["non_inferior"]),
+        Line(style="canary", label="worse", values=check["worse"]),
+    ]
     return Panel(
         title=f"evidence in {check['name']}",
-        said=f"Log evidence; {check['needed']:.2g} is needed{beyond}.",
-        lines=[
-            Line(style="good", label="not worse", values=[min(v, most) for v in check["non_inferior"]]),
-            Line(style="canary", label="worse", values=[min(v, most) for v in check["worse"]]),
-        ],
+        said=f"Log evidence; {check['needed']:.2g} is needed.",
+        lines=lines,
+        # Evenly the threshold would be lost at the bottom of much evidence.
+        logarithmic=max(check["worse"][-1], check["non_inferior"][-1]) > MUCH * check["needed"],
         marks=[check["passed"]] if check["passed"] else [],
         needed=check["needed"],
         ends=True,
@@ -186,7 +186,7 @@ class _Scale:
     def of(values: Sequence[float], panel: Panel) -> "_Scale":
         """Round ticks, three or four."""
         if panel.logarithmic:
-            positive = [value for value in values if value > 0] or [1.0]
+            positive = [max(value, LEAST) for value in values] or [1.0]
             low, high = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
             high = max(high, low + 1)
             step = max(1, -(-(high - low) // 4))

@@ -229,7 +229,8 @@ def _over_time(seen: OverTime) -> dict[str, Any]:
 def summary(document: Mapping[str, Any], uri: str) -> DriftSummary:
     """What the operator reads from the termination message. `uri`: where the report's page is."""
     verdict, window = document["verdict"], document["window"]
-    ranked = sorted(document["features"], key=lambda feature: feature["psi"], reverse=True)
+    tested = [feature for feature in document["features"] if feature["tested"]]
+    ranked = sorted(tested, key=lambda feature: feature["psi"], reverse=True)
     return DriftSummary(
         report=document["run_id"],
         version=document["model"]["version"],
