@@ -122,7 +122,7 @@ def too_many_headers(limit: int) -> Problem:
 
 def wrong_host(hosts: Sequence[bytes]) -> Problem:
     """Not exactly one `Host`, or one that is no name of a host (RFC 9112, 3.2)."""
-    values = [value.decode(errors="replace")[:60] for value in hosts]
+    values = [value.strip().decode(errors="replace")[:60] for value in hosts]
     seen = ", ".join(map(repr, values[:3])) or "none"
     return Problem(
         400,

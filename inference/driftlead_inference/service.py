@@ -76,7 +76,7 @@ class Service:
 
     def request_id(self, sent: bytes) -> str:
         """The client's own id where it is one, else a new one."""
-        if REQUEST_ID.fullmatch(sent):
+        if sent and REQUEST_ID.fullmatch(sent):
             return sent.decode()
         return next(self.ids)
 

@@ -10,6 +10,7 @@ Leans on internals of uvicorn's `HttpToolsProtocol`; the tests of both fronts ho
 
 import asyncio
 import re
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -32,6 +33,12 @@ HEAD_BYTES = 64 * 1024
 HEADERS = 100
 # RFC 9110 section 7.2: a name or an address, and a port; empty where the target has no authority.
 HOST = re.compile(rb"(?:\[[0-9A-Za-z:.%_~\-]+\]|[!$%&'()*+,\-.0-9;=A-Z_a-z~]*)(?::[0-9]*)?")
+
+
+@lru_cache(256)
+def is_host(value: bytes) -> bool:
+    """Whether it is a host. Clients say the same one with every request."""
+    return HOST.fullmatch(value.strip()) is not None
 
 
 class Guarded(HttpToolsProtocol):
@@ -71,7 +78,7 @@ class Guarded(HttpToolsProtocol):
         if self.invalid:  # the connection ends once the replies before are written
             return
         self.read_bytes = len(data)
-        left: list[bytes | memoryview] = [data]
+        left = self.feed(data)
         while left:
             left[:1] = self.feed(left[0])
         if not self.parsing or self.transport.is_closing():
@@ -199,9 +206,9 @@ class Guarded(HttpToolsProtocol):
             return too_many_headers(HEADERS)
         if self.read_bytes > HEAD_BYTES and sum(map(len, chain(*headers))) > HEAD_BYTES:
             return TOO_LARGE
-        hosts = [value.strip() for name, value in headers if name == b"host"]
+        hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) == 1:
-            return None if HOST.fullmatch(hosts[0]) else wrong_host(hosts)
+            return None if is_host(hosts[0]) else wrong_host(hosts)
         return None if not hosts and self.parser.get_http_version() < "1.1" else wrong_host(hosts)
 
     def on_message_complete(self) -> None:

@@ -62,7 +62,7 @@ def decode(body: bytes, content_type: bytes, validator: RowValidator, limit: int
     value = document[forms[0]]
     if forms[0] == "dataframe_split":
         value = from_split(value, validator)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         value = from_columns(value, forms[0])
     elif isinstance(value, list) and value and not isinstance(value[0], list | dict):
         value = [value]  # one row, as MLflow takes it
@@ -86,7 +86,7 @@ def object_with_gaps(body: bytes) -> dict[str, Any]:
 
 def from_split(value: object, validator: RowValidator) -> object:
     """Pandas' split form; without columns, or for features without names, the order is the model's."""
-    if not isinstance(value, Mapping) or not isinstance(value.get("data"), list):
+    if not isinstance(value, dict) or not isinstance(value.get("data"), list):
         raise unprocessable(
             f"`dataframe_split` is {shown(value)}; expected columns and data",
             field="dataframe_split",
@@ -116,8 +116,12 @@ def known(row: object, validator: RowValidator) -> object:
     """A row without the columns that the model does not take, which MLflow ignores, and with null for NaT."""
     features = validator.signature.features
     if isinstance(row, list):
+        if "NaT" not in row:
+            return row
         return [gap(value, each) for value, each in zip(row, features, strict=False)] + row[len(features) :]
-    if not isinstance(row, Mapping) or not validator.signature.named:
+    if not isinstance(row, dict) or not validator.signature.named:
+        return row
+    if validator.known.issuperset(row) and "NaT" not in row.values():
         return row
     return {each.name: gap(row[each.name], each) for each in features if each.name in row}
 

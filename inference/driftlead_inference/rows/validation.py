@@ -49,6 +49,8 @@ class RowValidator:
         self.numeric = signature.numeric
         self.floats = signature.numeric and not exact  # a request may be read as floats
         self.width = len(features)
+        self.names = signature.names
+        self.known = frozenset(self.names)
         self.required = frozenset(feature.name for feature in features if feature.required)
         # What the checks of a batch need, laid out once.
         refuses = [at not in accepts_missing for at in range(self.width)]
@@ -66,7 +68,7 @@ class RowValidator:
 
     def admit_row(self, row: object, index: int | None = None) -> Row:
         """One row: a list in the signature's order, or an object by name."""
-        if isinstance(row, Mapping):
+        if isinstance(row, dict):
             row = self.by_name(row, index)
         if not isinstance(row, list):
             raise unprocessable(
@@ -96,16 +98,15 @@ class RowValidator:
                 f"{place(index)}the model's features have no names; send a list of {self.width} numbers",
                 expected=f"a list of {self.width} numbers",
             )
-        names = self.signature.names
-        unknown = sorted(set(row) - set(names))
-        if unknown:
+        if not self.known.issuperset(row):
+            unknown = min(set(row) - self.known)
             raise unprocessable(
-                f"{place(index)}the model has no feature {unknown[0]!r}; it takes {', '.join(names)}",
-                field=unknown[0],
+                f"{place(index)}the model has no feature {unknown!r}; it takes {', '.join(self.names)}",
+                field=unknown,
             )
         if absent := self.required.difference(row):
             raise self.absent(absent, row, index)
-        return [row.get(name) for name in names]
+        return [row.get(name) for name in self.names]
 
     def absent(self, absent: Collection[str], seen: Collection[str], index: int | None = None) -> Refused:
         """The refusal of a row without a required column: absent is not null."""
