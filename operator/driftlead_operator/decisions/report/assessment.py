@@ -80,7 +80,7 @@ class Assessment:
         """Whether a stage serves its wanted version, by its wanted template, on all pods that count."""
         here = Ref("Deployment", names.of_stage(self.context.name, stage.name))
         as_wanted = here not in self.out_of_sync and here not in self.taken
-        return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled()
+        return as_wanted and stage.manifest is not None and stage.rejection is None and stage.view.settled
 
     def serving(self, stage: StageDecision) -> int:
         """How many pods answer with the version that is wanted, whatever template they have."""

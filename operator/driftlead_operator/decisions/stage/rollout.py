@@ -82,7 +82,7 @@ class StageDecision:
     @property
     def serves(self) -> bool:
         """Whether the target serves on all pods there are to be, which proves that it loads."""
-        return self.view.settled() and self.served is not None and self.served == self.target.version
+        return self.view.settled and self.served is not None and self.served == self.target.version
 
     @property
     def judged(self) -> str | None:
@@ -92,7 +92,7 @@ class StageDecision:
 
 def served_version(view: StageView, wanted: str | None, before: str | None) -> str | None:
     """The version that every ready pod serves: the new one only once it serves on all pods that count."""
-    if view.settled():
+    if view.settled:
         return view.version if view.desired_replicas else None
     serving = {pod.version for pod in view.ready}
     if before in serving:
@@ -213,7 +213,7 @@ def _template(
 
 
 def _last_good(view: StageView, before: StageMemory) -> LastGood | None:
-    if view.settled() and view.current and view.desired_replicas:
+    if view.settled and view.current and view.desired_replicas:
         return LastGood(version=view.current.version, template=view.current.template)
     return before.last_good
 

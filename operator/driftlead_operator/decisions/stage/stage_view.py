@@ -11,6 +11,7 @@ own. A pod on its way out counts no longer: its container may be ending in any m
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from driftlead_formats.exit_codes import ExitCode
@@ -45,7 +46,7 @@ class ReplicaSet:
     manifest: Manifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: `settled` is kept
 class StageView:
     """What is seen of one stage. `deployment` is ours or None.
 
@@ -73,6 +74,7 @@ class StageView:
         """Pods of the Deployment's present template."""
         return [pod for pod in self.pods if self.current and pod.template == self.current.template]
 
+    @cached_property
     def settled(self) -> bool:
         """Whether all pods that count are ready and of the present template, as the controller says too."""
         if self.deployment is None or self.current is None or not _seen_by_controller(self.deployment):
