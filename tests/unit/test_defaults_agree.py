@@ -30,6 +30,7 @@ PASSED_ON: Mapping[str, tuple[type[ConnectedSettings], str]] = {
     "drift.persistence": (CheckSettings, "persistence"),
     "drift.q": (CheckSettings, "q"),
     "drift.rule": (CheckSettings, "rule"),
+    "drift.classRatio": (CheckSettings, "class_ratio"),
     "drift.tau": (CheckSettings, "tau"),
     "drift.window": (CheckSettings, "window"),
     "inference.front": (ServeSettings, "front"),

@@ -143,6 +143,7 @@ class Drift(Part):
     rule: str = ""
     q: str = ""
     tau: str = ""
+    class_ratio: str = ""
     persistence: int | None = None
     deployment: str = ""
     assume_independent: bool = False

@@ -207,6 +207,7 @@ def drift_cronjob(context: Context, drift: Drift, *, version: str | None) -> dic
         "DRIFTLEAD_RULE": drift.rule,
         "DRIFTLEAD_Q": drift.q,
         "DRIFTLEAD_TAU": drift.tau,
+        "DRIFTLEAD_CLASS_RATIO": drift.class_ratio,
         "DRIFTLEAD_PERSISTENCE": str(drift.persistence or ""),
         "DRIFTLEAD_ASSUME_INDEPENDENT": "true" if drift.assume_independent else "",
         "DRIFTLEAD_LOG_REDACT": context.spec.inference.prediction_log.redacted,
