@@ -119,6 +119,15 @@ def test_where_prod_is_never_off_any_error_counts_in_full() -> None:
     assert found is not None and found.verdict == "worse"
 
 
+def test_sides_that_are_never_off_need_more_labels_and_no_more_than_that() -> None:
+    exact = Tally()
+    for _ in range(10):
+        exact.add(LabelResult(None, error=0.0))
+    found = absolute_error.compared(arm([exact] * 30), arm([exact] * 30), CanaryPolicy(), 0.05)
+    assert found is not None and found.verdict == "undecided"
+    assert found.requests_needed is not None
+
+
 def test_the_rows_of_a_request_count_once() -> None:
     tally = Tally()
     tally.add(*(LabelResult(None, error=error) for error in (1.0, 3.0)))

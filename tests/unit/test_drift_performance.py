@@ -33,6 +33,8 @@ LOGGED = {"0": 0.25, "1": 0.75}
         (Labelled(2.5, None, 2.4, None, None), LabelResult(None, error=pytest.approx(0.1))),
         (Labelled(2.5, None, 2.4, None, {"unit": "km"}), LabelResult(None, error=pytest.approx(0.1))),
         (Labelled(7, None, math.nan, None, None), LabelResult(True, error=math.inf)),
+        (Labelled(math.nan, None, 7.5, None, None), LabelResult(None)),
+        (Labelled(math.inf, None, 7, None, None), LabelResult(None)),
         (Labelled(1, None, 1, None, LOGGED), LabelResult(False, 0.75, 0.75, True)),
         (Labelled(0, None, 1, None, LOGGED), LabelResult(True, 0.25, 0.75, False)),
         (Labelled(7, None, 1, None, LOGGED), LabelResult(True)),

@@ -123,7 +123,10 @@ class _Found:
 def _outlook(found: _Found, alpha: float, varies: float, *, minutes: int) -> Outlook:
     (first, second), margin = found.sides, found.margin
     n, m = float(first.rows.sum()), float(second.rows.sum())
-    spread = [float(side.squares.sum() / side.rows.sum() - side.mean**2) for side in found.sides]
+    spread = [
+        max(float(side.squares.sum() / side.rows.sum() - side.mean**2), means.LEAST_VARIANCE)
+        for side in found.sides
+    ]
     error = varies * (spread[0] / n + spread[1] / m)
     told = (
         means.evidence(first, second, margin, alpha, varies),
@@ -133,7 +136,7 @@ def _outlook(found: _Found, alpha: float, varies: float, *, minutes: int) -> Out
     return outlook(
         Compared(second.mean - first.mean, error, margin, n + m),
         missing=(need - told[0], need - told[1]),
-        gain=lambda d: (d - margin) ** 2 / (2 * error * (n + m)) if error > 0 else 0.0,
+        gain=lambda d: (d - margin) ** 2 / (2 * error * (n + m)),
         minutes=minutes,
     )
 

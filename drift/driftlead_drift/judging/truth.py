@@ -122,7 +122,7 @@ def label_result(row: Labelled) -> LabelResult:
         text = _text(row.label_text, row.label)
         said = _text(row.prediction_label, row.prediction)
         return _with(text, wrong=text != said and not _same_number(row), outputs=row.outputs)
-    if row.label is None:
+    if row.label is None or not isfinite(row.label):
         return LabelResult(None)
     return _numbers(float(row.label), float(row.prediction), row.outputs)
 

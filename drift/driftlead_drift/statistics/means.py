@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 _MOST: Final = 0.5  # no stake is larger: at 1 a single value could take everything
-_LEAST_VARIANCE: Final = 1e-4
+LEAST_VARIANCE: Final = 1e-4
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _before(values: Sums) -> tuple[Floats, Floats]:
     )
     guess = (total + 0.5) / (n + 1)
     around = squares - 2 * guess * total + n * guess**2
-    return guess, np.maximum((around + 0.25) / (n + 1), _LEAST_VARIANCE)
+    return guess, np.maximum((around + 0.25) / (n + 1), LEAST_VARIANCE)
 
 
 def _around(values: Sums, guess: Floats) -> Floats:
