@@ -66,6 +66,15 @@ ROW_BY_ROW: dict[str, tuple[Given, list[Any]]] = {
         lambda t: pd.DataFrame({"label": np.where(score(t) > 3, "x", "y"), "score": score(t)}),
         [["x", 7.0], ["y", 1.0]],
     ),
+    # numpy's numbers within, as any model computes them: mlflow#10026
+    "a list of dicts": (
+        lambda t: [{"label": "x" if value > 3 else "y", "score": value} for value in score(t)],
+        [{"label": "x", "score": 7.0}, {"label": "y", "score": 1.0}],
+    ),
+    "times": (
+        lambda t: np.datetime64("2026-01-01", "ns") + score(t).astype("timedelta64[D]"),
+        ["2026-01-08T00:00:00.000000000", "2026-01-02T00:00:00.000000000"],
+    ),
     "lists of lists": (lambda t: [[value, value / 2] for value in numbers(t)], [[7.0, 3.5], [1.0, 0.5]]),
     "a column": (lambda table: score(table).reshape(-1, 1), [7.0, 1.0]),
     "numpy's numbers": (lambda table: list(score(table)), [7.0, 1.0]),
@@ -143,6 +152,18 @@ def test_a_count_that_is_wrong_for_many_rows_is_refused_at_the_start(python: Pat
     assert reason == ExitCode.SMOKE_FAILED.reason
     assert "3" in message
     assert "2" in message
+
+
+@pytest.mark.parametrize(
+    "give",
+    [lambda table: [b"abc"] * len(table), lambda table: score(table).astype("timedelta64[us]")],
+    ids=["bytes", "durations"],
+)
+def test_what_json_would_hold_as_something_else_is_refused(give: Given, python: Path, tmp_path: Path) -> None:
+    """base64 and P1D, which nobody reads as what they were."""
+    reason, message = refused_start(saved(tmp_path / "m", give, example=True), tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason, message
+    assert "JSON" in message
 
 
 # Answers whose index says which row each is for: pandas' own way to keep rows and answers together.

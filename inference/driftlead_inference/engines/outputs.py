@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from math import inf, isfinite, isinf, nan
 from typing import Any
 
@@ -58,6 +59,8 @@ def outputs(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: d
             [float(value) for value in values],
             probabilities=probabilities,
         )
+    if kind == "M":  # as numpy's own numbers they would be counts of nobody knows what
+        values = [None if np.isnat(each) else str(np.datetime_as_string(each)) for each in answers]
     return mixed(values, probabilities, labels)
 
 
@@ -95,12 +98,21 @@ def number(value: float) -> float:
 def as_json(value: Any) -> bytes:
     """An answer as JSON. Raises `UnusableAnswer`."""
     try:
-        return msgspec.json.encode(value)
+        # msgspec would write base64 and P1D, which nobody reads as what they were.
+        kept = within(value) if isinstance(value, bytes | bytearray | timedelta) else value
+        return msgspec.json.encode(kept, enc_hook=within)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UnusableAnswer(
             f"the model gave an answer of type {type(value).__name__}, which JSON cannot hold ({error}); "
             "give a number, a text, true or false, or a list of such"
         ) from error
+
+
+def within(value: Any) -> Any:
+    """numpy's values within a dict or list as Python's own. Raises TypeError for everything else."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"objects of type {type(value).__name__} are not supported")
 
 
 def several(answers: NDArray[Any], likely: NDArray[np.float64] | None, labels: dict[str, int]) -> Outputs:
