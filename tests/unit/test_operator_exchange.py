@@ -38,17 +38,20 @@ async def test_a_cancellation_that_a_timer_left_is_not_counted_on_the_caller() -
 
 
 async def test_who_cancels_the_caller_cancels_the_request() -> None:
-    ended = asyncio.Event()
+    begun, ended = asyncio.Event(), asyncio.Event()
 
     class Slow(Late):
         async def __aenter__(self) -> "Slow":
+            begun.set()
             try:
                 await asyncio.sleep(60)
             finally:
                 ended.set()
             return self
 
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await exchange(Slow(), "GET", "http://registry")  # type: ignore[arg-type]
+    asking = asyncio.create_task(exchange(Slow(), "GET", "http://registry"))  # type: ignore[arg-type]
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
     assert ended.is_set()
