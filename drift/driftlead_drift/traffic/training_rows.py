@@ -6,6 +6,7 @@ without a time, and rows whose time lies far outside of all others, are left out
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from driftlead_drift.errors import CannotJudgeError
 from driftlead_drift.settings import BaselineSettings
 from driftlead_drift.traffic.files import Columns, Table, notation, read_table
 from driftlead_drift.traffic.identifiers import is_key, is_time
-from driftlead_drift.traffic.number_text import MeantOtherwiseError, Profile, Reading
+from driftlead_drift.traffic.number_text import DATE, MeantOtherwiseError, Profile, Reading
 from driftlead_drift.traffic.times import epoch_seconds, left_out
 from driftlead_formats.baseline.bulk import in_bulk
 
@@ -47,10 +48,12 @@ def training_rows(settings: BaselineSettings) -> TrainingRows:
     for name in list(columns):
         if name in settings.calendar:
             continue
-        dated = columns[name].dtype.kind == "M" or is_time(name, columns[name])
-        if dated or is_key(name, columns[name]):
+        if holds_dates(name, columns[name]):
             columns.pop(name)
-            notes.append(_is_a_date(name) if dated else _numbers_rows(name))
+            notes.append(is_a_date(name, f"name it with --time-column '{name}'"))
+        elif is_key(name, columns[name]):
+            columns.pop(name)
+            notes.append(numbers_rows(name))
     seconds = None if time is None else epoch_seconds(time, settings.time_column or "")
     kept = None if seconds is None else in_bulk(seconds)
     if kept is None or kept.all():
@@ -91,11 +94,11 @@ def _readings(
         elif name == settings.group_column or name in settings.text_columns:
             readings[name] = Reading.TEXT
         elif name in table.index and name not in (settings.prediction_column, *settings.calendar):
-            notes.append(_numbers_rows(name))
+            notes.append(numbers_rows(name))
         else:
             found = _reading(table, name, profile, others)
             if found is Reading.DATE:
-                notes.append(_is_a_date(name))
+                notes.append(is_a_date(name, f"name it with --time-column '{name}'"))
             else:
                 readings[name] = found
                 notes += _mixed(name, profile, found)
@@ -125,12 +128,32 @@ def _mixed(name: str, profile: Profile, found: Reading) -> list[str]:
     return [f"column '{name}' is text: it holds numbers, and '{text[:40]}' in line {line}"]
 
 
-def _numbers_rows(name: str) -> str:
+def numbers_rows(name: str) -> str:
+    """Why a column of row numbers is left out."""
     return f"column '{name}' numbers the rows: it was left out"
 
 
-def _is_a_date(name: str) -> str:
+def is_a_date(name: str, do: str) -> str:
+    """Why a column of dates is left out; `do`: how to say that it is the time of each row."""
     return (
         f"column '{name}' holds dates, which every later window has others of: it was left out as a feature; "
-        f"if it says when a row happened, name it with --time-column '{name}'"
+        f"if it says when a row happened, {do}"
     )
+
+
+def holds_dates(name: str, column: NDArray[Any]) -> bool:
+    """Whether every value that is there is a time, counts the seconds to one, or is a date as text."""
+    if column.dtype.kind == "M" or is_time(name, column):
+        return True
+    if column.dtype.kind not in "OUT":
+        return False
+    values = [each for each in column.tolist() if not _missing(each)]
+    texts = (each.isoformat() if isinstance(each, date) else each for each in values)
+    return bool(values) and all(
+        isinstance(each, str) and DATE.fullmatch(each.strip()) is not None for each in texts
+    )
+
+
+def _missing(value: object) -> bool:
+    """None, NaN, and pandas' NaT and NA, of which the last is not even equal or unequal to itself."""
+    return value is None or type(value).__name__ == "NAType" or value != value  # noqa: PLR0124
