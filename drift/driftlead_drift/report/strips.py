@@ -17,7 +17,7 @@ MARKS: Final = (0.1, 1.0)
 def caption(stretches: Mapping[str, Any]) -> str:
     """What the bars are."""
     length = length_of(stretches["edges"])
-    return f"bars over time: PSI by stretches of {length} less chance, below them their rows"
+    return f"bars over time (UTC): PSI by stretches of {length} less chance, below them their rows"
 
 
 def ground(stretches: Mapping[str, Any]) -> Markup:
