@@ -208,6 +208,18 @@ def test_an_answer_that_depends_on_the_rows_beside_it_is_refused_at_the_start(
     assert "rows beside it" in message
 
 
+def at_most_three(table: pd.DataFrame) -> Any:
+    if len(table) > 3:
+        raise ValueError("too many rows")
+    return numbers(table)
+
+
+def test_a_model_that_answers_few_rows_only_is_refused(python: Path, tmp_path: Path) -> None:
+    reason, message = refused_start(saved(tmp_path / "m", at_most_three, example=True), tmp_path, python)
+    assert reason == ExitCode.SMOKE_FAILED.reason
+    assert "together" in message
+
+
 def test_a_model_that_draws_lots_is_served(python: Path, tmp_path: Path) -> None:
     """Its answers differ from one time to the next, whatever stands beside them."""
     folder = saved(

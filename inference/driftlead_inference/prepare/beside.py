@@ -30,9 +30,15 @@ def alone(loaded: Loaded, signature: Signature, takes: str, rows: Sequence[Seque
         for row in variants(signature, rows[0], MOST, rows[1:MOST])[:MOST]
         if (answer := asked(loaded, signature, takes, [row])) is not None
     ]
-    together = asked(loaded, signature, takes, [row for row, _ in known])
-    if together is None or len(known) < 2:
+    if len(known) < 2:
         return
+    together = asked(loaded, signature, takes, [row for row, _ in known])
+    if together is None:
+        raise StartFailed(
+            ExitCode.SMOKE_FAILED,
+            f"each of {len(known)} rows is answered alone, and none of them when they are asked together; "
+            "requests share batches, so answer any number of rows",
+        )
     for at, (row, answer) in enumerate(known):
         pairs = [(one[0], every[at], every) for one, every in zip(answer, together, strict=True)]
         other = next(((one, among) for one, among, every in pairs if not close(one, among, every)), None)
