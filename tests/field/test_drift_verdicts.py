@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from field.test_drift_files import Drift, Said
+from drifting import Drift, Said
 
 WINDOW = 20_000
 
