@@ -167,7 +167,7 @@ def _path(values: Values, scale: "_Scale", width: float, shift: float) -> str:
     """A line over all stretches that have a value; a gap where one has none."""
     out = []
     for known, run in groupby(enumerate(values), key=lambda each: each[1] is not None):
-        points = [f"{LEFT + (at + shift) * width:.1f} {scale.at(value or 0.0):.1f}" for at, value in run]
+        points = [f"{LEFT + (at + shift) * width:.0f} {scale.at(value or 0.0):.0f}" for at, value in run]
         if known:
             out.append(f"M{'L'.join(points)}{'h.1' if len(points) == 1 else ''}")
     return "".join(out)
