@@ -17,6 +17,7 @@ from driftlead_inference.fronts.app import create_app
 from driftlead_inference.fronts.guarded import guarded_of
 from driftlead_inference.fronts.wire import wire_of
 from driftlead_inference.metrics import Metrics
+from driftlead_inference.model.answers import AnswerForm
 from driftlead_inference.model.prepared import Prepared, Source
 from driftlead_inference.prediction_log import Off
 from driftlead_inference.recorder.types import Row
@@ -24,6 +25,7 @@ from driftlead_inference.rows.signature import Signature, unnamed
 from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Service, Serving
 from driftlead_inference.settings import Front, Settings
+from driftlead_log.frames import Mark
 
 DATE = re.compile(rb"\r\ndate: [^\r\n]*")
 
@@ -48,12 +50,15 @@ class Kept(Off):
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.marks: list[Mark] = []  # of each row
+        self.forwarded: list[tuple[str, str, int]] = []
         self.failed: list[int] = []
         self.committed = asyncio.Event()
         self.appended = asyncio.Event()
 
-    def append(self, rows: Any) -> int:
+    def append(self, rows: Any, mark: Mark = Mark.NONE) -> int:
         self.rows.extend(rows)
+        self.marks.extend([mark] * len(rows))
         self.appended.set()
         return len(self.rows)
 
@@ -63,11 +68,14 @@ class Kept(Off):
     def count_status(self, status_class: int, latency_ms: float) -> None:
         self.failed.append(status_class)
 
+    def count_forwarded(self, version: str, deployment: str, status_class: int, latency_ms: float) -> None:
+        self.forwarded.append((version, deployment, status_class))
 
-def known(validator: RowValidator) -> Prepared:
+
+def known(validator: RowValidator, version: str = "3") -> Prepared:
     """What was found out about a classifier of two classes, at rest in every respect but its rows."""
     return Prepared(
-        source=Source("registry", "Demo", "3", "s3://mlflow/3", run_id="r1"),
+        source=Source("registry", "Demo", version, "s3://mlflow/3", run_id="r1"),
         digest="d",
         signature=validator.signature,
         flavour="sklearn",
@@ -80,11 +88,12 @@ def known(validator: RowValidator) -> Prepared:
         example_kind="zeros",
         classes=[0, 1],
         probabilities=True,
+        answer=AnswerForm("float64"),
     )
 
 
 def service_of(
-    signature: Signature | None = None, pace: Pace | None = None, **changes: Any
+    signature: Signature | None = None, pace: Pace | None = None, version: str = "3", **changes: Any
 ) -> tuple[Service, Kept]:
     """A service that is ready. Call it in a running loop."""
     signature = signature or unnamed(3)
@@ -105,7 +114,7 @@ def service_of(
     service.log = kept
     service.ids = map("id-{}".format, count(1))
     service.clock = lambda: 1_700_000_000.0
-    service.serving = Serving(known(validator), validator, batcher, "2026-01-01T00:00:00+00:00")
+    service.serving = Serving(known(validator, version), validator, batcher, "2026-01-01T00:00:00+00:00")
     return service, kept
 
 

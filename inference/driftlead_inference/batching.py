@@ -194,13 +194,22 @@ class Batcher:
 
     def refused(self, job: Job) -> bool:
         """Refuses a job with a row that the model must not see."""
-        matrix = np.array(job.rows, dtype=np.float64)
-        for index, row in enumerate(matrix):
-            problem = self.validator.fault(row, index if len(matrix) > 1 else None)
-            if problem is not None:
-                job.refuse(problem)
-                return True
-        return False
+        problem = self.problem_of_rows(job.rows)
+        if problem is not None:
+            job.refuse(problem)
+        return problem is not None
+
+    def problem_of_rows(self, rows: list[list[Any]]) -> Problem | None:
+        """Why the model must not see the first of these rows that it must not see."""
+        if not self.numeric:
+            return None
+        matrix = np.array(rows, dtype=np.float64)
+        if self.validator.usual(matrix, to_float32(matrix)):
+            return None
+        problems = (
+            self.validator.fault(row, index if len(matrix) > 1 else None) for index, row in enumerate(matrix)
+        )
+        return next((problem for problem in problems if problem is not None), None)
 
     def attempt(self, batch: Batch) -> Outputs | Exception:
         """The engine's answer, or what it raised; safe in the worker thread."""

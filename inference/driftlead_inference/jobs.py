@@ -8,6 +8,7 @@ import msgspec
 
 from driftlead_inference.engines.outputs import Outputs
 from driftlead_inference.problems import Problem
+from driftlead_log.frames import Mark
 
 REQUEST_ID = re.compile(rb"[!#-\[\]-~]{1,128}")  # visible ASCII that stands in JSON as it is
 
@@ -18,6 +19,7 @@ class Job(msgspec.Struct):
     rows           in the model's order; raws: the same as JSON text where the request had it
     accepted       epoch seconds, the log's `ts`; parsed: `perf_counter` when decoding was over
     outputs        of the whole batch; this job's begin at `start`
+    mark           how the request came, for the log
     alone          it was in a batch that failed, and is asked again by itself
     problem        instead of outputs
     """
@@ -29,6 +31,7 @@ class Job(msgspec.Struct):
     parsed: float
     done: Callable[["Job"], None]
     probabilities: bool = False
+    mark: Mark = Mark.NONE
     alone: bool = False
     outputs: Outputs | None = None
     start: int = 0

@@ -13,6 +13,7 @@ from driftlead_inference.failures import StartFailed
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolUnusable
 from driftlead_inference.settings import LogMode, Settings
+from driftlead_log.frames import Mark
 from driftlead_log.store import S3Store
 
 DSN = "DRIFTLEAD_POSTGRES_DSN"
@@ -22,15 +23,19 @@ Files = Callable[[], Mapping[str, str]]
 class PredictionLog(Protocol):
     """Takes rows before they are answered and delivers them exactly once."""
 
-    def append(self, rows: Sequence[Row]) -> int:
+    def append(self, rows: Sequence[Row], mark: Mark = Mark.NONE) -> int:
         """Puts rows into the spool; the last one's sequence number. Raises `SpoolFull` when it may not
-        drop."""
+        drop. `mark`: how their requests came."""
 
     async def durable(self, seq: int) -> None:
         """Returns once everything up to `seq` is committed."""
 
     def count_status(self, status_class: int, latency_ms: float) -> None:
         """Counts a failed request (4 or 5) in the histograms."""
+
+    def count_forwarded(self, version: str, deployment: str, status_class: int, latency_ms: float) -> None:
+        """Counts what became of a request that a canary was asked (2, 4 or 5), in the canary's
+        histograms."""
 
     async def start(self) -> None:
         """Begins to deliver."""
@@ -45,7 +50,7 @@ class PredictionLog(Protocol):
 class Off:
     """No log: rows are forgotten, as mode `off` says."""
 
-    def append(self, rows: Sequence[Row]) -> int:
+    def append(self, rows: Sequence[Row], mark: Mark = Mark.NONE) -> int:
         """Forgets the rows."""
         return 0
 
@@ -54,6 +59,9 @@ class Off:
 
     def count_status(self, status_class: int, latency_ms: float) -> None:
         """Forgets it: there are no histograms without a log."""
+
+    def count_forwarded(self, version: str, deployment: str, status_class: int, latency_ms: float) -> None:
+        """Forgets it."""
 
     async def start(self) -> None:
         """Nothing to deliver."""

@@ -39,6 +39,8 @@ class Server(uvicorn.Server):
         if service.draining or sig == signal.SIGINT or service.serving is None:
             self.leave()
         service.draining = True
+        if service.forwarder is not None:  # prod answers by itself before the canary's pods go
+            service.forwarder.stop()
         service.metrics.draining.set(1)
         if not self.should_exit:
             asyncio.get_running_loop().call_later(service.settings.linger_seconds, self.leave)
@@ -93,6 +95,8 @@ async def serve(settings: Settings) -> ExitCode:
 
 async def finish(service: Service, seconds: float) -> None:
     """Delivers the log, in what is left of the time after the last requests were answered."""
+    if service.forwarder is not None:
+        await service.forwarder.close(seconds)
     if service.commits:
         await asyncio.wait(service.commits, timeout=seconds)
     if service.serving is not None:

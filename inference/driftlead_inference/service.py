@@ -36,6 +36,8 @@ from driftlead_inference.problems import NO_TOKEN, NOT_READY, Problem, Refused, 
 from driftlead_inference.recorder.types import Row
 from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.settings import LogMode, Settings
+from driftlead_inference.traffic.forwarder import Forwarder
+from driftlead_log.frames import Mark
 
 log = structlog.get_logger()
 
@@ -66,6 +68,7 @@ class Service:
         prefix = os.urandom(8).hex()
         self.ids = map(f"{prefix}-{{:x}}".format, count(1))
         self.published: Callable[[Source], None] = lambda source: None
+        self.forwarder: Forwarder | None = None  # where the settings name a traffic file
         self.commits: set[asyncio.Task[None]] = set()
 
     def ready(self) -> Serving:
@@ -86,7 +89,13 @@ class Service:
             raise Refused(NO_TOKEN)
 
     async def predict(
-        self, rows: list[list[Any]], raws: list[bytes] | None, request_id: str, *, probabilities: bool = False
+        self,
+        rows: list[list[Any]],
+        raws: list[bytes] | None,
+        request_id: str,
+        *,
+        probabilities: bool = False,
+        mark: Mark = Mark.NONE,
     ) -> Job:
         """The answered job. Raises `Refused`."""
         batcher = self.ready().batcher
@@ -98,9 +107,7 @@ class Service:
             if not future.done():
                 future.set_result(None)
 
-        job = Job(
-            rows, raws, request_id, self.clock(), time.perf_counter(), done, probabilities=probabilities
-        )
+        job = Job(rows, raws, request_id, self.clock(), time.perf_counter(), done, probabilities, mark)
         batcher.submit(job)
         await future
         if job.problem is not None:
@@ -112,12 +119,17 @@ class Service:
         jobs = batch.jobs
         if outputs.wrong:
             jobs = [job for job in jobs if not self.wrong(job, outputs)]
+        if self.forwarder is not None:
+            for job in jobs:
+                self.forwarder.latency.observe(job.latency_ms)
         if not self.logs or self.log is None:
             for job in jobs:
                 job.done(job)
             return
         classes = self.ready().classes if self.logs_probabilities else ()
-        seq = self.log.append(log_rows(batch, jobs, outputs, classes))
+        seq = 0
+        for mark, together in by_mark(jobs):
+            seq = self.log.append(log_rows(batch, together, outputs, classes), mark)
         if not self.durable:
             for job in jobs:
                 job.done(job)
@@ -155,7 +167,8 @@ class Service:
     def count(self, route: str, status: int, started: float, *, predicts: bool = True) -> None:
         """Counts an answer; `started` is `perf_counter` at the request's arrival.
 
-        The log's histograms, by which a canary is judged, hold failed predictions alone.
+        The log's histograms, by which a canary is judged, hold failed predictions alone (`predicts`), and not
+        those of requests that a canary was asked: the server that asked it counts these.
         """
         seconds = time.perf_counter() - started
         self.metrics.route(route, status).observe(seconds)
@@ -178,7 +191,16 @@ class Service:
             "since": self.serving.since,
             "warnings": list(known.warnings),
             "log": self.log.health() if self.log is not None else {"mode": "off"},
+            **({} if self.forwarder is None else {"traffic": self.forwarder.health()}),
         }
+
+
+def by_mark(jobs: list[Job]) -> list[tuple[Mark, list[Job]]]:
+    """The jobs, those together that are logged alike; nearly always that is all of them."""
+    marks = {job.mark for job in jobs}
+    if len(marks) == 1:
+        return [(marks.pop(), jobs)]
+    return [(mark, [job for job in jobs if job.mark is mark]) for mark in sorted(marks)]
 
 
 def log_rows(batch: Batch, jobs: list[Job], outputs: Outputs, classes: Sequence[str] = ()) -> list[Row]:

@@ -19,6 +19,7 @@ walk the whole model within somebody's request.
 import asyncio
 import gc
 import hashlib
+import os
 import sys
 import tempfile
 import time
@@ -28,7 +29,7 @@ import msgspec
 import structlog
 
 from driftlead_formats.exit_codes import ExitCode
-from driftlead_inference.batching import Batcher
+from driftlead_inference.batching import Batcher, Pace
 from driftlead_inference.engines.base import Engine, LoadedEngine
 from driftlead_inference.failures import StartFailed
 from driftlead_inference.model import cache, locate, preparing
@@ -41,6 +42,9 @@ from driftlead_inference.rows.validation import RowValidator
 from driftlead_inference.service import Service, Serving, now
 from driftlead_inference.settings import Settings
 from driftlead_inference.startup_smoke import pace_of, smoke
+from driftlead_inference.traffic.file import TrafficFile
+from driftlead_inference.traffic.forwarder import Forwarder
+from driftlead_inference.traffic.outcome import Outcome
 
 log = structlog.get_logger()
 
@@ -74,6 +78,7 @@ async def load(service: Service) -> None:
         log.warning(sentence)
     service.log = await asyncio.to_thread(open_log, settings, named, read_baseline(folder), metrics.registry)
     await service.log.start()
+    follow_traffic(service, pace)
     freeze()
     metrics.loads.labels("success").inc()
     service.serving = Serving(named, validator, batcher, now())
@@ -83,6 +88,25 @@ async def load(service: Service) -> None:
         engine_reason=known.engine_reason, takes=known.takes, seconds=round(time.monotonic() - started, 2),
         one_row_us=round(pace.first * 1e6), further_row_us=round(pace.further * 1e6, 1),
     )  # fmt: skip
+
+
+def follow_traffic(service: Service, pace: Pace) -> None:
+    """Forwards from now on what a traffic file says, where the settings name one."""
+    if service.settings.traffic is None:
+        return
+
+    def count(outcome: Outcome) -> None:
+        if service.log is not None:
+            service.log.count_forwarded(
+                outcome.version, outcome.deployment, outcome.status_class, outcome.latency_ms
+            )
+
+    seed = int.from_bytes(os.urandom(8))  # two pods do not draw the same requests of a common pattern
+    service.forwarder = Forwarder(
+        TrafficFile(service.settings.traffic), count, expected_ms=pace.first * 1e3, seed=seed
+    )
+    service.metrics.registry.register(service.forwarder)
+    service.forwarder.start()
 
 
 def renamed(known: Prepared, settings: Settings) -> Source:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from driftlead_formats.baseline import Baseline
 from driftlead_formats.histograms import CLASSES, Counts, latency_counts
 from driftlead_log import row_tuples
-from driftlead_log.frames import Frame, Kind
+from driftlead_log.frames import Frame, Kind, Mark
 
 MINUTE: Final = 60
 
@@ -22,31 +22,65 @@ def count(
 
     `redacted`: places of features that the log does not keep; they count nowhere.
     """
+    counts: dict[int, Counts] = {}
     rows: list[bytes] = []
     failures: dict[int, list[tuple[int, float]]] = defaultdict(list)
     for frame in frames:
         if frame.kind == Kind.FAILED:
             for ts, status, latency in frame.failures():
                 failures[_minute(ts)].append((status, latency))
-        else:
+        elif frame.kind == Kind.FORWARDED:
+            continue
+        elif frame.mark is Mark.NONE:
             rows += frame.rows()
-    counts = _rows(rows, baseline, redacted) if rows else {}
+        else:
+            _merge(counts, _rows(frame.rows(), baseline, redacted, requests=False))
+    if rows:
+        _merge(counts, _rows(rows, baseline, redacted))
     for minute, found in failures.items():
         _add_failures(counts.setdefault(minute, Counts()), found)
     return counts
+
+
+def count_forwarded(frames: Iterable[Frame]) -> dict[tuple[int, str, str], Counts]:
+    """What became of requests that a canary was asked: its counts by minute, version and deployment.
+
+    The server that forwards a request counts it, for it alone knows whether the answer was good and in time.
+    The rows of marked frames are counted by whoever answered them, and their requests are not.
+    """
+    found: dict[tuple[int, str, str], Counts] = {}
+    for frame in frames:
+        if frame.kind == Kind.FORWARDED:
+            ts, status, latency, version, deployment = frame.forwarded()
+            counts = found.setdefault((_minute(ts), version, deployment), Counts())
+            if status == 2:
+                counts.requests += 1
+                counts.latency[0] += latency_counts([latency])
+            else:
+                _add_failures(counts, [(status, latency)])
+    return found
+
+
+def _merge(counts: dict[int, Counts], more: dict[int, Counts]) -> None:
+    for minute, added in more.items():
+        counts.setdefault(minute, Counts()).add(added)
 
 
 def _minute(ts: float) -> int:
     return int(ts // MINUTE) * MINUTE
 
 
-def _rows(rows: list[bytes], baseline: Baseline | None, redacted: Sequence[int]) -> dict[int, Counts]:
+def _rows(
+    rows: list[bytes], baseline: Baseline | None, redacted: Sequence[int], *, requests: bool = True
+) -> dict[int, Counts]:
     numbers = row_tuples.numbers(rows)
     minutes = np.floor_divide(numbers.ts, MINUTE).astype(np.int64) * MINUTE
     found: dict[int, Counts] = {}
     for minute in np.unique(minutes).tolist():
         chosen = minutes == minute
-        first = chosen & (numbers.row == 0)  # of its request, which is answered once however many rows it has
+        first = (
+            chosen & (numbers.row == 0) & requests
+        )  # of its request, which is answered once however many rows it has
         counts = found[minute] = Counts(rows=int(chosen.sum()), requests=int(first.sum()))
         counts.latency[0] = latency_counts(numbers.latency_ms[first])
         if baseline is not None:

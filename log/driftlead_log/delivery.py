@@ -8,7 +8,7 @@ the position.
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import asyncpg
@@ -22,8 +22,8 @@ from driftlead_formats.histograms import (
 )
 from driftlead_log import row_tuples
 from driftlead_log import statements as sql
-from driftlead_log.counting import count
-from driftlead_log.frames import Damage, Frame, Kind
+from driftlead_log.counting import count, count_forwarded
+from driftlead_log.frames import Damage, Frame, Kind, Mark
 from driftlead_log.row_tuples import Identity
 
 
@@ -150,14 +150,17 @@ async def _write(connection: asyncpg.Connection, piece: Piece, minutes: Minutes)
     if row["off"] != piece.start:
         raise Moved(row["off"], row["seq"])
     delivered = Delivered(seq=row["seq"])
-    rows = [one for frame in piece.frames if frame.kind == Kind.ROWS for one in frame.rows()]
+    rows, columns = _rows(piece.frames)
     if rows:
-        delivered.rejected = await _copy(connection, piece.source, rows)
+        delivered.rejected = await _copy(connection, piece.source, rows, columns)
         delivered.rows = len(rows) - delivered.rejected
         delivered.last_ts = float(row_tuples.numbers(rows[-1:]).ts[0])
     await _losses(connection, piece, delivered)
     for minute, counts in count(piece.frames, piece.source.baseline, piece.source.redacted).items():
         await _count(connection, piece.source, minute, counts, minutes)
+    for (minute, version, deployment), counts in count_forwarded(piece.frames).items():
+        of_canary = _of_canary(piece.source, version, deployment)
+        await _count(connection, of_canary, minute, counts, minutes)
     until = piece.everything_before or delivered.last_ts
     moved = await connection.execute(
         sql.MOVE, piece.source.spool_id, piece.start, piece.end, delivered.seq, delivered.rows, _time(until)
@@ -167,7 +170,24 @@ async def _write(connection: asyncpg.Connection, piece: Piece, minutes: Minutes)
     return delivered
 
 
-async def _copy(connection: asyncpg.Connection, source: Source, rows: Sequence[bytes]) -> int:
+def _rows(frames: Sequence[Frame]) -> tuple[list[bytes], Sequence[str]]:
+    """The rows and their columns; with marked ones among them all say how they came."""
+    of_rows = [frame for frame in frames if frame.kind == Kind.ROWS]
+    if all(frame.mark is Mark.NONE for frame in of_rows):
+        return [row for frame in of_rows for row in frame.rows()], row_tuples.COLUMNS
+    rows = [row_tuples.marked(row, frame.mark) for frame in of_rows for row in frame.rows()]
+    return rows, row_tuples.MARKED_COLUMNS
+
+
+def _of_canary(source: Source, version: str, deployment: str) -> Source:
+    """The same pod's spool, for what it counts of a canary: no bins, and the canary's names."""
+    names = replace(source.identity, model_version=version, deployment=deployment)
+    return replace(source, identity=names, baseline=None)
+
+
+async def _copy(
+    connection: asyncpg.Connection, source: Source, rows: Sequence[bytes], columns: Sequence[str]
+) -> int:
     """Copies rows; those that the database refuses for their data go to the table of rejected rows.
 
     Returns how many were rejected. A thousand rows with one bad one take some twenty copies.
@@ -177,7 +197,7 @@ async def _copy(connection: asyncpg.Connection, source: Source, rows: Sequence[b
         await connection.copy_to_table(
             "inference_logs",
             source=_whole(row_tuples.copy_data(rows, source.identity.columns())),
-            columns=row_tuples.COLUMNS,
+            columns=columns,
             format="binary",
         )
     except asyncpg.PostgresError as error:
@@ -188,7 +208,8 @@ async def _copy(connection: asyncpg.Connection, source: Source, rows: Sequence[b
             await _reject(connection, source, rows[0], error)
             return 1
         half = len(rows) // 2
-        return await _copy(connection, source, rows[:half]) + await _copy(connection, source, rows[half:])
+        halves = rows[:half], rows[half:]
+        return sum([await _copy(connection, source, part, columns) for part in halves])
     return 0
 
 

@@ -7,8 +7,9 @@ intact header and a damaged payload it is known exactly what was lost; with a da
 is searched for.
 
 Payloads: `ROWS` and `COUNTED` hold the lengths of the rows (uint32 each), then the rows (see `row_tuples`);
-`FAILED` holds (acceptance time, status class, latency in ms) of failed requests. Only `ROWS` use up
-sequence numbers.
+`FAILED` holds (acceptance time, status class, latency in ms) of failed requests; `FORWARDED` the same of one
+request that a canary was asked, then the canary's version and deployment. Only `ROWS` use up sequence
+numbers. The flags of rows say how their requests came (`Mark`); whoever reads frames of before finds 0.
 """
 
 import struct
@@ -21,6 +22,7 @@ from typing import Final
 MAGIC: Final = b"DLS1"
 HEADER: Final = struct.Struct("<4sBBHIQII")
 FAILED: Final = struct.Struct("<dBd")
+_LENGTHS: Final = struct.Struct("<HH")
 MAX_ROWS: Final = 4096
 MAX_PAYLOAD: Final = 64 * 1024 * 1024  # a longer one is a damaged length
 
@@ -31,6 +33,16 @@ class Kind(IntEnum):
     ROWS = 1  # rows of the log
     COUNTED = 2  # rows left out by sampling: they count in the histograms only
     FAILED = 3  # failed requests
+    FORWARDED = 4  # what became of a request that a canary was asked
+
+
+class Mark(IntEnum):
+    """How the request of rows came, where not from a user who got just this answer."""
+
+    NONE = 0
+    FORWARDED = 1  # another server forwarded it, and answers by itself where this answer comes too late
+    COPIED = 2  # a copy of a request that another server has answered
+    FALLBACK = 3  # a canary was asked first, and gave no good answer in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,7 @@ class Frame:
     payload: bytes
     start: int
     end: int
+    mark: Mark = Mark.NONE
 
     @property
     def last_seq(self) -> int:
@@ -62,6 +75,14 @@ class Frame:
         """(acceptance time in epoch seconds, status class, latency in ms) of a `FAILED` frame."""
         return list(FAILED.iter_unpack(self.payload))
 
+    def forwarded(self) -> tuple[float, int, float, str, str]:
+        """Of a `FORWARDED` frame: acceptance time, status class, latency in ms, version, deployment."""
+        ts, status, latency = FAILED.unpack_from(self.payload)
+        place = FAILED.size + _LENGTHS.size
+        version, deployment = _LENGTHS.unpack_from(self.payload, FAILED.size)
+        text = self.payload[place : place + version + deployment]
+        return ts, status, latency, text[:version].decode(), text[version:].decode()
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:
@@ -78,10 +99,16 @@ class Damage:
         return self.end - self.start
 
 
-def header(kind: Kind, first_seq: int, count: int, payload: bytes) -> bytes:
+def header(kind: Kind, first_seq: int, count: int, payload: bytes, mark: Mark = Mark.NONE) -> bytes:
     """The header that stands before a payload: whoever writes hands both to one call."""
-    head = HEADER.pack(MAGIC, kind, 0, count, len(payload), first_seq, zlib.crc32(payload), 0)[:-4]
+    head = HEADER.pack(MAGIC, kind, mark, count, len(payload), first_seq, zlib.crc32(payload), 0)[:-4]
     return head + zlib.crc32(head).to_bytes(4, "little")
+
+
+def forwarded(ts: float, status_class: int, latency_ms: float, version: str, deployment: str) -> bytes:
+    """The payload of a `FORWARDED` frame."""
+    names = version.encode()[:0xFFFF], deployment.encode()[:0xFFFF]
+    return b"".join((FAILED.pack(ts, status_class, latency_ms), _LENGTHS.pack(*map(len, names)), *names))
 
 
 def scan(buffer: bytes, *, base: int = 0, whole: bool = True) -> Iterator[Frame | Damage]:
@@ -103,10 +130,11 @@ def scan(buffer: bytes, *, base: int = 0, whole: bool = True) -> Iterator[Frame 
             yield Damage(base + place, base + found)
             place = found
             continue
-        _, kind, _, count, _, first_seq, checksum, _ = head
+        _, kind, flags, count, _, first_seq, checksum, _ = head
         payload = buffer[place + HEADER.size : end]
         if end <= size and zlib.crc32(payload) == checksum:
-            yield Frame(Kind(kind), first_seq, count, payload, base + place, base + end)
+            mark = Mark(flags) if flags in set(Mark) else Mark.NONE
+            yield Frame(Kind(kind), first_seq, count, payload, base + place, base + end, mark)
         else:
             end = min(end, size)
             rows = count if kind == Kind.ROWS else 0

@@ -16,11 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from driftlead_formats.traffic import Traffic
+from driftlead_log.frames import Mark
 
 COLUMNS: Final = (
     "ts", "latency_ms", "prediction", "seq", "row", "request_id", "features", "prediction_label", "outputs",
     "features_f32", "model_name", "model_version", "deployment", "cluster", "namespace", "resource", "pod",
 )  # fmt: skip
+_SHARED: Final = len(COLUMNS) - COLUMNS.index("model_name")
+#: With whether a user got the answer, and whether it was given in a canary's place. Rows of requests that
+#: came directly have the columns' defaults, and are not made longer for it.
+MARKED_COLUMNS: Final = (*COLUMNS[:-_SHARED], "served", "fallback", *COLUMNS[-_SHARED:])
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 COPY_END: Final = b"\xff\xff"
 EPOCH_2000: Final = 946_684_800  # PostgreSQL counts time from the year 2000
@@ -109,6 +114,17 @@ def copy_data(rows: Sequence[bytes], constant: bytes) -> bytes:
     return b"".join((COPY_HEADER, constant.join(rows), constant if rows else b"", COPY_END))
 
 
+def marked(row: bytes, mark: Mark) -> bytes:
+    """The same row with `MARKED_COLUMNS`.
+
+    Whether the answer to a forwarded request was served is not known where it is logged: it was, unless the
+    server that forwarded it logged an answer of its own as a fallback.
+    """
+    served = _NULL if mark is Mark.FORWARDED else _boolean(mark is not Mark.COPIED)
+    fields = len(MARKED_COLUMNS).to_bytes(2, "big")
+    return b"".join((fields, row[2:], served, _boolean(mark is Mark.FALLBACK)))
+
+
 def seq_of(row: bytes) -> int:
     """The row's sequence number."""
     return int(_START.unpack_from(row)[8])
@@ -169,6 +185,10 @@ def _text(value: str | None) -> bytes:
         return _NULL
     encoded = value.encode()
     return len(encoded).to_bytes(4, "big") + encoded
+
+
+def _boolean(value: bool) -> bytes:
+    return b"\x00\x00\x00\x01\x01" if value else b"\x00\x00\x00\x01\x00"
 
 
 def _jsonb(value: bytes | None) -> bytes:

@@ -107,7 +107,7 @@ async def test_before_the_model_is_loaded_clients_are_asked_to_come_again(kind: 
 
 async def test_a_full_spool_that_may_not_drop_refuses(kind: Front) -> None:
     class Full(Kept):
-        def append(self, rows: Any) -> int:
+        def append(self, rows: Any, mark: Any = None) -> int:
             raise SpoolFull
 
     service, _ = service_of()

@@ -137,7 +137,7 @@ async def test_a_durable_reply_whose_commit_takes_too_long_says_that_the_row_is_
 async def test_a_log_that_takes_no_rows_refuses_the_prediction() -> None:
     service, kept = service_of()
 
-    def full(rows: object) -> int:
+    def full(rows: object, mark: object) -> int:
         raise SpoolFull
 
     kept.append = full  # type: ignore[method-assign]

@@ -110,8 +110,9 @@ def create_app(service: Service) -> App:
 def exchanges(service: Service) -> Iterator[Exchange]:
     """Every path that takes a body."""
     for protocol in PROTOCOLS:
-        answer = predicting(protocol)
         for path in protocol.paths:
+            # Who names a version wants that one, so no canary is asked.
+            answer = predicting(protocol, meets="{version}" not in path)
             yield Exchange(service, path, answer, protocol.error_members)
     for path in FEEDBACK.paths:
         yield Exchange(service, path, store_labels, FEEDBACK.error_members, predicts=False)

@@ -13,6 +13,8 @@ from driftlead_inference.fronts.encodings import unpacked
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols.protocol import Incoming, Reply
 from driftlead_inference.service import Service
+from driftlead_inference.traffic.headers import FORWARDED, mark_of
+from driftlead_log.frames import Mark
 
 log = structlog.get_logger()
 Scope = dict[str, Any]
@@ -48,13 +50,21 @@ class Exchange:
         headers = dict(scope["headers"])
         sent = headers.get(b"x-request-id", b"").strip()
         request_id = service.request_id(sent)
+        incoming = Incoming(
+            headers,
+            b"",
+            scope["query_string"],
+            scope.get("path_params", NONE),
+            request_id,
+            scope["raw_path"],
+            Mark.NONE if FORWARDED not in headers else mark_of(headers),
+        )
         try:
             service.authorize(headers.get(b"authorization", b"").strip())
             body = await read(headers, receive, service.settings.body_bytes)
             if b"content-encoding" in headers:
                 body = unpacked(body, headers[b"content-encoding"], service.settings.body_bytes)
-            path = scope.get("path_params", NONE)
-            incoming = Incoming(headers, body, scope["query_string"], path, request_id)
+            incoming.body = body
             reply = await self.handler(service, incoming)
             status, content_type, body, extra = 200, reply.content_type, reply.body, [*reply.headers]
         except Refused as refused:
@@ -62,13 +72,13 @@ class Exchange:
             status, content_type, body = problem.status, problems.CONTENT_TYPE, self.problem_body(problem)
             extra = problem.headers() + closing(problem)
         except ClientDisconnected:
-            service.count(self.route, 499, started, predicts=self.predicts)
+            service.count(self.route, 499, started, predicts=self.counted(incoming))
             return
         except Exception as error:
             log.error("a request failed", route=self.route, request_id=request_id, exc_info=error)
             failure = Problem(500, f"the server failed; its log says more under request {request_id}")
             status, content_type, body, extra = 500, problems.CONTENT_TYPE, self.problem_body(failure), []
-        service.count(self.route, status, started, predicts=self.predicts)
+        service.count(self.route, status, started, predicts=self.counted(incoming))
         if service.draining:
             extra = [*extra, CLOSE]
         if sent and sent != request_id.encode():
@@ -81,6 +91,11 @@ class Exchange:
         ]
         await send({"type": "http.response.start", "status": status, "headers": reply_headers})
         await send({"type": "http.response.body", "body": body})
+
+    def counted(self, incoming: Incoming) -> bool:
+        """Whether an error is a failed prediction of this server's own: where a canary was asked, the server
+        that asked it counts what became of the request."""
+        return self.predicts and incoming.mark is Mark.NONE
 
     def problem_body(self, problem: Problem) -> bytes:
         """A problem with what the protocol's clients read of it."""

@@ -4,15 +4,18 @@ from typing import Any
 
 from driftlead_inference.feedback_store import NO_LOG
 from driftlead_inference.fronts.exchange import Handler
+from driftlead_inference.fronts.meeting import Meeting
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import feedback
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply
 from driftlead_inference.service import Service
+from driftlead_inference.traffic.headers import told_of
+from driftlead_log.frames import Mark
 
 
-def predicting(protocol: Protocol[Any]) -> Handler:
-    """Answers one protocol's requests."""
+def predicting(protocol: Protocol[Any], *, meets: bool = True) -> Handler:
+    """Answers one protocol's requests. `meets`: whether a canary may be asked in place of this version."""
     read, reply = protocol.read, protocol.reply
 
     async def answer(service: Service, incoming: Incoming) -> Reply:
@@ -20,10 +23,19 @@ def predicting(protocol: Protocol[Any]) -> Handler:
         if incoming.path:
             check_name(served, incoming.path.get("model"), incoming.path.get("version"))
         request = read(incoming, served, service.settings.rows)
+        if service.forwarder is not None and meets and incoming.mark is Mark.NONE:
+            return await Meeting(service, served, protocol, incoming, request).reply(service.forwarder)
         job = await service.predict(
-            request.rows, request.raws, incoming.request_id, probabilities=request.probabilities
+            request.rows,
+            request.raws,
+            incoming.request_id,
+            probabilities=request.probabilities,
+            mark=incoming.mark,
         )
-        return reply(job, request, served)
+        answered = reply(job, request, served)
+        if incoming.mark is not Mark.NONE:
+            answered.headers += told_of(served.known.source.version, job.latency_ms)
+        return answered
 
     return answer
 

@@ -4,12 +4,12 @@ ASGI puts a parser's callbacks, a task and several dictionaries between a reques
 Nearly all requests look the same, so this front knows the head by its bytes (`heads`), decodes the body and
 submits the job itself. Heads that carry a request id never repeat, so they are read and not remembered.
 
-What is split over reads, chunked, compressed, HTTP/1.0, unauthorized, too long or malformed, or does not fit
-the model or the queue, goes the usual way from its first byte. The parser has seen nothing of it yet, which
-is why this front steps in only between two messages (`parsing`, `cycle`). Such a body is decoded twice, and
-there is one place that refuses it. Once a job is submitted this front answers it, refusals by the model
-included. What it answers equals ASGI's reply byte for byte: tests/component/test_inference_fronts.py sends
-both the same requests.
+What is split over reads, chunked, compressed, HTTP/1.0, unauthorized, too long or malformed, does not fit
+the model or the queue, or meets a canary, goes the usual way from its first byte. The parser has seen nothing
+of it yet, which is why this front steps in only between two messages (`parsing`, `cycle`). Such a body is
+decoded twice, and there is one place that refuses or forwards it. Once a job is submitted this front answers
+it, refusals by the model included. What it answers equals ASGI's reply byte for byte:
+tests/component/test_inference_fronts.py sends both the same requests.
 
 Request smuggling: a head that two parsers could read differently is not for this front. `HEAD` takes what
 every parser reads in one way; `read_head` refuses a length or a host that is said twice or in other signs
@@ -37,13 +37,16 @@ from driftlead_inference.jobs import REQUEST_ID, Job
 from driftlead_inference.problems import Problem, Refused
 from driftlead_inference.protocols import predict
 from driftlead_inference.service import Service, Serving
+from driftlead_inference.traffic.headers import FORWARDED
 
 START = b"POST %b HTTP/1.1\r\n" % predict.PATH.encode()
 ROUTE = predict.PATH
 # Only heads that cannot be read in two ways; the parser sees all others.
 HEAD = re.compile(re.escape(START) + rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*\r\n")
 HEADER = re.compile(rb"\r\n([^:\r\n]+):[ \t]*([^\r\n]*)")
-FOREIGN = {b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer"}
+FOREIGN = {
+    b"transfer-encoding", b"content-encoding", b"expect", b"upgrade", b"te", b"trailer", FORWARDED
+}  # fmt: skip
 ONCE = {b"content-length", b"host"}
 FORMS = {
     b"content-length": re.compile(rb"[0-9]{1,9}"),
@@ -147,6 +150,8 @@ class Wire(Guarded):
         service = self.service
         try:
             request = predict.decode(data[end:whole], serving.validator, service.settings.rows)
+            if service.forwarder is not None and not service.forwarder.own(data[:end]):
+                return False
             job = Job(
                 request.rows,
                 request.raws,

@@ -7,6 +7,7 @@ import msgspec
 from driftlead_inference.jobs import Job
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import unprocessable
+from driftlead_inference.protocols.answer_checks import check_predictions, finding
 from driftlead_inference.protocols.bodies import object_of, predictions, table, wants_probabilities
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
 from driftlead_inference.protocols.schemas import holding, rows
@@ -43,6 +44,7 @@ KSERVE_V1 = Protocol(
     error_members=("error",),
     read=read,
     reply=lambda job, request, served: Reply(encode(job)),
+    fault=finding(check_predictions),
     body_schema=lambda validator: holding("instances", rows(validator)),
     example=lambda row: {"instances": [row]},
 )

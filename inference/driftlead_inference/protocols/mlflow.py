@@ -13,6 +13,7 @@ import msgspec
 from driftlead_inference.jobs import Job
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Problem, Refused, shown, unprocessable
+from driftlead_inference.protocols.answer_checks import check_predictions, finding
 from driftlead_inference.protocols.bodies import (
     by_column,
     in_place,
@@ -149,6 +150,7 @@ MLFLOW = Protocol(
     error_members=("message", "error_code"),
     read=read,
     reply=lambda job, request, served: Reply(encode(job)),
+    fault=finding(check_predictions),
     body_schema=lambda validator: holding("instances", rows(validator)),
     example=lambda row: {"instances": [row]},
 )

@@ -13,6 +13,15 @@ from driftlead_inference.jobs import Job
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import Refused, shown, unprocessable
+from driftlead_inference.protocols.answer_checks import (
+    Unfit,
+    check_answers,
+    check_kind,
+    check_likely,
+    finding,
+    member,
+    object_in,
+)
 from driftlead_inference.protocols.bodies import (
     UNREADABLE,
     answers,
@@ -20,7 +29,7 @@ from driftlead_inference.protocols.bodies import (
     class_probabilities,
     invalid_json,
 )
-from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request, Schema
+from driftlead_inference.protocols.protocol import JSON, Incoming, Protocol, Reply, Request, Schema
 from driftlead_inference.protocols.schemas import holding
 from driftlead_inference.protocols.tensors import (
     DATATYPES,
@@ -33,6 +42,7 @@ from driftlead_inference.protocols.tensors import (
 )
 from driftlead_inference.rows.signature import Feature
 from driftlead_inference.rows.validation import RowValidator
+from driftlead_inference.traffic.outcome import Cause
 
 PREDICT, PROBABILITIES = "predict", "predict_proba"
 BINARY = b"application/octet-stream"
@@ -259,6 +269,48 @@ def reply(job: Job, request: TensorRequest, served: ServedModel) -> Reply:
     return Reply(body, BINARY, ((HEADER_LENGTH, b"%d" % json_length),))
 
 
+def check(reply: Reply, request: TensorRequest, served: ServedModel) -> None:
+    """Checks another server's answer. Raises `Unfit`."""
+    lengths = [value for name, value in reply.headers if name == HEADER_LENGTH]
+    check_kind(reply, BINARY if request.binary else JSON)
+    if bool(lengths) != bool(request.binary) or not all(each.isdigit() for each in lengths):
+        raise Unfit(Cause.UNREADABLE, f"its {HEADER_LENGTH.decode()} is {b''.join(lengths)!r}")
+    split = int(lengths[0]) if lengths else len(reply.body)
+    document = object_in(reply.body[:split])
+    for name in ("model_name", "model_version", "id"):
+        member(document, name)
+    try:
+        tensors = msgspec.convert(member(document, "outputs"), list[Tensor])
+        rest = memoryview(reply.body)[split:]
+        found = {}
+        for tensor in tensors:
+            values, rest = values_of(tensor, rest)
+            found[tensor.name] = (tensor, values)
+    except (msgspec.ValidationError, Refused) as error:
+        raise Unfit(Cause.UNREADABLE, f"its outputs are none: {error}") from error
+    if len(rest) or [tensor.name for tensor in tensors] != list(request.outputs):
+        raise Unfit(
+            Cause.SHAPE, f"its outputs are {', '.join(found)}, asked were {', '.join(request.outputs)}"
+        )
+    for name, (tensor, values) in found.items():
+        check_tensor(name, tensor, values, len(request.rows), served)
+
+
+def check_tensor(name: str, tensor: Tensor, values: list[Any], rows: int, served: ServedModel) -> None:
+    """Checks one output: rows, values a row, type. Raises `Unfit`."""
+    if len(tensor.shape) != 2 or tensor.shape[0] != rows:
+        raise Unfit(Cause.COUNT, f"output {name} is of shape {tensor.shape} for {rows} rows")
+    width = tensor.shape[1]
+    each = [values[at : at + width] for at in range(0, len(values), width)]
+    if name == PROBABILITIES:
+        check_likely(each, rows, served)
+        return
+    form = served.known.answer
+    if form.dtype and tensor.datatype != answer_type(served.known):
+        raise Unfit(Cause.SHAPE, f"output {name} is {tensor.datatype}, ours is {answer_type(served.known)}")
+    check_answers(each if form.shape or width != 1 else [row[0] for row in each], rows, served)
+
+
 # What every tensor says; which of them the model takes is not said by a schema.
 TENSOR: Schema = {
     "type": "object",
@@ -285,6 +337,7 @@ OPEN_INFERENCE = Protocol(
     parameters=(),  # probabilities are an output here
     read=read,
     reply=reply,
+    fault=finding(check),
     body_schema=lambda validator: holding("inputs", {"type": "array", "items": TENSOR, "minItems": 1}),
     example=example,
 )

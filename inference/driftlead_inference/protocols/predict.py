@@ -6,6 +6,15 @@ import msgspec
 from driftlead_inference.jobs import Job
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.problems import shown, unprocessable
+from driftlead_inference.protocols.answer_checks import (
+    check_answer,
+    check_answers,
+    check_kind,
+    check_probabilities,
+    finding,
+    member,
+    object_in,
+)
 from driftlead_inference.protocols.bodies import UNREADABLE, check_count, invalid_json, wants_probabilities
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
 from driftlead_inference.protocols.schemas import holding, row, rows
@@ -117,12 +126,28 @@ def reply(job: Job, request: PredictRequest, served: ServedModel) -> Reply:
     return Reply(encode(job, served, request.many))
 
 
+def check(reply: Reply, request: PredictRequest, served: ServedModel) -> None:
+    """Checks another server's answer. Raises `Unfit`."""
+    check_kind(reply)
+    document = object_in(reply.body)
+    for name in ("model_name", "model_version", "request_id"):
+        member(document, name)
+    if request.many:
+        check_answers(member(document, "predictions"), len(request.rows), served)
+    else:
+        check_answer(member(document, "prediction"), served)
+        if "probabilities" in document:
+            document["probabilities"] = [document["probabilities"]]
+    check_probabilities(document, len(request.rows), request.probabilities, served)
+
+
 PREDICT = Protocol(
     paths=(PATH,),
     tag="driftlead",
     summary="One row, or a list of rows; by position, or by name",
     read=read,
     reply=reply,
+    fault=finding(check),
     body_schema=lambda validator: holding("features", {"anyOf": [row(validator), rows(validator)]}),
     example=lambda row: {"features": row},
 )

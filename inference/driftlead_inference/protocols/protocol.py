@@ -13,6 +13,8 @@ import msgspec
 from driftlead_inference.jobs import Job
 from driftlead_inference.model.served import ServedModel
 from driftlead_inference.rows.validation import RowValidator
+from driftlead_inference.traffic.outcome import Fault
+from driftlead_log.frames import Mark
 
 Schema = dict[str, Any]
 ANY: Schema = {"type": "object"}
@@ -37,7 +39,8 @@ class Incoming(msgspec.Struct):
     """A whole request.
 
     `headers` have lower-case names; of repeated ones the last counts. `path`: the values of the path's
-    placeholders, empty where the path was matched as a whole.
+    placeholders, empty where the path was matched as a whole; `target`: the path as it was sent. `mark`: how
+    it came, for the log.
     """
 
     headers: Mapping[bytes, bytes]
@@ -45,6 +48,8 @@ class Incoming(msgspec.Struct):
     query: bytes
     path: Mapping[str, str]
     request_id: str
+    target: bytes = b""
+    mark: Mark = Mark.NONE
 
 
 class Reply(msgspec.Struct):
@@ -93,12 +98,14 @@ class Protocol(Endpoint, Generic[R]):
 
     read         the rows of a whole request, at most `limit`; raises `Refused`
     reply        the answered job in the protocol's words; raises `Refused`
+    fault        what is wrong with another server's reply to the same request, None if nothing
     body_schema  what a body may be, for the served model's rows
     example      a body that works, with one row of the served model
     """
 
     read: Callable[[Incoming, ServedModel, int], R]
     reply: Callable[[Job, R, ServedModel], Reply]
+    fault: Callable[[Reply, R, ServedModel], Fault | None]
     body_schema: Callable[[RowValidator], Schema]
     example: Callable[[list[Any]], dict[str, Any]]
     parameters: tuple[Schema, ...] = (PROBABILITIES,)

@@ -39,7 +39,7 @@ from driftlead_inference.recorder.spool import NoSpace, Spool
 from driftlead_inference.recorder.types import RecorderSettings, Row, SpoolFull, SpoolUnusable
 from driftlead_inference.recorder.writer import Writer
 from driftlead_log import frames, row_tuples
-from driftlead_log.frames import Kind
+from driftlead_log.frames import Kind, Mark
 from driftlead_log.row_tuples import Identity
 from driftlead_log.segments import Segment, key_of, upload_segment
 from driftlead_log.store import Store, StoreUnreachable
@@ -107,7 +107,7 @@ class Recorder:
         dropped = sum(drop.rows for drop in self._spool.ledger.pending if drop.first_seq > seq)
         return max(0, self.last_seq - seq - dropped)
 
-    def append(self, rows: Sequence[Row]) -> int:
+    def append(self, rows: Sequence[Row], mark: Mark = Mark.NONE) -> int:
         """Puts rows into the spool, by one write; returns the last sequence number.
 
         When this returns, the rows survive the end of this process. Raises SpoolFull in mode refuse;
@@ -117,18 +117,23 @@ class Recorder:
         if self._redacted:
             rows = [self._without_redacted(row) for row in rows]
         if not self._sampled:
-            return self._append_logged(rows)
+            return self._append_logged(rows, mark)
         chosen = [self._is_sampled(row.request_id) for row in rows]
         counted = [row for row, is_logged in zip(rows, chosen, strict=True) if not is_logged]
         if counted:
-            self._write_unnumbered(self._framed(Kind.COUNTED, counted), len(counted))
+            self._write_unnumbered(self._framed(Kind.COUNTED, counted, mark), len(counted))
         logged = [row for row, is_logged in zip(rows, chosen, strict=True) if is_logged]
-        return self._append_logged(logged) if logged else self.last_seq
+        return self._append_logged(logged, mark) if logged else self.last_seq
 
     def count_status(self, status_class: int, latency_ms: float) -> None:
         """Counts a failed request: `status_class` is 4 or 5. It stands in the histograms only."""
         payload = frames.FAILED.pack(time.time(), status_class, latency_ms)
         self._write_unnumbered([frames.header(Kind.FAILED, self._spool.next_seq, 1, payload), payload], 0)
+
+    def count_forwarded(self, version: str, deployment: str, status_class: int, latency_ms: float) -> None:
+        """Counts what became of a request that a canary was asked; it stands in the canary's histograms."""
+        payload = frames.forwarded(time.time(), status_class, latency_ms, version, deployment)
+        self._write_unnumbered([frames.header(Kind.FORWARDED, self._spool.next_seq, 1, payload), payload], 0)
 
     async def durable(self, seq: int) -> None:
         """Returns once every row up to `seq` is committed (or rejected, which is committed too).
@@ -209,14 +214,14 @@ class Recorder:
     def writer(self) -> Writer:
         return self._writer
 
-    def _append_logged(self, rows: Sequence[Row]) -> int:
+    def _append_logged(self, rows: Sequence[Row], mark: Mark) -> int:
         spool, first, count = self._spool, self._spool.next_seq, len(rows)
         if first - 1 <= self._writer.progress.seq:
             self._pending_since = time.monotonic()
         try:
             if self._dropping and spool.size > DROPPING_UNTIL * spool.limit:
                 raise NoSpace("spool-full", f"the spool {spool.folder} was full and is not yet emptied")
-            spool.write(self._framed(Kind.ROWS, rows))
+            spool.write(self._framed(Kind.ROWS, rows, mark))
         except NoSpace as full:
             if self._refuse:
                 raise SpoolFull(f"{full}; {self.pending} rows wait for the database") from full
@@ -226,14 +231,14 @@ class Recorder:
         spool.next_seq = first + count
         return first + count - 1
 
-    def _framed(self, kind: Kind, rows: Sequence[Row]) -> list[bytes]:
+    def _framed(self, kind: Kind, rows: Sequence[Row], mark: Mark) -> list[bytes]:
         """Frames of at most MAX_ROWS rows."""
         first, buffers = self._spool.next_seq, []
         for place in range(0, len(rows), frames.MAX_ROWS):
             part = rows[place : place + frames.MAX_ROWS]
             seq = first + place if kind == Kind.ROWS else first
             payload = row_tuples.payload(part, seq)
-            buffers += [frames.header(kind, seq, len(part), payload), payload]
+            buffers += [frames.header(kind, seq, len(part), payload, mark), payload]
         return buffers
 
     def _write_unnumbered(self, buffers: list[bytes], rows: int) -> None:

@@ -19,6 +19,9 @@ BEGIN
                 EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO driftlead_drift', name);
             END IF;
         END LOOP;
+        IF to_regclass('inference_logs_served') IS NOT NULL THEN
+            GRANT SELECT ON inference_logs_served TO driftlead_drift;
+        END IF;
         EXECUTE format('GRANT USAGE ON SEQUENCE %s TO driftlead_drift', pg_get_serial_sequence('inference_logs', 'id'));
     END IF;
 END $$;
