@@ -8,6 +8,7 @@ import sys
 
 ALL = [
     "canary_bursts",
+    "canary_harm",
     "canary_labels",
     "drift",
     "drift_statistics",

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import uvloop
 
 from driftlead_inference.settings import Front
+from driftlead_inference.traffic.client import Client
 from driftlead_log.frames import Mark
 from meeting import GOOD, answer, fake, hangs, of_canary, pair, post, prod_of, said, saying, until, written
 from serving import service_of
@@ -320,6 +322,27 @@ async def test_a_server_that_drains_answers_by_itself(kind: Front, tmp_path: Pat
         for _ in range(5):
             assert b'"model_version":"3"' in await said(prod.port, post())
         assert canary.heads == []
+
+
+def test_all_of_it_works_on_the_servers_own_event_loop(tmp_path: Path) -> None:
+    """uvloop's transports are none of asyncio's classes."""
+
+    async def ask() -> None:
+        async with pair(Front.WIRE, tmp_path) as (prod, _):
+            assert b'"model_version":"5"' in await said(prod.port, post())
+        async with fake(hangs) as canary, prod_of(Front.WIRE, written(tmp_path / "t", canary.port)) as prod:
+            assert b'"model_version":"3"' in await said(prod.port, post())
+
+    uvloop.run(ask())
+
+
+async def test_a_fault_of_our_own_is_no_users_affair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*arguments: object) -> None:
+        raise RuntimeError("a mistake")
+
+    async with pair(Front.WIRE, tmp_path) as (prod, _):
+        monkeypatch.setattr(Client, "data", breaks)
+        assert b'"model_version":"3"' in await said(prod.port, post())
 
 
 def test_a_binary_answer_of_nan_is_no_number() -> None:

@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from driftlead_formats.traffic_split import CanaryTarget
 from driftlead_inference.traffic.breaker import Breaker
-from driftlead_inference.traffic.client import Answer, Client, Lost, Message, Unreachable
+from driftlead_inference.traffic.client import Answer, Busy, Client, Lost, Message, Unreachable
 from driftlead_inference.traffic.headers import latency_in, version_in
 from driftlead_inference.traffic.outcome import Cause, Fault, Outcome
 
+log = structlog.get_logger()
 UNREGISTERED = ("", "0")  # what a server says whose model no registry counts
 
 Check = Callable[[Answer], Fault | None]
@@ -61,6 +64,11 @@ class Canary:
             asked.fault = Fault(Cause.UNREACHABLE, f"it cannot be reached: {error}")
         except Lost as error:
             asked.fault = Fault(Cause.LOST, str(error))
+        except Busy:
+            raise
+        except Exception as error:  # whatever it is, a user waits for an answer
+            log.error("a canary's answer could not be taken", exc_info=error)
+            asked.fault = Fault(Cause.UNREADABLE, f"{type(error).__name__}: {error}")
         asked.seconds = time.perf_counter() - began
         return asked
 

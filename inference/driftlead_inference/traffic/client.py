@@ -9,6 +9,7 @@ may have logged it before its connection broke.
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import urlsplit
 
 import httptools
@@ -61,8 +62,7 @@ class Connection(asyncio.Protocol):
         self.size = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own is none by its class
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.fail(Lost(f"the connection ended: {exc or 'the canary closed it'}"))
