@@ -287,10 +287,10 @@ async def measured(folder: Path, dsn: str, options: argparse.Namespace) -> list[
 def line(result: Result) -> str:
     """A case as a row of the table."""
     late = "-" if result.late is None else str(result.late)
+    own, users = f"{result.own.p99_ms:.1f}", f"{result.all.p99_ms:.1f}"
     return (
         f"| {result.how} | {result.share} % | {len(result.all.ids):,} | {len(result.all.failed)} | "
-        f"{result.all.by['canary']:,} | {result.fallbacks} | {result.own.p99_ms:.1f} | {result.all.p99_ms:.1f} | "
-        f"{late} |"
+        f"{result.all.by['canary']:,} | {result.fallbacks} | {own} | {users} | {late} |"
     )
 
 

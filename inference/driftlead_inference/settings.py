@@ -148,8 +148,8 @@ class Settings(ConnectedSettings):
     traffic: Path | None = Field(
         None,
         validation_alias=named("DRIFTLEAD_TRAFFIC_FILE", "traffic"),
-        description="The file `traffic.json` that says which share of the predictions a canary answers; read "
-        "again within a second of a change. Not set, or not there: none.",
+        description="The file `traffic.json` that says which share of the predictions a canary answers (flag "
+        "`--traffic`); a change is followed within a second. Not set, or not there: none.",
     )
     body_bytes: int = Field(
         8 * 1024**2, ge=1024, description="The largest request body, in bytes (413 beyond)."

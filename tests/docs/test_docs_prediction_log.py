@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from driftlead_inference.recorder import Recorder, RecorderSettings
-from driftlead_log.row_tuples import COLUMNS, Identity
+from driftlead_log.row_tuples import MARKED_COLUMNS, Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/reference/prediction-log.md").read_text()
@@ -30,7 +30,7 @@ def first_cells(section: str) -> Iterator[str]:
 
 def test_every_column_that_is_written_is_described() -> None:
     described = set(first_cells("**`inference_logs`**"))
-    assert set(COLUMNS) | {"id", "logged_at"} == described - OTHER_TABLES
+    assert set(MARKED_COLUMNS) | {"id", "logged_at"} == described - OTHER_TABLES
 
 
 def test_the_metrics_are_those_of_the_code(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from prometheus_client.core import Metric
 
 from driftlead_inference.metrics import Metrics
 from driftlead_inference.recorder import Identity, Recorder, RecorderSettings
+from driftlead_inference.traffic.file import TrafficFile
+from driftlead_inference.traffic.forwarder import Forwarder
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/metrics-inference.md"
 PROCESS = ("process_", "python_")  # of the Prometheus client, and documented there
@@ -21,6 +23,8 @@ def families(spool: Path) -> Iterator[Metric]:
     metrics.load_seconds.labels("total").set(1)
     metrics.model.labels("Demo", "3", "prod", "onnx").set(1)
     metrics.labels.labels("stored").inc()
+    forwarder = Forwarder(TrafficFile(spool / "none"), lambda outcome: None)
+    metrics.registry.register(forwarder)
     settings = RecorderSettings(dsn=lambda: "", spool_dir=spool)
     Recorder.open(
         settings, Identity(model_name="Demo", model_version="3", deployment="prod"), None, metrics.registry

@@ -10,7 +10,7 @@ from typing import Any
 from driftlead_inference.problems import Refused
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply, Request
 from driftlead_inference.service import Service, Serving
-from driftlead_inference.traffic.canary import Asked
+from driftlead_inference.traffic.canary import ForwardedRequest
 from driftlead_inference.traffic.client import Answer, Message
 from driftlead_inference.traffic.forwarder import Forwarder
 from driftlead_inference.traffic.headers import COPY, FORWARD, sent_on
@@ -58,7 +58,7 @@ class Meeting:
         )
         return self.protocol.reply(job, request, self.served)
 
-    async def in_place(self, forwarder: Forwarder, asked: Asked) -> Reply:
+    async def in_place(self, forwarder: Forwarder, asked: ForwardedRequest) -> Reply:
         """This version's reply in place of the canary's. Raises `Refused`."""
         status = 500
         try:

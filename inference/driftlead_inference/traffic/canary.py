@@ -20,7 +20,7 @@ Check = Callable[[Answer], Fault | None]
 
 
 @dataclass(slots=True)
-class Asked:
+class ForwardedRequest:
     """A request that a canary was asked. Its `answer` is good where `fault` is None.
 
     `trial`: the breaker's own try; `seconds`: how long it was waited for.
@@ -52,9 +52,11 @@ class Canary:
         self.client = Client(target.url)
         self.breaker = Breaker()
 
-    async def ask(self, message: Message, check: Check, seconds: float, *, trial: bool = False) -> Asked:
+    async def ask(
+        self, message: Message, check: Check, seconds: float, *, trial: bool = False
+    ) -> ForwardedRequest:
         """Asks, and finds what is wrong with the answer. Raises `Busy`."""
-        asked, began = Asked(self, trial), time.perf_counter()
+        asked, began = ForwardedRequest(self, trial), time.perf_counter()
         try:
             asked.answer = await self.client.ask(message, seconds)
             asked.fault = self.fault(asked.answer, check)
@@ -81,7 +83,7 @@ class Canary:
             return Fault(Cause.VERSION, f"version {told} answered, the file names {wanted}", 200)
         return check(answer)
 
-    def learn(self, asked: Asked, status: int, now: float) -> str:
+    def learn(self, asked: ForwardedRequest, status: int, now: float) -> str:
         """Tells the breaker; why it opened, if it did. A request that prod fails on too says nothing."""
         fault = asked.fault
         if fault is not None and status >= 400:

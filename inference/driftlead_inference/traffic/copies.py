@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 
-from driftlead_inference.traffic.canary import Asked, Canary, Check
+from driftlead_inference.traffic.canary import Canary, Check, ForwardedRequest
 from driftlead_inference.traffic.client import Busy, Message
 from driftlead_inference.traffic.counts import Counts
 
@@ -28,7 +28,9 @@ class Copy(NamedTuple):
 class Copies:
     """The queue. `seconds` says how long an answer may take, `done` takes what became of each."""
 
-    def __init__(self, counts: Counts, seconds: Callable[[], float], done: Callable[[Asked], None]) -> None:
+    def __init__(
+        self, counts: Counts, seconds: Callable[[], float], done: Callable[[ForwardedRequest], None]
+    ) -> None:
         self.counts, self.seconds, self.done = counts, seconds, done
         self.waiting: deque[Copy] = deque()
         self.senders: set[asyncio.Task[None]] = set()

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from driftlead_inference.traffic import counts
 from driftlead_inference.traffic.breaker import State
-from driftlead_inference.traffic.canary import Asked, Canary, Check
+from driftlead_inference.traffic.canary import Canary, Check, ForwardedRequest
 from driftlead_inference.traffic.client import Busy, Message
 from driftlead_inference.traffic.copies import Copies
 from driftlead_inference.traffic.counts import Counts
@@ -127,7 +127,7 @@ class Forwarder(Collector):
         key = headers.get(self.key) or None if self.key else None
         return self.splitter.choose(key, self.weight, self.shadow)
 
-    async def ask(self, message: Message, check: Check) -> Asked | None:
+    async def ask(self, message: Message, check: Check) -> ForwardedRequest | None:
         """The checked answer or its fault, in time; None where the canary was not asked after all."""
         canary = self.canary
         if canary is None or self.stopped or not canary.breaker.closed:
@@ -146,13 +146,13 @@ class Forwarder(Collector):
             self.settled(asked, 200)
         return asked
 
-    def settle(self, asked: Asked, status: int) -> None:
+    def settle(self, asked: ForwardedRequest, status: int) -> None:
         """Says what prod answered in place of the canary."""
         if asked.fault is not None and asked.fault.cause is Cause.STATUS:
             self.counts.fallbacks[Cause.STATUS] += 1
             self.settled(asked, status)
 
-    def settled(self, asked: Asked, status: int) -> None:
+    def settled(self, asked: ForwardedRequest, status: int) -> None:
         """Counts what became of a request; `status` is what prod said, or would say, to the same.
 
         In the histograms a request that prod fails on too counts as what it was to the canary, for prod's
