@@ -69,6 +69,7 @@ class Service:
         self.ids = map(f"{prefix}-{{:x}}".format, count(1))
         self.published: Callable[[Source], None] = lambda source: None
         self.forwarder: Forwarder | None = None  # where the settings name a traffic file
+        self.marked = False  # whether any request has met a canary, here or where it came from
         self.commits: set[asyncio.Task[None]] = set()
 
     def ready(self) -> Serving:
@@ -99,6 +100,7 @@ class Service:
     ) -> Job:
         """The answered job. Raises `Refused`."""
         batcher = self.ready().batcher
+        self.marked = self.marked or mark is not Mark.NONE
         future: asyncio.Future[None] = batcher.loop.create_future()
 
         # The future does not hold the job, which holds this, which holds the future: a circle for each
@@ -128,7 +130,7 @@ class Service:
             return
         classes = self.ready().classes if self.logs_probabilities else ()
         seq = 0
-        for mark, together in by_mark(jobs):
+        for mark, together in by_mark(jobs) if self.marked else ((Mark.NONE, jobs),):
             seq = self.log.append(log_rows(batch, together, outputs, classes), mark)
         if not self.durable:
             for job in jobs:
@@ -196,11 +198,9 @@ class Service:
 
 
 def by_mark(jobs: list[Job]) -> list[tuple[Mark, list[Job]]]:
-    """The jobs, those together that are logged alike; nearly always that is all of them."""
-    marks = {job.mark for job in jobs}
-    if len(marks) == 1:
-        return [(marks.pop(), jobs)]
-    return [(mark, [job for job in jobs if job.mark is mark]) for mark in sorted(marks)]
+    """The jobs, those together that are logged alike."""
+    groups = [(mark, [job for job in jobs if job.mark is mark]) for mark in Mark]
+    return [(mark, together) for mark, together in groups if together]
 
 
 def log_rows(batch: Batch, jobs: list[Job], outputs: Outputs, classes: Sequence[str] = ()) -> list[Row]:

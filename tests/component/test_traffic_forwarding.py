@@ -5,6 +5,7 @@ import asyncio
 import gzip
 import json
 import struct
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -214,7 +215,7 @@ async def test_the_tries_of_an_open_breaker_are_copies_and_close_it_again(tmp_pa
             assert forwarder.canary is not None
             for _ in range(10):
                 await said(prod.port, post())
-            now += 29
+            now += 9
             await said(prod.port, post())
             assert len(canary.heads) == 5
             now += 2
@@ -322,6 +323,18 @@ async def test_a_server_that_drains_answers_by_itself(kind: Front, tmp_path: Pat
         for _ in range(5):
             assert b'"model_version":"3"' in await said(prod.port, post())
         assert canary.heads == []
+
+
+async def test_that_prod_was_held_up_itself_makes_no_answer_late(tmp_path: Path) -> None:
+    """The answer is there when the process goes on, but so is the timer."""
+
+    async def behave(writer: asyncio.StreamWriter, body: bytes) -> None:
+        writer.write(answer(of_canary()))
+        asyncio.get_running_loop().call_soon(time.sleep, 0.12)
+
+    async with fake(behave) as canary, prod_of(Front.WIRE, written(tmp_path / "t", canary.port)) as prod:
+        for _ in range(5):
+            assert b'"model_version":"5"' in await said(prod.port, post())
 
 
 def test_all_of_it_works_on_the_servers_own_event_loop(tmp_path: Path) -> None:

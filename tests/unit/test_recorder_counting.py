@@ -1,5 +1,6 @@
 """Frames become histograms per minute, whose bins are the baseline's."""
 
+import dataclasses
 import json
 import math
 
@@ -18,8 +19,8 @@ from driftlead_formats.histograms import (
 )
 from driftlead_inference.recorder.types import Row
 from driftlead_log import row_tuples
-from driftlead_log.counting import count
-from driftlead_log.frames import FAILED, Frame, Kind
+from driftlead_log.counting import count, count_forwarded
+from driftlead_log.frames import FAILED, Frame, Kind, Mark, forwarded
 
 MINUTE = 1_790_000_040
 RANDOM = np.random.default_rng(3)
@@ -83,6 +84,33 @@ def test_text_features_and_labels_are_counted_from_the_json() -> None:
 def test_rows_left_out_by_sampling_count_like_any() -> None:
     both = count([rows_frame(MATRIX[:5]), rows_frame(MATRIX[5:9], kind=Kind.COUNTED)], NUMERIC)
     assert both[MINUTE].rows == 9
+
+
+@pytest.mark.parametrize("mark", [Mark.FORWARDED, Mark.COPIED, Mark.FALLBACK])
+@pytest.mark.parametrize("kind", [Kind.ROWS, Kind.COUNTED])
+def test_rows_of_requests_that_a_canary_was_asked_count_and_their_requests_do_not(
+    mark: Mark, kind: Kind
+) -> None:
+    marked = dataclasses.replace(rows_frame(MATRIX[5:9], kind=kind), mark=mark)
+    found = count([rows_frame(MATRIX[:5]), marked], NUMERIC)[MINUTE]
+    alone = count([rows_frame(MATRIX[:5])], NUMERIC)[MINUTE]
+    assert (found.rows, found.requests) == (9, alone.requests)
+    np.testing.assert_array_equal(found.latency, alone.latency)
+    np.testing.assert_array_equal(found.features, np.concatenate(NUMERIC.count(MATRIX[:9])))
+
+
+def test_what_became_of_forwarded_requests_counts_for_the_canary_alone() -> None:
+    said = [(2, 1.0, "5"), (5, 50.0, "5"), (4, 2.0, "5"), (2, 1.0, "6")]
+    payloads = [
+        forwarded(MINUTE + 1, status, latency, version, "canary") for status, latency, version in said
+    ]
+    sent = [Frame(Kind.FORWARDED, 1, 1, payload, 0, len(payload)) for payload in payloads]
+    assert count(sent, NUMERIC) == {}
+    found = count_forwarded([rows_frame(MATRIX[:5]), *sent])
+    assert sorted(found) == [(MINUTE, "5", "canary"), (MINUTE, "6", "canary")]
+    counts = found[MINUTE, "5", "canary"]
+    assert (counts.rows, counts.requests, counts.failed_4xx, counts.failed_5xx) == (0, 1, 1, 1)
+    assert counts.latency.sum(axis=1).tolist() == [1, 1, 1]
 
 
 def test_redacted_features_count_nowhere() -> None:

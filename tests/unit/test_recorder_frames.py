@@ -19,6 +19,8 @@ from driftlead_log.frames import (
     Damage,
     Frame,
     Kind,
+    Mark,
+    forwarded,
     header,
     scan,
 )
@@ -47,6 +49,23 @@ def row(request_id: str = "r", **more: Any) -> Row:
 def rows_of(rows: list[Row], first_seq: int = 1) -> list[bytes]:
     payload = row_tuples.payload(rows, first_seq)
     return Frame(Kind.ROWS, first_seq, len(rows), payload, 0, len(payload)).rows()
+
+
+@given(st.sampled_from(list(Mark)), st.binary(max_size=50))
+def test_a_frame_says_how_its_requests_came(mark: Mark, payload: bytes) -> None:
+    found = list(scan(header(Kind.ROWS, 1, 1, payload, mark) + payload))
+    assert [part.mark for part in found if isinstance(part, Frame)] == [mark]
+
+
+@given(st.sampled_from([2, 4, 5]), st.floats(0, 1e6), st.text(max_size=20), st.text(max_size=20))
+def test_what_became_of_a_forwarded_request_is_read(
+    status: int, latency: float, version: str, deployment: str
+) -> None:
+    payload = forwarded(1.5, status, latency, version, deployment)
+    (found,) = scan(frame(Kind.FORWARDED, 1, 1, payload))
+    assert isinstance(found, Frame)
+    assert found.forwarded() == (1.5, status, latency, version, deployment)
+    assert found.last_seq == 0  # it uses up no number
 
 
 @given(payloads)

@@ -72,7 +72,7 @@ def test_good_tries_in_a_row_close_it_and_a_bad_one_doubles_the_pause() -> None:
         breaker.begin_try()
         breaker.tried(False, now, "late")
         pauses.append(breaker.pause)
-    assert pauses == [60, 120, 240, LONGEST_PAUSE, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert pauses == [20, 40, 80, 160, LONGEST_PAUSE, LONGEST_PAUSE]
     assert breaker.openings == 1  # it never closed in between
     now += breaker.pause
     for number in range(GOOD_TRIES):

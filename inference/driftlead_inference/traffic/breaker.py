@@ -12,7 +12,7 @@ from enum import StrEnum
 IN_A_ROW = 5
 WINDOW = 20
 MOST_FAILURES = 10  # of the last WINDOW
-FIRST_PAUSE = 30.0  # seconds
+FIRST_PAUSE = 10.0  # seconds; a try costs no user anything
 LONGEST_PAUSE = 300.0
 GOOD_TRIES = 3
 

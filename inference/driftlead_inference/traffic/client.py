@@ -8,7 +8,8 @@ may have logged it before its connection broke.
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ import msgspec
 
 CONNECTIONS = 64
 IDLE_SECONDS = 15.0  # shorter than any server's own limit, so that none closes while we write
+HELD_UP_SECONDS = 0.01
+GRACE_SECONDS = 0.005
 REPLY_BYTES = 64 * 1024**2
 
 
@@ -128,6 +131,32 @@ class Connection(asyncio.Protocol):
             self.transport.abort()
 
 
+@asynccontextmanager
+async def patience(seconds: float) -> AsyncIterator[None]:
+    """`asyncio.timeout`, but that this process was held up itself is not the canary's fault.
+
+    A container that used up its processor quota stands still for a tenth of a second. When it goes on, timers
+    come before what was received meanwhile, and every answer would be late at once. So a timer that is late
+    itself looks again after the next reads.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+
+    def expire(limit: asyncio.Timeout) -> None:
+        nonlocal timer
+        if loop.time() - deadline > HELD_UP_SECONDS:
+            timer = loop.call_later(GRACE_SECONDS, lambda: limit.reschedule(loop.time()))
+        else:
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_at(deadline, expire, limit)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
 class Client:
     """The connections to one canary."""
 
@@ -145,7 +174,7 @@ class Client:
 
     async def ask(self, message: Message, seconds: float) -> Answer:
         """The answer. Raises `Busy`, `Unreachable`, `Lost`, or TimeoutError after `seconds`."""
-        async with asyncio.timeout(seconds):
+        async with patience(seconds):
             connection = self.waiting() or await self.connect()
             try:
                 answer = await connection.ask(self.data(message))
