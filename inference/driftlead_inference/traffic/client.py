@@ -142,19 +142,20 @@ async def patience(seconds: float) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
 
-    def expire(limit: asyncio.Timeout) -> None:
-        nonlocal timer
-        if loop.time() - deadline > HELD_UP_SECONDS:
-            timer = loop.call_later(GRACE_SECONDS, lambda: limit.reschedule(loop.time()))
-        else:
-            limit.reschedule(loop.time())
-
     async with asyncio.timeout(None) as limit:
-        timer = loop.call_at(deadline, expire, limit)
+
+        def expire() -> None:
+            if loop.time() - deadline > HELD_UP_SECONDS:
+                timers.append(loop.call_later(GRACE_SECONDS, lambda: limit.reschedule(loop.time())))
+            else:
+                limit.reschedule(loop.time())
+
+        timers = [loop.call_at(deadline, expire)]
         try:
             yield
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
 
 
 class Client:

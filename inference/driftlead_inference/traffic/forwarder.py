@@ -124,7 +124,7 @@ class Forwarder(Collector):
             return Choice.OWN
         if not canary.breaker.closed:
             return Choice.COPY if canary.breaker.wants_try(self.clock()) else Choice.OWN
-        key = headers.get(self.key) or None if self.key else None
+        key = headers.get(self.key, b"").strip() or None if self.key else None
         return self.splitter.choose(key, self.weight, self.shadow)
 
     async def ask(self, message: Message, check: Check) -> ForwardedRequest | None:

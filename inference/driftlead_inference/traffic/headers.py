@@ -18,13 +18,13 @@ Headers = Mapping[bytes, bytes]
 def mark_of(headers: Headers) -> Mark:
     """What a request is to the log: its sender's own, one that was forwarded, or a copy."""
     said = headers.get(FORWARDED)
-    return Mark.NONE if said is None else MARKS.get(said, Mark.FORWARDED)
+    return Mark.NONE if said is None else MARKS.get(said.strip(), Mark.FORWARDED)
 
 
 def sent_on(headers: Headers, request_id: str) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that change how a request is read, and its id; nothing else leaves this server."""
     known = {**headers, b"x-request-id": request_id.encode()}
-    return tuple((name, known[name]) for name in SENT_ON if name in known)
+    return tuple((name, known[name].strip()) for name in SENT_ON if name in known)
 
 
 def told_of(version: str, latency_ms: float) -> tuple[tuple[bytes, bytes], ...]:
