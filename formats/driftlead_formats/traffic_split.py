@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 WHOLE: Final = 1_000_000
 """Parts of the whole: shares are counted in millionths, which is 0.0001 percent."""
+DECIMALS: Final = 4  # of a percentage
 LONGEST_WAIT: Final = 600_000
+LONGEST_TEXT: Final = 256
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
 FIELDS: Final = ("canary", "weight", "shadow", "key", "salt", "fallbackAfterMilliseconds")
 
@@ -85,13 +87,19 @@ class TrafficSplit:
 def parse(text: bytes | str) -> TrafficSplit:
     """The document in a file. Raises `TrafficSplitError`."""
     try:
-        document = json.loads(
-            text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_named_once
+        return _split(
+            json.loads(text, parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_named_once)
         )
-    except TrafficSplitError:
-        raise
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
         raise TrafficSplitError(f"it is not valid JSON: {error}") from error
+
+
+def plain(number: Decimal) -> int | float:
+    """A number as JSON writes it: whole where it is whole."""
+    return int(number) if number == number.to_integral_value() else float(number)
+
+
+def _split(document: Any) -> TrafficSplit:
     said = _object(document, "the document", FIELDS)
     if "canary" not in said:
         raise TrafficSplitError('`canary` is missing; write {"url": ..., "version": ...}, or null for none')
@@ -104,11 +112,6 @@ def parse(text: bytes | str) -> TrafficSplit:
         salt=_text(said.get("salt", ""), "salt"),
         fallback_after_milliseconds=_milliseconds(said.get("fallbackAfterMilliseconds")),
     )
-
-
-def plain(number: Decimal) -> int | float:
-    """A number as JSON writes it: whole where it is whole."""
-    return int(number) if number == number.to_integral_value() else float(number)
 
 
 def _target(value: Any) -> CanaryTarget:
@@ -142,9 +145,9 @@ def _url(text: str) -> str:
 def _percent(value: Any, name: str) -> Decimal:
     number = _number(value, name)
     if not 0 <= number <= 100:
-        raise TrafficSplitError(f"`{name}` is {number}; expected a percentage from 0 to 100")
-    if number * WHOLE % 100:
-        raise TrafficSplitError(f"`{name}` is {number}; expected at most four decimal places")
+        raise TrafficSplitError(f"`{name}` is {_shown(value)}; expected a percentage from 0 to 100")
+    if number != round(number, DECIMALS):
+        raise TrafficSplitError(f"`{name}` is {_shown(value)}; expected at most four decimal places")
     return number
 
 
@@ -154,7 +157,7 @@ def _milliseconds(value: Any) -> Decimal | None:
     number = _number(value, "fallbackAfterMilliseconds")
     if not 0 < number <= LONGEST_WAIT:
         raise TrafficSplitError(
-            f"`fallbackAfterMilliseconds` is {number}; expected more than 0 and at most {LONGEST_WAIT}"
+            f"`fallbackAfterMilliseconds` is {_shown(value)}; expected more than 0, at most {LONGEST_WAIT}"
         )
     return number
 
@@ -183,6 +186,10 @@ def _no_header(key: Any) -> str:
 def _text(value: Any, name: str) -> str:
     if not isinstance(value, str):
         raise TrafficSplitError(f"`{name}` is {_shown(value)}; expected text in quotation marks")
+    if len(value) > LONGEST_TEXT or not value.isprintable():
+        raise TrafficSplitError(
+            f"`{name}` is {_shown(value)}; expected at most {LONGEST_TEXT} characters that can be printed"
+        )
     return value
 
 
@@ -210,5 +217,5 @@ def _no_constant(word: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
+    text = str(value) if isinstance(value, Decimal) else json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:60]}..."

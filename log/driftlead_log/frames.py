@@ -81,7 +81,8 @@ class Frame:
         place = FAILED.size + _LENGTHS.size
         version, deployment = _LENGTHS.unpack_from(self.payload, FAILED.size)
         text = self.payload[place : place + version + deployment]
-        return ts, status, latency, text[:version].decode(), text[version:].decode()
+        names = text[:version].decode(errors="replace"), text[version:].decode(errors="replace")
+        return ts, status, latency, *names
 
 
 @dataclass(frozen=True, slots=True)

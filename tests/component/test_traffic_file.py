@@ -149,6 +149,20 @@ async def test_a_canary_that_hangs_delays_no_reply_and_drops_are_counted(kind: F
             assert 0 < len(canary.heads) <= 8
 
 
+async def test_large_copies_are_bounded_by_their_bytes(tmp_path: Path) -> None:
+    row = b"[1,2,%b3]" % (b" " * 7_000_000)
+    async with fake(hangs) as canary:
+        path = written(tmp_path / "t", canary.port, weight=0, shadow=100, fallbackAfterMilliseconds=600_000)
+        async with prod_of(Front.ASGI, path) as prod:
+            for _ in range(5):
+                assert b"HTTP/1.1 200 OK" in await said(prod.port, post(b'{"features":%b}' % row))
+            forwarder = prod.service.forwarder
+            assert forwarder is not None
+            assert forwarder.counts.dropped == 3
+            forwarder.canary.client.close()  # type: ignore[union-attr]
+            await until(lambda: forwarder.copies.held == 0)
+
+
 async def test_a_copy_that_fails_counts_against_the_canary_and_opens_the_breaker(tmp_path: Path) -> None:
     async def behave(writer: asyncio.StreamWriter, body: bytes) -> None:
         writer.write(answer(of_canary(b"null")))

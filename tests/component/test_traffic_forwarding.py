@@ -14,6 +14,7 @@ import pytest
 import uvloop
 
 from driftlead_inference.settings import Front
+from driftlead_inference.traffic import client
 from driftlead_inference.traffic.client import Client
 from driftlead_log.frames import Mark
 from meeting import GOOD, answer, fake, hangs, of_canary, pair, post, prod_of, said, saying, until, written
@@ -85,6 +86,13 @@ async def crashes_in_the_middle(writer: asyncio.StreamWriter, body: bytes) -> No
     writer.close()
 
 
+async def talks_without_end(writer: asyncio.StreamWriter, body: bytes) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while not writer.transport.is_closing():
+        writer.write(b"100000\r\n" + bytes(0x100000) + b"\r\n")
+        await writer.drain()
+
+
 FAILING = {
     "raises": (saying(answer(b'{"detail":"boom"}', b"500 Internal Server Error")), "status"),
     "is loading": (saying(answer(b"{}", b"503 Service Unavailable")), "status"),
@@ -126,6 +134,20 @@ async def test_prod_answers_where_the_canary(name: str, kind: Front, tmp_path: P
         assert prod.log.marks == [Mark.FALLBACK, Mark.NONE]
         assert prod.log.forwarded == [("5", "canary", 5)]
         assert prod.log.failed == []
+
+
+async def test_a_canary_that_talks_without_end_does_not_fill_our_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "HELD_BYTES", 4 * 1024**2)
+    async with fake(talks_without_end) as canary:
+        path = written(tmp_path / "t", canary.port, fallbackAfterMilliseconds=600_000)
+        async with prod_of(Front.WIRE, path) as prod:
+            assert b'"model_version":"3"' in await said(prod.port, post())
+            forwarder = prod.service.forwarder
+            assert forwarder is not None
+            assert forwarder.counts.health()["fallbacks"] == {"lost": 1}
+            await until(lambda: forwarder.canary.client.held == 0)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("kind", list(Front))

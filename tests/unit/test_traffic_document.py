@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from driftlead_formats.traffic_split import CanaryTarget, TrafficSplit, TrafficSplitError, parse
 
 PERCENT = st.integers(0, 1_000_000).map(lambda parts: Decimal(parts) / 10_000)
+PRINTED = st.text(max_size=8).filter(str.isprintable)
 TARGETS = st.builds(
     CanaryTarget,
     url=st.sampled_from(["http://127.0.0.1:8002", "https://canary.example", "http://[::1]:80"]),
-    version=st.text(max_size=5),
-    deployment=st.text(min_size=1, max_size=5),
+    version=PRINTED,
+    deployment=PRINTED.filter(bool),
 )
 SPLITS = st.builds(
     TrafficSplit,
@@ -22,7 +23,7 @@ SPLITS = st.builds(
     weight=PERCENT,
     shadow=PERCENT,
     key_header=st.sampled_from(["", "X-User-ID", "cookie"]),
-    salt=st.text(max_size=8),
+    salt=PRINTED,
     fallback_after_milliseconds=st.none() | st.integers(1, 600_000).map(Decimal),
 )
 DESIGN = {
@@ -67,7 +68,7 @@ WRONG = {
     "no header name": ({"key": {"header": "X User"}}, "not the name of a header"),
     "an empty header": ({"key": {"header": ""}}, "not the name of a header"),
     "a header with a colon": ({"key": {"header": "x:y"}}, "not the name of a header"),
-    "a header on two lines": ({"key": {"header": "x\r\nhost"}}, "not the name of a header"),
+    "a header on two lines": ({"key": {"header": "x\r\nhost"}}, "can be printed"),
     "a key without header": ({"key": {}}, "`key` has no `header`"),
     "a key of cookies": ({"key": {"cookie": "u"}}, "`cookie`, which is not known"),
     "a key as text": ({"key": "X-User-ID"}, "`key` is"),
@@ -79,9 +80,13 @@ WRONG = {
     "a url with a path": ({"canary": {"url": "http://x/predict"}}, "scheme, host and port"),
     "a url with a login": ({"canary": {"url": "http://a:b@x"}}, "scheme, host and port"),
     "a port that is none": ({"canary": {"url": "http://x:99999"}}, "scheme, host and port"),
-    "a url of two lines": ({"canary": {"url": "http://x\r\ny: z"}}, "scheme, host and port"),
+    "a url of two lines": ({"canary": {"url": "http://x\r\ny: z"}}, "can be printed"),
     "a version as number": ({"canary": {"url": "http://x", "version": 5}}, "`canary.version` is 5"),
     "no time at all": ({"fallbackAfterMilliseconds": 0}, "more than 0"),
+    "a salt that no text encodes": ({"salt": "\ud800"}, "can be printed"),
+    "a version that no table holds": ({"canary": {"url": "http://x", "version": "5\0"}}, "can be printed"),
+    "a deployment of two lines": ({"canary": {"url": "http://x", "deployment": "a\nb"}}, "can be printed"),
+    "a salt without end": ({"salt": "x" * 1000}, "at most 256"),
     "a salt as number": ({"salt": 1}, "`salt` is 1"),
 }  # fmt: skip
 
@@ -94,14 +99,19 @@ def test_what_is_wrong_is_refused_with_what_was_seen(name: str) -> None:
     assert "\n" not in str(refused.value)
 
 
+DEEP = b'{"canary": ' + b"[" * 980 + b"]" * 980 + b"}"
+
+
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"[]", b"null", b"\xff", b'{"canary": null, "weight": NaN}', b"[" * 100_000,
-     b'{"canary": null, "weight": 5, "weight": 50}'],
+    [b"", b"{", b"[]", b"null", b"\xff", b'{"canary": null, "weight": NaN}', b"[" * 100_000, DEEP,
+     b'{"canary": null, "weight": 5, "weight": 50}', b'{"canary": null, "weight": 1e99999999999999999999}',
+     b'{"canary": null, "weight": 1e-999999}', b'{"canary": null, "weight": 1%s}' % (b"0" * 4000)],
 )  # fmt: skip
 def test_what_is_not_the_document_is_refused(text: bytes) -> None:
-    with pytest.raises(TrafficSplitError):
+    with pytest.raises(TrafficSplitError) as refused:
         parse(text)
+    assert len(str(refused.value)) < 300
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200))

@@ -8,7 +8,7 @@ may have logged it before its connection broke.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ CONNECTIONS = 64
 IDLE_SECONDS = 15.0  # shorter than any server's own limit, so that none closes while we write
 HELD_UP_SECONDS = 0.01
 GRACE_SECONDS = 0.005
-REPLY_BYTES = 64 * 1024**2
+HELD_BYTES = 64 * 1024**2  # of all answers that are being received: a canary must not fill our memory
 
 
 class Unreachable(Exception):  # noqa: N818 - what is seen of the canary
@@ -54,8 +54,8 @@ class Answer(msgspec.Struct):
 class Connection(asyncio.Protocol):
     """One kept connection. `answer` is set while a request is under way."""
 
-    def __init__(self, ended: Callable[["Connection"], None]) -> None:
-        self.ended = ended
+    def __init__(self, client: "Client") -> None:
+        self.client = client
         self.transport: asyncio.Transport | None = None
         self.answer: asyncio.Future[Answer] | None = None
         self.since = 0.0  # of the last answer, by the loop's clock
@@ -69,7 +69,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.fail(Lost(f"the connection ended: {exc or 'the canary closed it'}"))
-        self.ended(self)
+        self.forget()
+        self.client.ended(self)
 
     async def ask(self, data: bytes) -> Answer:
         """The answer. Raises `Lost`."""
@@ -98,19 +99,24 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A second answer to one request is not read; it ends the connection after the first."""
-        self.headers, self.parts, self.size = {}, [], 0
-        self.kept = False
+        self.forget()
+        self.headers, self.kept = {}, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
 
     def on_body(self, body: bytes) -> None:
+        self.parts.append(body)
         self.size += len(body)
-        if self.size > REPLY_BYTES:
-            self.fail(Lost(f"its answer is larger than {REPLY_BYTES} bytes"))
+        self.client.held += len(body)
+        if self.client.held > HELD_BYTES:
+            self.fail(Lost(f"its answers take more than {HELD_BYTES} bytes"))
             self.close()
-        else:
-            self.parts.append(body)
+
+    def forget(self) -> None:
+        """Frees what was received."""
+        self.client.held -= self.size
+        self.parts, self.size = [], 0
 
     def on_message_complete(self) -> None:
         status = self.parser.get_status_code()
@@ -119,6 +125,7 @@ class Connection(asyncio.Protocol):
         if self.answer is not None and not self.answer.done():
             self.kept = self.parser.should_keep_alive()
             self.answer.set_result(Answer(status, self.headers, b"".join(self.parts)))
+            self.forget()
 
     def fail(self, error: Exception) -> None:
         """Ends the request that is under way."""
@@ -169,6 +176,7 @@ class Client:
         self.head = b" HTTP/1.1\r\nhost: %b\r\ncontent-length: " % parts.netloc.encode()
         self.most = most
         self.retired = False
+        self.held = 0  # bytes of answers that are being received
         self.open = 0  # connections, those included that are being made
         self.idle: list[Connection] = []
         self.all: set[Connection] = set()
@@ -212,7 +220,7 @@ class Client:
         self.open += 1
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(self.ended), self.host, self.port, ssl=self.tls
+                lambda: Connection(self), self.host, self.port, ssl=self.tls
             )
         except BaseException as error:
             self.open -= 1

@@ -160,7 +160,10 @@ class Forwarder(Collector):
         """
         if why := asked.canary.learn(asked, status, self.clock()):
             log.warning("nothing is forwarded to the canary", reason=why, canary=asked.canary.target.url)
-        self.count(asked.outcome(status))
+        try:
+            self.count(asked.outcome(status))
+        except Exception as error:  # a user waits for an answer
+            log.error("what became of a forwarded request could not be counted", exc_info=error)
 
     def copy(self, message: Message, check: Check) -> None:
         """Sends a copy of a request that prod has answered, if there is room. Returns at once."""

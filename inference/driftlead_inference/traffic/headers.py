@@ -1,5 +1,6 @@
 """The headers that two servers of ours exchange when one forwards to the other. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,7 @@ LATENCY: Final = b"x-driftlead-latency-ms"  # and how long its prediction took
 FORWARD: Final = (FORWARDED, b"answer")  # a user waits for the answer
 COPY: Final = (FORWARDED, b"copy")  # nobody does
 MARKS: Final = {FORWARD[1]: Mark.FORWARDED, COPY[1]: Mark.COPIED}
+VERSION_FORM: Final = re.compile(rb"[!-~]{1,128}")
 SENT_ON: Final = (b"content-type", b"authorization", b"inference-header-content-length", b"x-request-id")
 Headers = Mapping[bytes, bytes]
 
@@ -33,8 +35,9 @@ def told_of(version: str, latency_ms: float) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def version_in(headers: Headers) -> str:
-    """The version that answered; empty where the answer does not say it."""
-    return headers.get(VERSION, b"").decode(errors="replace")
+    """The version that answered; empty where the answer does not say it, or says what is none."""
+    said = headers.get(VERSION, b"")
+    return said.decode() if VERSION_FORM.fullmatch(said) else ""
 
 
 def latency_in(headers: Headers) -> float | None:
