@@ -136,4 +136,6 @@ def _array(column: Any) -> NDArray[Any]:
         return np.asarray(column.astype("float64"))
     if kind in ("category", "string", "str", "boolean") or kind.startswith("string"):
         return np.asarray(column.astype(object))
-    return np.asarray(column)
+    array = np.asarray(column)
+    # Dates and keys are looked for among numbers that eight or sixteen bits do not hold.
+    return array.astype(np.int64) if array.dtype.kind in "iu" and array.dtype.itemsize < 8 else array
