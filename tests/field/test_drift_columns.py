@@ -174,7 +174,7 @@ def test_what_is_another_text_in_nearly_every_row_is_not_called_stable(kind: str
     for said in (same, moved):
         if said.code == 0:
             assert said.feature("x")["status"] != "stable", said.text
-            assert "x" in said.text.split(), said.text
+            assert "not tested: x" in said.text or "x" in said.text.split(), said.text
 
 
 NO_TABLE: dict[str, bytes] = {
