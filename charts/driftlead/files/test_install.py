@@ -177,7 +177,7 @@ def prediction() -> str:
 
     model_name, url = os.environ["TEST_MODEL"], os.environ["TEST_URL"]
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(ROWS, len(FEATURES))), columns=FEATURES)
-    model = LogisticRegression().fit(table, table["a"] > 0)
+    model = LogisticRegression().fit(table, (table["a"] > 0).astype(int))
     registry = mlflow.MlflowClient()
     version = driftlead_drift.log_model(model, table, registered_model=model_name).version
     try:
