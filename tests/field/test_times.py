@@ -216,3 +216,14 @@ def test_a_time_that_nanoseconds_cannot_hold_is_refused_by_name(
         PROTOCOLS["predict"](client, [[year, *row[1:]]])
     assert refused.value.status == 422
     assert refused.value.said["field"] == "ts"
+
+
+def test_that_the_unit_of_times_changes_answers_is_said(
+    asked: tuple[Any, pd.DataFrame, Client], request: pytest.FixtureRequest
+) -> None:
+    # what pandas 3 reads has microseconds, and no signature says so
+    _, _, client = asked
+    said = [each for each in client.server.ask("/health")[1]["warnings"] if "the unit of the times" in each]
+    sees_the_unit = request.node.callspec.params["asked"] == "epoch"
+    assert len(said) == sees_the_unit
+    assert all("'ts'" in each and "nanoseconds" in each for each in said)

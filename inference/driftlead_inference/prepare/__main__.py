@@ -29,7 +29,7 @@ from driftlead_inference.model.examples import example, read_baseline
 from driftlead_inference.model.flavours import Loaded
 from driftlead_inference.model.prepared import Prepared
 from driftlead_inference.model.preparing import PrepareRequest, PrepareResult
-from driftlead_inference.prepare import beside, fetching, fits, probing, smoke
+from driftlead_inference.prepare import beside, fetching, fits, probing, smoke, units
 from driftlead_inference.prepare.missing import with_missing
 from driftlead_inference.prepare.zones import with_zones
 from driftlead_inference.rows.signature import Signature, Unservable, from_estimator, from_mlflow
@@ -130,7 +130,7 @@ def study(
     predict = probing.predictor(loaded, signature, takes)
     row, kind, doubts, answer = smoke.smoke(predict, loaded, signature, row, kind, takes=takes)
     beside.alone(loaded, signature, takes, [row, *more])
-    notes = [*skew(folder), *zones, *doubts]
+    notes = [*skew(folder), *zones, *units.doubts(loaded, signature, takes, row), *doubts]
     started = time.monotonic()
     missing = probing.accepted_missing(predict, row)
     huge = probing.accepts_huge(predict, row)
