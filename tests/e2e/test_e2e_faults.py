@@ -17,6 +17,7 @@ from e2e.serving import (
     condition,
     has_condition,
     predict,
+    reached,
     resource,
     served,
     starts,
@@ -220,4 +221,6 @@ def test_a_leader_that_stands_still_or_is_killed_is_followed_in_time_and_undoes_
     os.kill(process_of(system, second), signal.SIGKILL)
     assert returns(system, core, deleted(system, core)) <= FIRST_WRITE
     assert lease(system)["leaseTransitions"] == terms + 1  # type: ignore[operator]
+    # The Service is a new one: its address leads nowhere until the node's proxy has seen it.
+    eventually(lambda: reached(system, core), f"Service {core} leads to its pods", 30)
     assert predict(system, core, ZEROS).json["model_version"] == "2"

@@ -117,7 +117,9 @@ def test_the_autoscaler_takes_over_without_a_dip_and_scales_prod_by_the_cpu_that
     deployment = f"deployment/{core}-prod"
     size = ["-o", "jsonpath={.spec.replicas}"]
     watch = system.kubectl("get", deployment, "--watch", "-o", 'jsonpath={.spec.replicas}{"\\n"}')
-    autoscaling = {"minReplicas": 2, "maxReplicas": 4, "targetCPUUtilizationPercentage": 20}
+    # 200 requests a second are some 10 thousandths of a processor for each of two pods, at rest 2 or 3; they
+    # request 100, and a percentage of that must lie between.
+    autoscaling = {"minReplicas": 2, "maxReplicas": 4, "targetCPUUtilizationPercentage": 5}
     patch = json.dumps({"spec": {"prod": {"autoscaling": autoscaling}}})
     with background(*watch) as watching:
         run(*system.kubectl("patch", "modeldeployment", core, "--type=merge", "-p", patch))
