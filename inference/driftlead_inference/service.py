@@ -80,9 +80,7 @@ class Service:
 
     def request_id(self, sent: bytes) -> str:
         """The client's own id where it is one, else a new one."""
-        if sent and REQUEST_ID.fullmatch(sent):
-            return sent.decode()
-        return next(self.ids)
+        return sent.decode() if REQUEST_ID.fullmatch(sent) else next(self.ids)
 
     def authorize(self, header: bytes) -> None:
         """Holds the bearer token against the setting. Raises `Refused`."""
@@ -100,7 +98,8 @@ class Service:
     ) -> Job:
         """The answered job. Raises `Refused`."""
         batcher = self.ready().batcher
-        self.marked = self.marked or mark is not Mark.NONE
+        if mark:
+            self.marked = True
         future: asyncio.Future[None] = batcher.loop.create_future()
 
         # The future does not hold the job, which holds this, which holds the future: a circle for each

@@ -11,7 +11,6 @@ from driftlead_inference.protocols import feedback
 from driftlead_inference.protocols.protocol import Incoming, Protocol, Reply
 from driftlead_inference.service import Service
 from driftlead_inference.traffic.headers import told_of
-from driftlead_log.frames import Mark
 
 
 def predicting(protocol: Protocol[Any], *, meets: bool = True) -> Handler:
@@ -23,7 +22,7 @@ def predicting(protocol: Protocol[Any], *, meets: bool = True) -> Handler:
         if incoming.path:
             check_name(served, incoming.path.get("model"), incoming.path.get("version"))
         request = read(incoming, served, service.settings.rows)
-        if service.forwarder is not None and meets and incoming.mark is Mark.NONE:
+        if service.forwarder is not None and meets and not incoming.mark:
             return await Meeting(service, served, protocol, incoming, request).reply(service.forwarder)
         job = await service.predict(
             request.rows,
@@ -33,7 +32,7 @@ def predicting(protocol: Protocol[Any], *, meets: bool = True) -> Handler:
             mark=incoming.mark,
         )
         answered = reply(job, request, served)
-        if incoming.mark is not Mark.NONE:
+        if incoming.mark:
             answered.headers += told_of(served.known.source.version, job.latency_ms)
         return answered
 
