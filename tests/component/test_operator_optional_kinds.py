@@ -8,31 +8,11 @@ from driftlead_operator import metrics
 from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.decisions import names
 from driftlead_operator.kinds import KINDS, Kind
-from neighbours.operators import FOLLOW, resource, running_operator, until
+from neighbours.operators import CRDS, FOLLOW, definition, resource, running_operator, until
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 ROUTE = Kind("Route", "routes.example", "v1", "routes", optional=True)
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-CRD: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "routes.routes.example"},
-    "spec": {
-        "group": ROUTE.group,
-        "names": {"kind": ROUTE.name, "plural": ROUTE.plural, "singular": "route"},
-        "scope": "Namespaced",
-        "versions": [
-            {
-                "name": ROUTE.version,
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-                },
-            }
-        ],
-    },
-}
+CRD = definition(ROUTE)
 
 
 def listings() -> float:

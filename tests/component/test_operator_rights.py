@@ -14,26 +14,14 @@ from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.errors import ConflictError, NotFoundError
 from driftlead_operator.kinds import KINDS, RESOURCE, Kind
 from neighbours import operators
-from neighbours.operators import FOLLOW, resource, running_operator, serves, until
+from neighbours.operators import CRDS, FOLLOW, definition, resource, running_operator, serves, until
 from neighbours.rights import RBAC, act_as, install_rights
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 FORBIDDEN = "driftlead_operator_kind_forbidden"
 RBAC_GROUP = "rbac.authorization.k8s.io"
 GATE = Kind("Gate", "gates.example", "v1", "gates", optional=True)
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-ANYTHING = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-GATE_CRD: dict[str, Any] = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "gates.gates.example"},
-    "spec": {
-        "group": GATE.group,
-        "names": {"kind": GATE.name, "plural": GATE.plural, "singular": "gate"},
-        "scope": "Namespaced",
-        "versions": [{"name": GATE.version, "served": True, "storage": True, "schema": ANYTHING}],
-    },
-}
+GATE_CRD = definition(GATE)
 
 
 def refused() -> dict[tuple[str, str], float]:

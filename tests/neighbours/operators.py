@@ -20,6 +20,7 @@ from driftlead_operator.cluster.api_server import ApiServer
 from driftlead_operator.decisions import names
 from driftlead_operator.decisions.facts import Deletion, Event, Facts, Plan, Ref
 from driftlead_operator.errors import ConflictError
+from driftlead_operator.kinds import Kind
 from driftlead_operator.observe import Decisions
 from driftlead_operator.settings import OperatorSettings
 from hack.ports import free_port
@@ -27,6 +28,23 @@ from neighbours.mlflow import answers
 from neighbours.processes import IMPORTS, ROOT, running
 
 Json = dict[str, Any]
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def definition(kind: Kind) -> Json:
+    """The CRD of a namespaced kind whose objects may hold anything."""
+    anything = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {
+            "group": kind.group,
+            "names": {"kind": kind.name, "plural": kind.plural, "singular": kind.name.lower()},
+            "scope": "Namespaced",
+            "versions": [{"name": kind.version, "served": True, "storage": True, "schema": anything}],
+        },
+    }
 
 
 def declare(folder: Path, name: str, uri: str, **files: str) -> Path:

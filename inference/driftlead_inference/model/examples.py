@@ -52,6 +52,18 @@ def input_example(folder: Path, signature: Signature) -> list[list[Any]]:
     return []
 
 
+def stored_cells(folder: Path) -> list[tuple[str, Any]]:
+    """The cells of the stored example, row by row, with their columns' names; none where it is no table."""
+    try:
+        document = json.loads((folder / "input_example.json").read_text())
+        names = document["columns"]
+        return [
+            (str(name), value) for row in document["data"] for name, value in zip(names, row, strict=True)
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
 def stored_rows(document: Any, signature: Signature) -> list[list[Any]]:
     """The rows of what MLflow stores: split, records, tensors; those that fit the signature."""
     if isinstance(document, dict):

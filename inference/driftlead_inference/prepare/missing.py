@@ -6,7 +6,6 @@ an empty cell. A column of truth values with a gap is one of objects (pandas rea
 one of numbers among which None stood.
 """
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from driftlead_inference.model.examples import stored_cells
 from driftlead_inference.rows.signature import NUMERIC, Signature
 
 Missing = Literal["nan", "none"]
@@ -97,12 +97,5 @@ def selected(chosen: Any, columns: Sequence[Any]) -> list[Any]:
 
 def of_example(folder: Path) -> dict[str, Missing]:
     """What the stored example holds, where it is a table: MLflow writes NaN and null apart."""
-    try:
-        document = json.loads((folder / "input_example.json").read_text())
-        columns, rows = document["columns"], document["data"]
-        cells = [
-            (str(name), kind_of(value)) for row in rows for name, value in zip(columns, row, strict=True)
-        ]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {name: kind for name, kind in cells if kind is not None}
+    kinds = [(name, kind_of(value)) for name, value in stored_cells(folder)]
+    return {name: kind for name, kind in kinds if kind is not None}

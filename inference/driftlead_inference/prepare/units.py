@@ -7,10 +7,9 @@ answer something else. It is found out by asking with both, and said.
 
 from typing import Any
 
-import numpy as np
-
 from driftlead_inference.model import frames
 from driftlead_inference.model.flavours import Loaded
+from driftlead_inference.prepare.probing import same, tried
 from driftlead_inference.rows.signature import Signature
 
 OTHER = "datetime64[us]"
@@ -22,14 +21,15 @@ def doubts(loaded: Loaded, signature: Signature, takes: str, row: list[Any]) -> 
     if not timed or takes != "frame":
         return []
     frame = frames.frame(signature, [row])
+
+    def answers(data: Any) -> list[Any]:
+        return list(loaded.predict(data, probabilities=loaded.has_probabilities))
+
     # A zone is kept; `as_unit` changes the unit alone.
     other = frame.assign(**{name: frame[name].dt.as_unit("us") for name in frame.columns[timed]})
-    try:
-        one, two = (loaded.predict(each, probabilities=loaded.has_probabilities) for each in (frame, other))
-    except Exception:
+    one, two = (tried(answers, each) for each in (frame, other))
+    if one is None or two is None or same(one, two):
         return []  # what takes one unit alone is told by its own error
-    if all(_equal(a, b) for a, b in zip(one, two, strict=True)):
-        return []
     names = ", ".join(repr(signature.features[at].name) for at in timed)
     sentence = (
         f"the answers depend on the unit of the times in {names}, which MLflow does not store; the model "
@@ -37,12 +37,3 @@ def doubts(loaded: Loaded, signature: Signature, takes: str, row: list[Any]) -> 
         'wrong: convert within the pipeline, .astype("datetime64[ns]"), before the integer is taken'
     )
     return [sentence]
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return one is other
-    a, b = np.asarray(one), np.asarray(other)
-    if a.dtype.kind == "f" and b.dtype.kind == "f":
-        return bool(np.allclose(a, b, rtol=1e-6, atol=1e-12, equal_nan=True))
-    return bool(np.array_equal(a, b))

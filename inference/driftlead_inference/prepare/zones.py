@@ -4,12 +4,12 @@ Such a column has a zone at the model too, UTC, so that a step may convert it to
 written nowhere: where it was another than UTC, that is said.
 """
 
-import json
 import re
 from pathlib import Path
 
 import msgspec
 
+from driftlead_inference.model.examples import stored_cells
 from driftlead_inference.rows.signature import ZONED, Signature
 
 OFFSET = re.compile(r"T\d{2}:\d{2}[^+Z-]*(Z|[+-]\d{2}:?\d{2})$")
@@ -35,14 +35,8 @@ def with_zones(signature: Signature, folder: Path) -> tuple[Signature, list[str]
 
 def of_example(folder: Path) -> dict[str, str]:
     """The columns of the stored example whose first time has an offset, with that offset."""
-    try:
-        document = json.loads((folder / "input_example.json").read_text())
-        rows = [dict(zip(document["columns"], row, strict=True)) for row in document["data"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
     found: dict[str, str] = {}
-    for row in rows:
-        for name, value in row.items():
-            if isinstance(value, str) and (offset := OFFSET.search(value)) is not None:
-                found.setdefault(str(name), offset[1])
+    for name, value in stored_cells(folder):
+        if isinstance(value, str) and (offset := OFFSET.search(value)) is not None:
+            found.setdefault(name, offset[1])
     return found

@@ -20,6 +20,7 @@ from typing import Any
 from driftlead_operator.decisions import cron, names, objects
 from driftlead_operator.decisions.facts import Deletion, Facts, Manifest, Plan, Ref
 from driftlead_operator.decisions.loop import comparison, drift, promotion, retraining, undelivered
+from driftlead_operator.decisions.memory.comparison import ComparisonMemory
 from driftlead_operator.decisions.memory.status import Handled, Memory
 from driftlead_operator.decisions.reasons import Condition
 from driftlead_operator.decisions.render import apply_diff, manifests
@@ -118,26 +119,14 @@ class Writes:
 def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> tuple[Assessment, Writes]:
     context = Context.of(facts, spec)
     refs = manifests.fixed_refs(context.name)
-    inputs = stages.Inputs(
-        facts=facts,
-        context=context,
-        memory=memory,
-        children=stage_view.sort_children(facts, refs),
-        abort=abort.abort_request(facts, spec, memory.handled),
-        retry=_retry_requested(facts, spec, memory),
-    )
+    inputs = _inputs(facts, context, memory, refs)
     prod = stages.prod(inputs)
     canary_stage = stages.canary(inputs, prod)
     retained = _retained(facts, context)
     wanted = list(_children(context, prod, canary_stage, retained))
     writes = Writes(inputs.children, wanted, retained, refs)
     promoted = promotion.decide(facts, spec, memory, prod.target, serves=prod.serves, aborted=inputs.abort)
-    check = drift.decide(
-        facts,
-        memory.drift,
-        inputs.child("CronJob", names.drift_check(context.name)),
-        said=pod_failures.said(memory, Condition.DRIFT_CHECK_FAILED),
-    )
+    check = _check(inputs)
     assessment = Assessment(
         facts=facts,
         context=context,
@@ -158,16 +147,39 @@ def _assess(facts: Facts, spec: Spec, faults: Sequence[str], memory: Memory) -> 
             report=check.memory.standing if check.memory else None,
         ),
         logs=prediction_log.logs_of(facts, [each for each in (prod, canary_stage) if each]),
-        comparison=comparison.decide(
-            facts.canary_verdict,
-            memory.stage("canary").comparison,
-            canary_stage.served or canary_stage.wanted if canary_stage else None,
-        ),
+        comparison=_comparison(facts, memory, canary_stage),
         undelivered=undelivered.decide(facts, memory.undelivered),
         handled=_handled(facts, spec, memory.handled, promoted.handled, stages=(prod, canary_stage)),
         stale_requests=abort.events(inputs.abort, prod, canary_stage),
     )
     return assessment, writes
+
+
+def _inputs(facts: Facts, context: Context, memory: Memory, refs: Sequence[Ref]) -> stages.Inputs:
+    return stages.Inputs(
+        facts=facts,
+        context=context,
+        memory=memory,
+        children=stage_view.sort_children(facts, refs),
+        abort=abort.abort_request(facts, context.spec, memory.handled),
+        retry=_retry_requested(facts, context.spec, memory),
+    )
+
+
+def _check(inputs: stages.Inputs) -> drift.DriftDecision:
+    """What the drift checks said, and the one that waits."""
+    return drift.decide(
+        inputs.facts,
+        inputs.memory.drift,
+        inputs.child("CronJob", names.drift_check(inputs.context.name)),
+        said=pod_failures.said(inputs.memory, Condition.DRIFT_CHECK_FAILED),
+    )
+
+
+def _comparison(facts: Facts, memory: Memory, canary_stage: StageDecision | None) -> ComparisonMemory | None:
+    """How far the comparison of the canary's version with prod's is."""
+    version = canary_stage.served or canary_stage.wanted if canary_stage else None
+    return comparison.decide(facts.canary_verdict, memory.stage("canary").comparison, version)
 
 
 def _handled(
